@@ -1,0 +1,52 @@
+"""What can go wrong, each with one line that says what, where, and what would be right."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UncollapseError(Exception):
+    """Base of every error that uncollapse raises on purpose; its text is one line for people."""
+
+
+class ConfigError(UncollapseError):
+    """An option is unknown, out of range, or does not fit the others."""
+
+
+class DataError(UncollapseError):
+    """Data cannot be found or read, or is not what it claims to be."""
+
+
+class ShapeError(UncollapseError):
+    """Tensors or networks do not fit each other."""
+
+
+class CheckpointError(UncollapseError):
+    """A checkpoint is missing, damaged, or of another run."""
+
+
+class RunFolderError(UncollapseError):
+    """A run folder cannot be made, written, read, or is in use."""
+
+
+class TrainingFailed(UncollapseError):
+    """Training met NaN or infinity and stopped; the last good checkpoint is kept."""
+
+
+class MissingExtra(UncollapseError):
+    """An optional package is needed; the text says what to install."""
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> ConfigError:
+    """The error for a name nobody knows, with the nearest known one.
+
+    Args:
+        what: kind of thing, as a person calls it ("objective").
+        name: what was asked for.
+        known: every name there is.
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(name.lower(), [n.lower() for n in names], n=1, cutoff=0.5)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    return ConfigError(f"unknown {what} '{name}'.{hint} Known: {', '.join(names)}")

@@ -1,0 +1,119 @@
+"""Names for things: the one grammar in which configs and the command line name a choice.
+
+``NAME`` alone takes the defaults; ``NAME:0.5`` sets the first setting; ``NAME:key=0.5,other=2``
+sets settings by name. Everything nameable is a dataclass, so its settings are its fields.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any, Generic, TypeVar
+
+from uncollapse.errors import ConfigError, unknown
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """The named choices of one kind.
+
+    Args:
+        what: the kind, as a person calls it ("objective").
+        choices: name to dataclass, or to a ready instance (settings then change its fields).
+    """
+
+    def __init__(self, what: str, choices: Mapping[str, type[T] | T]) -> None:
+        self.what = what
+        self.choices = dict(choices)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.choices)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.choices
+
+    def get(self, spec: str | T) -> T:
+        """The choice that ``spec`` names; anything that is not a string is returned as it is.
+
+        Raises:
+            ConfigError: unknown name or setting, or a setting of the wrong type.
+        """
+        if not isinstance(spec, str):
+            return spec
+        name, _, arguments = spec.partition(":")
+        if name not in self.choices:
+            raise unknown(self.what, name, self.choices)
+        choice = self.choices[name]
+        settings = self._settings(name, choice, arguments)
+        try:
+            if isinstance(choice, type):
+                return choice(**settings)
+            if not settings:
+                return choice
+            return dataclasses.replace(typing.cast(Any, choice), **settings)
+        except TypeError as error:
+            raise ConfigError(f"{self.what} '{spec}': {error}") from None
+
+    def spec(self, chosen: T) -> str | None:
+        """The text that names ``chosen`` (``get`` of it is equal), or None if nothing does."""
+        for name, choice in self.choices.items():
+            if isinstance(choice, type):
+                if type(chosen) is not choice:
+                    continue
+                fields = dataclasses.fields(typing.cast(Any, chosen))
+                changed = {f.name: getattr(chosen, f.name) for f in fields}
+                changed = {
+                    f.name: changed[f.name] for f in fields if changed[f.name] != _default(f)
+                }
+                settings = ",".join(f"{key}={value}" for key, value in changed.items())
+                return f"{name}:{settings}" if settings else name
+            if chosen == choice:
+                return name
+        return None
+
+    def _settings(self, name: str, choice: type[T] | T, arguments: str) -> dict[str, object]:
+        cls = choice if isinstance(choice, type) else type(choice)
+        fields = dataclasses.fields(typing.cast(Any, cls))
+        types_ = typing.get_type_hints(cls)
+        settings: dict[str, object] = {}
+        for position, part in enumerate(p for p in arguments.split(",") if p):
+            key, equals, text = part.partition("=")
+            if not equals:
+                if position >= len(fields):
+                    raise ConfigError(
+                        f"{self.what} '{name}' takes {len(fields)} setting(s), not '{arguments}'"
+                    )
+                key, text = fields[position].name, part
+            if key not in types_ or key not in {f.name for f in fields}:
+                raise unknown(f"setting of {self.what} '{name}'", key, [f.name for f in fields])
+            settings[key] = _convert(text, types_[key], f"{self.what} '{name}': {key}")
+        return settings
+
+
+def _default(field: dataclasses.Field[Any]) -> object:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
+
+
+def _convert(text: str, kind: object, where: str) -> object:
+    options = [kind]
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        options = list(typing.get_args(kind))
+    for option in options:
+        if option is type(None) and text.lower() == "none":
+            return None
+        if option is bool and text.lower() in ("true", "false"):
+            return text.lower() == "true"
+        if option in (int, float):
+            try:
+                return option(text)
+            except ValueError:
+                continue
+        if option is str:
+            return text
+    wanted = " or ".join(getattr(o, "__name__", str(o)) for o in options)
+    raise ConfigError(f"{where} must be {wanted}, not '{text}'")

@@ -1,0 +1,62 @@
+"""Random numbers that belong to a run: one stream per member and purpose, all saved and restored.
+
+A member's streams depend on its own seed only. So member r of a run of R replicas draws exactly
+what a single run with that member's seed draws, and a resumed run draws what the run that was
+never stopped would have drawn.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def derive_seed(seed: int, purpose: str) -> int:
+    """A 63-bit seed for one purpose ("noise", "batches", ...) of one member; equal everywhere."""
+    digest = hashlib.sha256(f"{seed}/{purpose}".encode()).digest()
+    return int.from_bytes(digest[:8], "little") >> 1
+
+
+class Streams:
+    """One random generator per member, for one purpose.
+
+    Args:
+        seeds: the members' seeds, one each.
+        purpose: what the numbers are for; streams of different purposes are independent.
+        device: where the numbers are drawn.
+    """
+
+    def __init__(
+        self, seeds: Sequence[int], purpose: str, device: torch.device | str = "cpu"
+    ) -> None:
+        self.device = torch.device(device)
+        self.generators = [
+            torch.Generator(self.device).manual_seed(derive_seed(seed, purpose)) for seed in seeds
+        ]
+
+    def __len__(self) -> int:
+        return len(self.generators)
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal numbers, ``[member, *shape]``; each member draws its own."""
+        return torch.stack(
+            [torch.randn(shape, generator=g, device=self.device) for g in self.generators]
+        )
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Uniform numbers in [0, 1), ``[member, *shape]``; each member draws its own."""
+        return torch.stack(
+            [torch.rand(shape, generator=g, device=self.device) for g in self.generators]
+        )
+
+    def state(self) -> list[Tensor]:
+        """The generators' states (byte tensors), one a member."""
+        return [g.get_state() for g in self.generators]
+
+    def restore(self, state: Sequence[Tensor]) -> None:
+        """Goes on from a saved :meth:`state`."""
+        for generator, saved in zip(self.generators, state, strict=True):
+            generator.set_state(saved)
