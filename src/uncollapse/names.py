@@ -22,10 +22,10 @@ class Registry(Generic[T]):
 
     Args:
         what: the kind, as a person calls it ("objective").
-        choices: name to dataclass, or to a ready instance (settings then change its fields).
+        choices: name to dataclass.
     """
 
-    def __init__(self, what: str, choices: Mapping[str, type[T] | T]) -> None:
+    def __init__(self, what: str, choices: Mapping[str, type[T]]) -> None:
         self.what = what
         self.choices = dict(choices)
 
@@ -47,37 +47,24 @@ class Registry(Generic[T]):
         if name not in self.choices:
             raise unknown(self.what, name, self.choices)
         choice = self.choices[name]
-        settings = self._settings(name, choice, arguments)
         try:
-            if isinstance(choice, type):
-                return choice(**settings)
-            if not settings:
-                return choice
-            return dataclasses.replace(typing.cast(Any, choice), **settings)
-        except TypeError as error:
+            return choice(**self._settings(name, choice, arguments))
+        except TypeError as error:  # a setting without a default was left out
             raise ConfigError(f"{self.what} '{spec}': {error}") from None
 
     def spec(self, chosen: T) -> str | None:
         """The text that names ``chosen`` (``get`` of it is equal), or None if nothing does."""
         for name, choice in self.choices.items():
-            if isinstance(choice, type):
-                if type(chosen) is not choice:
-                    continue
+            if type(chosen) is choice:
                 fields = dataclasses.fields(typing.cast(Any, chosen))
-                changed = {f.name: getattr(chosen, f.name) for f in fields}
-                changed = {
-                    f.name: changed[f.name] for f in fields if changed[f.name] != _default(f)
-                }
-                settings = ",".join(f"{key}={value}" for key, value in changed.items())
-                return f"{name}:{settings}" if settings else name
-            if chosen == choice:
-                return name
+                values = {f.name: getattr(chosen, f.name) for f in fields}
+                changed = [f"{f.name}={values[f.name]}" for f in fields if values[f.name] != f.default]
+                return ":".join([name, ",".join(changed)]) if changed else name
         return None
 
-    def _settings(self, name: str, choice: type[T] | T, arguments: str) -> dict[str, object]:
-        cls = choice if isinstance(choice, type) else type(choice)
-        fields = dataclasses.fields(typing.cast(Any, cls))
-        types_ = typing.get_type_hints(cls)
+    def _settings(self, name: str, choice: type[T], arguments: str) -> dict[str, object]:
+        fields = dataclasses.fields(typing.cast(Any, choice))
+        types_ = typing.get_type_hints(choice)
         settings: dict[str, object] = {}
         for position, part in enumerate(p for p in arguments.split(",") if p):
             key, equals, text = part.partition("=")
@@ -91,12 +78,6 @@ class Registry(Generic[T]):
                 raise unknown(f"setting of {self.what} '{name}'", key, [f.name for f in fields])
             settings[key] = _convert(text, types_[key], f"{self.what} '{name}': {key}")
         return settings
-
-
-def _default(field: dataclasses.Field[Any]) -> object:
-    if field.default_factory is not dataclasses.MISSING:
-        return field.default_factory()
-    return field.default
 
 
 def _convert(text: str, kind: object, where: str) -> object:
