@@ -1,0 +1,1 @@
+"""uncollapse: train GANs that keep all their modes."""
