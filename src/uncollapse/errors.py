@@ -30,11 +30,11 @@ class RunFolderError(UncollapseError):
     """A run folder cannot be made, written, read, or is in use."""
 
 
-class TrainingFailed(UncollapseError):
+class NonFiniteError(UncollapseError):
     """Training met NaN or infinity and stopped; the last good checkpoint is kept."""
 
 
-class MissingExtra(UncollapseError):
+class MissingExtraError(UncollapseError):
     """An optional package is needed; the text says what to install."""
 
 

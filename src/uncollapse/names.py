@@ -1,12 +1,14 @@
 """Names for things: the one grammar in which configs and the command line name a choice.
 
 ``NAME`` alone takes the defaults; ``NAME:0.5`` sets the first setting; ``NAME:key=0.5,other=2``
-sets settings by name. Everything nameable is a dataclass, so its settings are its fields.
+sets settings by name. Everything nameable is a dataclass, so its settings are its fields. A name
+stands for a class (its defaults), or for a ready instance whose fields the settings change.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import sys
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -22,15 +24,18 @@ class Registry(Generic[T]):
 
     Args:
         what: the kind, as a person calls it ("objective").
-        choices: name to dataclass.
+        choices: name to dataclass, or to a ready instance of one.
     """
 
-    def __init__(self, what: str, choices: Mapping[str, type[T]]) -> None:
+    def __init__(self, what: str, choices: Mapping[str, type[T] | T]) -> None:
         self.what = what
         self.choices = dict(choices)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.choices)
+
+    def __len__(self) -> int:
+        return len(self.choices)
 
     def __contains__(self, name: object) -> bool:
         return name in self.choices
@@ -47,24 +52,32 @@ class Registry(Generic[T]):
         if name not in self.choices:
             raise unknown(self.what, name, self.choices)
         choice = self.choices[name]
+        settings = self._settings(name, choice, arguments)
         try:
-            return choice(**self._settings(name, choice, arguments))
+            if isinstance(choice, type):
+                return choice(**settings)
+            return typing.cast(T, dataclasses.replace(typing.cast(Any, choice), **settings))
         except TypeError as error:  # a setting without a default was left out
             raise ConfigError(f"{self.what} '{spec}': {error}") from None
 
     def spec(self, chosen: T) -> str | None:
         """The text that names ``chosen`` (``get`` of it is equal), or None if nothing does."""
+        nearest: str | None = None
+        changes = sys.maxsize
         for name, choice in self.choices.items():
-            if type(chosen) is choice:
-                fields = dataclasses.fields(typing.cast(Any, chosen))
-                values = {f.name: getattr(chosen, f.name) for f in fields}
-                changed = [f"{f.name}={values[f.name]}" for f in fields if values[f.name] != f.default]
-                return ":".join([name, ",".join(changed)]) if changed else name
-        return None
+            plain: Any = choice() if isinstance(choice, type) else choice
+            if type(chosen) is not type(plain):
+                continue
+            values = {f.name: getattr(chosen, f.name) for f in _fields(plain)}
+            changed = [f"{k}={v}" for k, v in values.items() if v != getattr(plain, k)]
+            if len(changed) < changes:
+                nearest, changes = name + ":" * bool(changed) + ",".join(changed), len(changed)
+        return nearest
 
-    def _settings(self, name: str, choice: type[T], arguments: str) -> dict[str, object]:
-        fields = dataclasses.fields(typing.cast(Any, choice))
-        types_ = typing.get_type_hints(choice)
+    def _settings(self, name: str, choice: type[T] | T, arguments: str) -> dict[str, object]:
+        cls = choice if isinstance(choice, type) else type(choice)
+        fields = _fields(cls)
+        types_ = typing.get_type_hints(cls)
         settings: dict[str, object] = {}
         for position, part in enumerate(p for p in arguments.split(",") if p):
             key, equals, text = part.partition("=")
@@ -78,6 +91,10 @@ class Registry(Generic[T]):
                 raise unknown(f"setting of {self.what} '{name}'", key, [f.name for f in fields])
             settings[key] = _convert(text, types_[key], f"{self.what} '{name}': {key}")
         return settings
+
+
+def _fields(dataclass: Any) -> tuple[dataclasses.Field[Any], ...]:
+    return dataclasses.fields(dataclass)
 
 
 def _convert(text: str, kind: object, where: str) -> object:
