@@ -94,7 +94,7 @@ class Registry(Generic[T]):
 
 
 def _fields(dataclass: Any) -> tuple[dataclasses.Field[Any], ...]:
-    return dataclasses.fields(dataclass)
+    return tuple(field for field in dataclasses.fields(dataclass) if field.init)
 
 
 def _convert(text: str, kind: object, where: str) -> object:

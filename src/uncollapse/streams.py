@@ -8,10 +8,13 @@ never stopped would have drawn.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
+
+T = TypeVar("T")
 
 
 def derive_seed(seed: int, purpose: str) -> int:
@@ -60,3 +63,54 @@ class Streams:
         """Goes on from a saved :meth:`state`."""
         for generator, saved in zip(self.generators, state, strict=True):
             generator.set_state(saved)
+
+
+class Ambient:
+    """What torch's *global* generator holds for each member: dropout and the like draw from it.
+
+    A network's own randomness cannot be handed a generator, so each member is given the global
+    one in its own state, and the caller's state is put back. Members thus never see each other's
+    draws, nor does the caller's program.
+
+    Args:
+        seeds: the members' seeds.
+        purpose: as for :class:`Streams`.
+        device: where the networks run; a GPU's global generator is kept too.
+    """
+
+    def __init__(
+        self, seeds: Sequence[int], purpose: str, device: torch.device | str = "cpu"
+    ) -> None:
+        self.default = [torch.default_generator]
+        device = torch.device(device)
+        if device.type == "cuda":
+            torch.cuda.init()
+            self.default.append(torch.cuda.default_generators[device.index or 0])
+        self.states = [
+            [
+                torch.Generator(g.device).manual_seed(derive_seed(seed, purpose)).get_state()
+                for g in self.default
+            ]
+            for seed in seeds
+        ]
+
+    def run(self, member: int, function: Callable[..., T], *arguments: object) -> T:
+        """Calls ``function`` with the global generators in ``member``'s state."""
+        outer = [g.get_state() for g in self.default]
+        for generator, state in zip(self.default, self.states[member], strict=True):
+            generator.set_state(state)
+        try:
+            return function(*arguments)
+        finally:
+            self.states[member] = [g.get_state() for g in self.default]
+            for generator, state in zip(self.default, outer, strict=True):
+                generator.set_state(state)
+
+    def state(self) -> list[Tensor]:
+        """The generators' states, members one after another."""
+        return [state for states in self.states for state in states]
+
+    def restore(self, state: Sequence[Tensor]) -> None:
+        """Goes on from a saved :meth:`state`."""
+        n = len(self.default)
+        self.states = [list(state[i : i + n]) for i in range(0, len(state), n)]

@@ -1,0 +1,9 @@
+"""Who plays whom: one file a game, whose round reads like its paper's algorithm."""
+
+from uncollapse.games.duel import Duel
+from uncollapse.games.game import Draw, Game, Observation, Table
+from uncollapse.names import Registry
+
+registry: Registry[Game] = Registry("game", {"duel": Duel})
+
+__all__ = ["Draw", "Duel", "Game", "Observation", "Table", "registry"]

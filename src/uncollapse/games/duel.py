@@ -1,0 +1,63 @@
+"""The plain GAN: one generator, one discriminator (Goodfellow et al. 2014, algorithm 1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from uncollapse.games.game import Draw, Observation, Table
+from uncollapse.players import Player, Stack
+from uncollapse.streams import Streams
+
+
+@dataclass
+class Duel:
+    """A generator and a discriminator; ``critic_steps`` updates of D, then exactly one of G.
+
+    With several members (replicas), as many duels run side by side and never meet.
+    """
+
+    players: dict[str, Player] = field(init=False, repr=False, compare=False)
+    output: Stack = field(init=False, repr=False, compare=False)
+    table: Table = field(init=False, repr=False, compare=False)
+    randomness: dict[str, Streams] = field(init=False, repr=False, compare=False)
+
+    def set_up(self, table: Table) -> None:
+        """Seats the two players."""
+        self.table = table
+        self.players = {
+            "generator": table.seat_generator("generator"),
+            "discriminator": table.seat_discriminator("discriminator"),
+        }
+        self.randomness = {"penalty": table.streams("penalty")}
+        self.output = self.players["generator"].stack
+        table.welcome_remedies(self)
+
+    def step(self, draw: Draw) -> Observation:
+        """One round: D learns ``critic_steps`` times, on new samples each, then G once."""
+        G, D = self.players["generator"], self.players["discriminator"]
+        objective, streams = self.table.objective, self.randomness["penalty"]
+
+        for _ in range(self.table.critic_steps):
+            real_mb = draw.real()
+            with torch.no_grad():
+                fake_mb = G(draw.latents())
+            judged = objective.discriminator(D, real_mb, fake_mb, streams)
+            D.update(judged.loss)
+
+        fake_mb = G(draw.latents())
+        loss_mb = objective.generator(D, real_mb, fake_mb)
+        G.update(loss_mb)
+
+        return {
+            "loss_d": _mean(judged.loss),
+            "loss_g": _mean(loss_mb),
+            "d_real": _mean(judged.real),
+            "d_fake": _mean(judged.fake),
+        }
+
+
+def _mean(values_mb: Tensor) -> Tensor:
+    return values_mb.detach().flatten(1).mean(1)

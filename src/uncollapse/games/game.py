@@ -1,0 +1,100 @@
+"""What every game is: players at a table, and a round."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from uncollapse.objectives import Objective, penalties
+from uncollapse.players import Optimizer, Player, Stack
+from uncollapse.remedies import Playing, Remedy
+from uncollapse.streams import Ambient, Streams
+
+Observation = dict[str, Tensor]
+"""What happened in one round, by name, one number a member: ``[member]``, without a graph."""
+
+
+class Draw(Protocol):
+    """Where a round's samples come from; each call draws anew."""
+
+    def real(self) -> Tensor:
+        """Samples of the data, ``[member, batch, *shape]``."""
+
+    def latents(self) -> Tensor:
+        """Noise for generators, ``[member, batch, *latent]``."""
+
+
+class Game(Protocol):
+    """Who plays whom: a dataclass of the game's settings, with the round as a method."""
+
+    players: dict[str, Player]
+    """Everyone who learns, by role; all of them are checkpointed."""
+    output: Stack
+    """The generators that samples are drawn from."""
+    randomness: dict[str, Streams]
+    """The game's own random numbers, by purpose; all of them are checkpointed."""
+
+    def set_up(self, table: Table) -> None:
+        """Seats the players."""
+
+    def step(self, draw: Draw) -> Observation:
+        """Plays one round."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a game is played with.
+
+    Args:
+        generator: makes a generator, latents ``[batch, *latent]`` to samples ``[batch, *shape]``.
+        discriminator: makes a discriminator, samples to logits.
+        objective: what the players play for.
+        remedies: who else takes part.
+        optimizer: how they learn.
+        lr: learning rates of generators and discriminators.
+        critic_steps: discriminator updates for each generator update.
+        seeds: one seed a member; networks and random points follow from it alone.
+        device: where the networks live.
+    """
+
+    generator: Callable[[], nn.Module]
+    discriminator: Callable[[], nn.Module]
+    objective: Objective
+    remedies: Sequence[Remedy]
+    optimizer: Optimizer
+    lr: tuple[float, float]
+    critic_steps: int
+    seeds: Sequence[int]
+    device: torch.device
+
+    def seat_generator(self, role: str) -> Player:
+        """A player of generators, one a member, each initialised from its member's seed."""
+        return self._seat(role, self.generator, self.lr[0])
+
+    def seat_discriminator(self, role: str) -> Player:
+        """A player of discriminators, likewise; kept within the objective's clip."""
+        player = self._seat(role, self.discriminator, self.lr[1])
+        if self.objective.clip:
+            player.after_update.append(
+                lambda p: penalties.clip_weights_(p.parameters, self.objective.clip)
+            )
+        return player
+
+    def welcome_remedies(self, game: Playing) -> None:
+        """Lets every remedy join, in order; called once all players are seated."""
+        for remedy in self.remedies:
+            remedy.join(game)
+
+    def streams(self, purpose: str) -> Streams:
+        """Each member's random numbers for one purpose."""
+        return Streams(self.seeds, purpose, self.device)
+
+    def _seat(self, role: str, make: Callable[[], nn.Module], lr: float) -> Player:
+        birth = Ambient(self.seeds, f"{role}/birth")
+        networks = [birth.run(m, make).to(self.device) for m in range(len(self.seeds))]
+        stack = Stack(networks, Ambient(self.seeds, f"{role}/life", self.device))
+        return Player(stack, self.optimizer, lr)

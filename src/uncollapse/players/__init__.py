@@ -1,0 +1,7 @@
+"""Who plays: stacks of networks with a member axis, and the optimisers that train them."""
+
+from uncollapse.players.optimizers import SGD, Adam, Optimizer, RMSprop, optimizers
+from uncollapse.players.player import Player
+from uncollapse.players.stack import Stack
+
+__all__ = ["SGD", "Adam", "Optimizer", "Player", "RMSprop", "Stack", "optimizers"]

@@ -1,0 +1,89 @@
+"""A stack: N networks of one architecture, seen as one function with a leading *member* axis."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from uncollapse.errors import CheckpointError
+from uncollapse.streams import Ambient
+
+
+class Stack:
+    """N networks of one architecture, run one after another.
+
+    Member m of the output is network m of member m of the input; members never meet. Each network
+    is a plain module with weights of its own, so every member computes exactly what it would
+    compute alone, bit for bit.
+
+    Args:
+        networks: the members.
+        ambient: each member's share of torch's global randomness (for dropout and the like).
+    """
+
+    def __init__(self, networks: Sequence[nn.Module], ambient: Ambient) -> None:
+        self.networks = list(networks)
+        self.ambient = ambient
+
+    def __len__(self) -> int:
+        return len(self.networks)
+
+    def __call__(self, x_mb: Tensor) -> Tensor:
+        """Runs all members: ``[member, batch, *in]`` to ``[member, batch, *out]``."""
+        return torch.stack(
+            [
+                self.ambient.run(m, network, x_b)
+                for m, (network, x_b) in enumerate(zip(self.networks, x_mb, strict=True))
+            ]
+        )
+
+    @torch.no_grad()
+    def evaluate(self, x_mb: Tensor, ambient: Ambient) -> Tensor:
+        """The outputs in evaluation mode, on other randomness, so that looking changes nothing."""
+        modes = [[module.training for module in n.modules()] for n in self.networks]
+        for network in self.networks:
+            network.eval()
+        try:
+            return Stack(self.networks, ambient)(x_mb)
+        finally:
+            for network, flags in zip(self.networks, modes, strict=True):
+                for module, flag in zip(network.modules(), flags, strict=True):
+                    module.training = flag
+
+    def parameters(self) -> list[Tensor]:
+        """Every trainable tensor, members one after another."""
+        return [p for network in self.networks for p in network.parameters() if p.requires_grad]
+
+    def clone(self) -> Stack:
+        """A copy that shares nothing with this one but the randomness; it needs no gradients."""
+        networks = [copy.deepcopy(network).requires_grad_(False) for network in self.networks]
+        return Stack(networks, self.ambient)
+
+    def state(self) -> dict[str, Tensor]:
+        """Weights and buffers by name, each ``[member, ...]``."""
+        states = [network.state_dict() for network in self.networks]
+        return {name: torch.stack([s[name] for s in states]) for name in states[0]}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Takes weights and buffers from a saved :meth:`state`.
+
+        Raises:
+            CheckpointError: names, shapes or the number of members differ.
+        """
+        for m, network in enumerate(self.networks):
+            mine = network.state_dict()
+            if mine.keys() != state.keys():
+                odd = sorted(mine.keys() ^ state.keys())[0]
+                raise CheckpointError(
+                    f"the checkpoint is of another network: '{odd}' is in only one of the two"
+                )
+            for name, tensor in mine.items():
+                if state[name].shape != (len(self), *tensor.shape):
+                    raise CheckpointError(
+                        f"the checkpoint is of another network: '{name}' is "
+                        f"{list(state[name].shape)} there, {[len(self), *tensor.shape]} here"
+                    )
+            network.load_state_dict({name: state[name][m] for name in mine})

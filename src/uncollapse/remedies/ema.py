@@ -1,0 +1,69 @@
+"""An averaged generator: samples come from the mean of its recent past, which oscillates less."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from uncollapse.errors import ConfigError
+from uncollapse.players import Player, Stack
+from uncollapse.remedies.remedy import Playing
+
+
+@dataclass
+class EMA:
+    """Exponential moving average of the generator's weights (Yazıcı et al. 2019, eq. 4).
+
+    After the generator's update number t, ``average ← β average + (1 - β) weights``, with
+    ``β = min(decay, t / (t + 9))``, so that the first steps forget the random start soon: the
+    first update copies the weights up to a tenth, and for decay 0.999 the full β holds from update
+    8991 on. Buffers (running statistics) are copied. Training itself is untouched: only what is
+    sampled, scored and delivered changes.
+
+    Args:
+        decay: β in the long run, in [0, 1); 0 keeps no past.
+
+    Raises:
+        ConfigError: a decay outside [0, 1).
+    """
+
+    decay: float = 0.999
+    average: Stack = field(init=False, repr=False, compare=False)
+    updates: int = field(init=False, repr=False, compare=False, default=0)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.decay < 1:
+            raise ConfigError(f"ema: decay must be at least 0 and below 1, not {self.decay}")
+
+    def join(self, game: Playing) -> None:
+        """Follows the player whose networks the game's samples come from, and replaces them."""
+        followed = next(p for p in game.players.values() if p.stack is game.output)
+        self.average = followed.stack.clone()
+        self.updates = 0
+        followed.after_update.append(self.update)
+        game.output = self.average
+
+    @torch.no_grad()
+    def update(self, player: Player) -> None:
+        """Takes the player's present weights into the average."""
+        self.updates += 1
+        β = min(self.decay, self.updates / (self.updates + 9))
+        for mean, now in zip(self.average.networks, player.stack.networks, strict=True):
+            torch._foreach_lerp_(list(mean.parameters()), list(now.parameters()), 1 - β)
+            for kept, buffer in zip(mean.buffers(), now.buffers(), strict=True):
+                kept.copy_(buffer)
+
+    def state(self) -> dict[str, Tensor]:
+        """The average and its age."""
+        age = torch.full((len(self.average),), self.updates)
+        return {"updates": age} | {f"average/{k}": v for k, v in self.average.state().items()}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Goes on from a saved :meth:`state`."""
+        self.updates = int(state["updates"][0])
+        prefix = "average/"
+        self.average.restore(
+            {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+        )

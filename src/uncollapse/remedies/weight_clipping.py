@@ -1,0 +1,49 @@
+"""Clipped discriminator weights, WGAN's way to a Lipschitz critic, for any objective."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from uncollapse.errors import ConfigError
+from uncollapse.objectives.penalties import clip_weights_
+from uncollapse.players import Player
+from uncollapse.remedies.remedy import Playing
+
+
+@dataclass(frozen=True)
+class WeightClipping:
+    """After each update, a discriminator's weights are clamped (Arjovsky et al. 2017, alg. 1).
+
+    ``w ← min(max(w, -limit), limit)`` for every trainable weight.
+
+    Args:
+        limit: the largest size of a weight, above 0; 0.01 in the paper.
+
+    Raises:
+        ConfigError: a limit that is not above 0.
+    """
+
+    limit: float = 0.01
+
+    def __post_init__(self) -> None:
+        if not self.limit > 0:
+            raise ConfigError(f"weight-clipping: limit must be above 0, not {self.limit}")
+
+    def join(self, game: Playing) -> None:
+        """Clips every player whose role says it is a discriminator."""
+        for role, player in game.players.items():
+            if "discriminator" in role:
+                player.after_update.append(self.update)
+
+    def update(self, player: Player) -> None:
+        """Clips the player's weights."""
+        clip_weights_(player.parameters, self.limit)
+
+    def state(self) -> dict[str, Tensor]:
+        """Nothing is remembered."""
+        return {}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Nothing to take up."""

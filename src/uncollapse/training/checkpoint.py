@@ -1,0 +1,124 @@
+"""Checkpoints: tensors in safetensors, the rest in JSON; complete, or not there at all.
+
+A checkpoint is two files. ``step-500.safetensors`` holds every tensor; ``last.json`` (or
+``best.json``) names it, says its size and hash, and holds the numbers and words. The tensors are
+written first and the JSON replaces the older one in a single rename, so at any moment both names
+lead to a checkpoint that is whole. Files that no name leads to any more are then removed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+from torch import Tensor
+
+from uncollapse.errors import CheckpointError
+from uncollapse.training.files import write_atomically
+
+LAST, BEST = "last", "best"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What is in a checkpoint: tensors by name, and plain facts that JSON can hold."""
+
+    tensors: Mapping[str, Tensor]
+    facts: Mapping[str, Any]
+
+
+def save(folder: Path, checkpoint: Checkpoint, *, best: bool) -> None:
+    """Makes ``checkpoint`` the last one, and the best one too if said so.
+
+    Raises:
+        RunFolderError: it cannot be written; both older checkpoints are intact.
+    """
+    tensors = {k: v.detach().cpu().contiguous() for k, v in checkpoint.tensors.items()}
+    data = safetensors.torch.save(tensors)
+    path = folder / f"step-{checkpoint.facts['step']}.safetensors"
+    index = {
+        "format": FORMAT,
+        "file": path.name,
+        "bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        **checkpoint.facts,
+    }
+    text = json.dumps(index, indent=1)
+    # Training twice to one step (back to the best, then on) must not damage what a name leads to.
+    if not (path.exists() and index["sha256"] in _hashes(folder)):
+        if path.exists():
+            path = path.with_stem(f"{path.stem}-{index['sha256'][:8]}")
+            text = json.dumps(index | {"file": path.name}, indent=1)
+        write_atomically(path, data)
+    for name in (BEST, LAST) if best else (LAST,):
+        write_atomically(folder / f"{name}.json", text)
+    _sweep(folder)
+
+
+def load(folder: Path, name: str = LAST) -> Checkpoint:
+    """Reads the checkpoint that ``name`` ("last" or "best") leads to.
+
+    Raises:
+        CheckpointError: missing, truncated or damaged; the text says which and what else there is.
+    """
+    index_path = folder / f"{name}.json"
+    other = LAST if name == BEST else BEST
+    hint = f"; try --from {other}" if (folder / f"{other}.json").exists() else ""
+    if not index_path.exists():
+        raise CheckpointError(f"{index_path}: there is no '{name}' checkpoint{hint}")
+    try:
+        index = json.loads(index_path.read_text(encoding="utf-8"))
+        path = folder / Path(index["file"]).name
+        size, digest = int(index["bytes"]), str(index["sha256"])
+        version = index["format"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise CheckpointError(f"{index_path}: damaged, not a checkpoint's JSON{hint}") from None
+    if version != FORMAT:
+        raise CheckpointError(f"{index_path}: of format {version}, this version reads {FORMAT}")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{path}: {error.strerror}{hint}") from None
+    if len(data) != size:
+        raise CheckpointError(f"{path}: truncated, {len(data)} of {size} bytes{hint}")
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise CheckpointError(f"{path}: damaged, its content is not what was saved{hint}")
+    try:
+        return Checkpoint(safetensors.torch.load(data), index)
+    except (safetensors.SafetensorError, struct.error, ValueError) as error:
+        raise CheckpointError(f"{path}: not a safetensors file ({error}){hint}") from None
+
+
+def exists(folder: Path, name: str = LAST) -> bool:
+    """Whether there is a checkpoint of that name."""
+    return (folder / f"{name}.json").exists()
+
+
+def _indices(folder: Path) -> list[dict[str, Any]]:
+    found = []
+    for name in (LAST, BEST):
+        with contextlib.suppress(OSError, ValueError):
+            found.append(json.loads((folder / f"{name}.json").read_text(encoding="utf-8")))
+    return found
+
+
+def _hashes(folder: Path) -> set[str]:
+    return {index.get("sha256", "") for index in _indices(folder)}
+
+
+def _sweep(folder: Path) -> None:
+    wanted = {index.get("file") for index in _indices(folder)}
+    for path in folder.glob("step-*.safetensors"):
+        if path.name not in wanted:
+            path.unlink(missing_ok=True)
+    for path in folder.glob(".*.part"):  # what a kill left half written
+        path.unlink(missing_ok=True)

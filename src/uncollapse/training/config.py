@@ -1,0 +1,131 @@
+"""A run's configuration: everything needed to run it again, in the words of ``uc.train``."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from uncollapse.errors import ConfigError, unknown
+
+GIVEN = "given in Python"
+"""Stands in a config for an object that only the program that made it can give again."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings of a run, resolved: no default is left to change under it later.
+
+    The fields are the words of :func:`uncollapse.train` and of ``uncollapse train``; names are in
+    the grammar of :mod:`uncollapse.names`. ``data_fingerprint`` is recorded, not chosen.
+    """
+
+    data: str
+    size: int | None
+    flips: bool
+    generator: str
+    discriminator: str
+    game: str
+    objective: str
+    remedies: tuple[str, ...]
+    latent: tuple[int, ...]
+    batch: int
+    steps: int
+    lr: tuple[float, float]
+    optimizer: str
+    critic_steps: int
+    replicas: int
+    seed: int
+    device: str
+    sample_every: int
+    checkpoint_every: int
+    trackers: tuple[str, ...]
+    data_fingerprint: str
+
+    def __post_init__(self) -> None:
+        for name in ("batch", "steps", "critic_steps", "replicas", "sample_every"):
+            positive(name, getattr(self, name))
+        positive("checkpoint_every", self.checkpoint_every)
+        if self.seed < 0:
+            raise ConfigError(f"seed must be 0 or more, not {self.seed}")
+        for name, rate in zip(("generator", "discriminator"), self.lr, strict=True):
+            if not 0 < rate < float("inf"):
+                raise ConfigError(f"the {name}'s learning rate must be above 0, not {rate}")
+
+    @property
+    def seeds(self) -> list[int]:
+        """One seed a replica: the run's seed and those after it."""
+        return [self.seed + r for r in range(self.replicas)]
+
+    def to_yaml(self) -> str:
+        """The config as YAML, with a line that says what the file is good for."""
+        fields = {k: _plain(v) for k, v in dataclasses.asdict(self).items()}
+        text = yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
+        return f"# Run it again: uncollapse train --config THIS_FILE --out NEW_FOLDER\n{text}"
+
+    @classmethod
+    def from_yaml(cls, path: Path) -> Config:
+        """Reads a run's ``config.yaml``.
+
+        Raises:
+            ConfigError: it is no YAML mapping, or lacks or adds a word.
+        """
+        words = read_yaml(path)
+        missing = {f.name for f in dataclasses.fields(cls)} - words.keys()
+        if missing:
+            raise ConfigError(f"{path}: '{min(missing)}' is missing")
+        for name in ("remedies", "latent", "lr", "trackers"):
+            words[name] = tuple(words[name])
+        return cls(**words)
+
+    def difference(self, other: Mapping[str, Any]) -> str | None:
+        """The first word in which a saved config differs, said in words; None if there is none.
+
+        Words that only say how long to train and what to show may differ.
+        """
+        free = {"steps", "sample_every", "checkpoint_every", "trackers", "device"}
+        for name, value in dataclasses.asdict(self).items():
+            if name not in free and _plain(value) != other.get(name):
+                return f"{name} is {other.get(name)!r} there and {_plain(value)!r} here"
+        return None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The words of a config file, none of them unknown.
+
+    Raises:
+        ConfigError: unreadable, no YAML mapping, or a word nobody knows.
+    """
+    try:
+        words = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"config file {path}: {error}") from None
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f", line {where.line + 1}" if where else ""
+        raise ConfigError(f"config file {path}{line}: not valid YAML") from None
+    if not isinstance(words, dict):
+        raise ConfigError(f"config file {path}: must hold 'word: value' lines, like config.yaml")
+    known = {f.name for f in dataclasses.fields(Config)}
+    for word in words:
+        if word not in known:
+            raise unknown(f"word in {path}:", str(word), known)
+    return words
+
+
+def positive(name: str, value: object) -> None:
+    """Refuses anything but a whole number above zero.
+
+    Raises:
+        ConfigError: naming the word and what it was given.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ConfigError(f"{name} must be a whole number above 0, not {value!r}")
+
+
+def _plain(value: object) -> object:
+    return [_plain(v) for v in value] if isinstance(value, tuple) else value

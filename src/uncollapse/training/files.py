@@ -1,0 +1,46 @@
+"""Files that are whole or not there: written beside, flushed to the disk, then renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from uncollapse.errors import RunFolderError
+
+
+def write_atomically(path: Path, content: bytes | str) -> None:
+    """Replaces ``path`` by ``content``: a reader, or a crash, sees the old file or the new one.
+
+    Raises:
+        RunFolderError: the disk is full, or the folder cannot be written; the old file is intact.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    beside = path.with_name(f".{path.name}.part")
+    try:
+        with open(beside, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise cannot_write(path, error) from None
+
+
+def cannot_write(path: Path, error: OSError) -> RunFolderError:
+    """The one line for a write that failed."""
+    reason = error.strerror or str(error)
+    return RunFolderError(f"cannot write {path}: {reason}; free some space or choose another --out")
+
+
+def _sync_folder(folder: Path) -> None:
+    # A rename is on the disk only once its folder is; not every system lets a folder be opened.
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
