@@ -1,1 +1,61 @@
-"""uncollapse: train GANs that keep all their modes."""
+"""uncollapse: train GANs that keep all their modes.
+
+    >>> import uncollapse as uc
+    >>> run = uc.train("ring8", steps=2000, seed=0, out="runs/demo")
+    >>> run.sample(64).shape
+    torch.Size([64, 2])
+
+Rooms (``uc.games``, ``uc.objectives``, …) are imported when first used, so that importing the
+package, and ``uncollapse --help``, take no time.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from uncollapse import data, games, metrics, nets, objectives, players, remedies, training
+    from uncollapse.errors import UncollapseError
+    from uncollapse.training import Config, Run, load, resume, train
+
+__version__ = "0.1.0"
+
+_ROOMS = {"data", "games", "metrics", "nets", "objectives", "players", "remedies", "training"}
+_NAMES = {
+    "Config": "training",
+    "Run": "training",
+    "UncollapseError": "errors",
+    "load": "training",
+    "resume": "training",
+    "train": "training",
+}
+
+__all__ = [
+    "Config",
+    "Run",
+    "UncollapseError",
+    "data",
+    "games",
+    "load",
+    "metrics",
+    "nets",
+    "objectives",
+    "players",
+    "remedies",
+    "resume",
+    "train",
+    "training",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f"uncollapse.{name}")
+    if name in _NAMES:
+        return getattr(importlib.import_module(f"uncollapse.{_NAMES[name]}"), name)
+    raise AttributeError(f"module 'uncollapse' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

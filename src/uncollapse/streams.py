@@ -84,7 +84,7 @@ class Ambient:
         self.default = [torch.default_generator]
         device = torch.device(device)
         if device.type == "cuda":
-            torch.cuda.init()
+            torch.cuda.init()  # type: ignore[no-untyped-call]
             self.default.append(torch.cuda.default_generators[device.index or 0])
         self.states = [
             [

@@ -116,6 +116,11 @@ class Objective:
         return per_sample(LOSSES[self.loss].generator(real_logits, fake_logits))
 
     @property
+    def penalised(self) -> bool:
+        """Whether gradients are penalised, sample by sample."""
+        return any(getattr(self, name) > 0 for name in PENALTIES)
+
+    @property
     def compares(self) -> bool:
         """Whether the generator's loss needs real samples too."""
         return self.loss == "relativistic"

@@ -1,6 +1,6 @@
 """Checkpoints: tensors in safetensors, the rest in JSON; complete, or not there at all.
 
-A checkpoint is two files. ``step-500.safetensors`` holds every tensor; ``last.json`` (or
+A checkpoint is two files. ``step-500-1f2e3d4c.safetensors`` holds every tensor; ``last.json`` (or
 ``best.json``) names it, says its size and hash, and holds the numbers and words. The tensors are
 written first and the JSON replaces the older one in a single rename, so at any moment both names
 lead to a checkpoint that is whole. Files that no name leads to any more are then removed.
@@ -44,21 +44,12 @@ def save(folder: Path, checkpoint: Checkpoint, *, best: bool) -> None:
     """
     tensors = {k: v.detach().cpu().contiguous() for k, v in checkpoint.tensors.items()}
     data = safetensors.torch.save(tensors)
-    path = folder / f"step-{checkpoint.facts['step']}.safetensors"
-    index = {
-        "format": FORMAT,
-        "file": path.name,
-        "bytes": len(data),
-        "sha256": hashlib.sha256(data).hexdigest(),
-        **checkpoint.facts,
-    }
-    text = json.dumps(index, indent=1)
-    # Training twice to one step (back to the best, then on) must not damage what a name leads to.
-    if not (path.exists() and index["sha256"] in _hashes(folder)):
-        if path.exists():
-            path = path.with_stem(f"{path.stem}-{index['sha256'][:8]}")
-            text = json.dumps(index | {"file": path.name}, indent=1)
-        write_atomically(path, data)
+    digest = hashlib.sha256(data).hexdigest()
+    # The hash is in the name so that training twice to one step never writes over a file in use.
+    path = folder / f"step-{checkpoint.facts['step']}-{digest[:8]}.safetensors"
+    index = {"format": FORMAT, "file": path.name, "bytes": len(data), "sha256": digest}
+    text = json.dumps(index | dict(checkpoint.facts), indent=1)
+    write_atomically(path, data)
     for name in (BEST, LAST) if best else (LAST,):
         write_atomically(folder / f"{name}.json", text)
     _sweep(folder)
@@ -103,20 +94,21 @@ def exists(folder: Path, name: str = LAST) -> bool:
     return (folder / f"{name}.json").exists()
 
 
-def _indices(folder: Path) -> list[dict[str, Any]]:
-    found = []
-    for name in (LAST, BEST):
-        with contextlib.suppress(OSError, ValueError):
-            found.append(json.loads((folder / f"{name}.json").read_text(encoding="utf-8")))
-    return found
-
-
-def _hashes(folder: Path) -> set[str]:
-    return {index.get("sha256", "") for index in _indices(folder)}
+def return_to(folder: Path, name: str) -> None:
+    """Makes the checkpoint called ``name`` the last one; later ones are given up."""
+    write_atomically(folder / f"{LAST}.json", (folder / f"{name}.json").read_bytes())
+    _sweep(folder)
 
 
 def _sweep(folder: Path) -> None:
-    wanted = {index.get("file") for index in _indices(folder)}
+    wanted = set()
+    for name in (LAST, BEST):
+        with contextlib.suppress(OSError):
+            text = (folder / f"{name}.json").read_text(encoding="utf-8")
+            try:
+                wanted.add(json.loads(text)["file"])
+            except (ValueError, KeyError, TypeError):
+                return  # a damaged name could lead anywhere: remove nothing
     for path in folder.glob("step-*.safetensors"):
         if path.name not in wanted:
             path.unlink(missing_ok=True)

@@ -1,0 +1,34 @@
+"""Networks: families by name, somebody's own by factory, and whether they fit the data."""
+
+from uncollapse.nets.choosing import (
+    build_discriminator,
+    build_generator,
+    default,
+    families,
+    resolve,
+)
+from uncollapse.nets.conv28 import Conv28
+from uncollapse.nets.dcgan import DCGAN
+from uncollapse.nets.factory import Factory
+from uncollapse.nets.family import Family
+from uncollapse.nets.latent import latent_of
+from uncollapse.nets.mlp import MLP
+from uncollapse.nets.pacgan import Maxout, PacGAN
+from uncollapse.nets.probing import probe
+
+__all__ = [
+    "DCGAN",
+    "MLP",
+    "Conv28",
+    "Factory",
+    "Family",
+    "Maxout",
+    "PacGAN",
+    "build_discriminator",
+    "build_generator",
+    "default",
+    "families",
+    "latent_of",
+    "probe",
+    "resolve",
+]

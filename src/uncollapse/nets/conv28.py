@@ -1,0 +1,75 @@
+"""The two small convolutional networks of document 002, for 28 x 28 images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from uncollapse.errors import ShapeError
+from uncollapse.nets.family import Generator, at_least, is_image, numel
+
+
+@dataclass(frozen=True)
+class Conv28:
+    """The MNIST networks of document 002, without any normalisation.
+
+    With one channel the generator has 1,334,785 parameters, the discriminator 69,825. Weights
+    start as PyTorch starts them.
+
+    Differs from the document: 1. the discriminator gives logits, without the Sigmoid. 2. Images may
+    have any number of channels.
+
+    Attributes:
+        latent: default latent size.
+
+    Raises:
+        ConfigError: the latent size is below 1.
+    """
+
+    latent: int = 128
+
+    def __post_init__(self) -> None:
+        at_least(1, "conv28", latent=self.latent)
+
+    def generator(self, shape: tuple[int, ...], latent: int) -> nn.Module:
+        """``[batch, latent]`` -> images ``[batch, channels, 28, 28]`` in [-1, 1].
+
+        Raises:
+            ShapeError: the images are not 28 x 28.
+        """
+        at_least(1, "conv28", latent=latent)
+        return Generator(
+            latent,
+            nn.Linear(latent, 128 * 7 * 7),
+            nn.LeakyReLU(0.2),
+            nn.Unflatten(1, (128, 7, 7)),
+            nn.ConvTranspose2d(128, 128, 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.ConvTranspose2d(128, 128, 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(128, _channels(shape), 3, padding=1),
+            nn.Tanh(),
+        )
+
+    def discriminator(self, shape: tuple[int, ...]) -> nn.Module:
+        """Images ``[batch, channels, 28, 28]`` -> logits ``[batch, 1]``.
+
+        Raises:
+            ShapeError: the images are not 28 x 28.
+        """
+        return nn.Sequential(
+            nn.Conv2d(_channels(shape), 64, 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(64, 64, 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Flatten(),
+            nn.Linear(64 * 7 * 7, 1),
+        )
+
+
+def _channels(shape: tuple[int, ...]) -> int:
+    numel(shape)
+    if not is_image(shape) or shape[1:] != (28, 28):
+        raise ShapeError(f"conv28 makes images [channels, 28, 28], not {list(shape)}")
+    return shape[0]

@@ -1,0 +1,79 @@
+"""What a family of networks is, and the few checks that every family makes."""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol, cast
+
+import torch
+from torch import nn
+
+from uncollapse.errors import ConfigError, ShapeError
+
+
+class Family(Protocol):
+    """Builds a generator and a discriminator for samples of any shape that it fits.
+
+    A family is a frozen dataclass; its fields are its settings (``mlp:width=128``). Networks speak
+    raw logits, and treat their batch alone: they hold no randomness, so that a stack of them runs
+    under ``torch.func.vmap``.
+    """
+
+    @property
+    def latent(self) -> int:
+        """Size of the latents that this family takes unless told otherwise."""
+
+    def generator(self, shape: tuple[int, ...], latent: int) -> nn.Module:
+        """A network ``[batch, latent]`` -> ``[batch, *shape]``, with an attribute ``latent``.
+
+        Raises:
+            ShapeError: the family has no network for ``shape``.
+            ConfigError: ``latent`` is not positive.
+        """
+
+    def discriminator(self, shape: tuple[int, ...]) -> nn.Module:
+        """A network ``[batch, *shape]`` -> logits ``[batch, 1]``.
+
+        Raises:
+            ShapeError: the family has no network for ``shape``.
+        """
+
+
+class Generator(nn.Module):
+    """Layers that turn latents ``[batch, latent]`` into samples, and remember their latent size."""
+
+    def __init__(self, latent: int, *layers: nn.Module) -> None:
+        super().__init__()
+        self.latent = latent
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, latents: torch.Tensor) -> torch.Tensor:
+        """Samples ``[batch, *shape]`` of latents ``[batch, latent]``."""
+        return cast(torch.Tensor, self.layers(latents))
+
+
+def at_least(low: int, who: str, **settings: int) -> None:
+    """Refuses settings below ``low``.
+
+    Raises:
+        ConfigError: names the first of them.
+    """
+    for name, value in settings.items():
+        if value < low:
+            raise ConfigError(f"{who}: {name} must be at least {low}, not {value}")
+
+
+def numel(shape: tuple[int, ...]) -> int:
+    """How many numbers one sample of ``shape`` holds.
+
+    Raises:
+        ShapeError: the shape is empty, or has an axis below 1.
+    """
+    if not shape or min(shape) < 1:
+        raise ShapeError(f"a sample needs axes of at least 1, such as [2], not {list(shape)}")
+    return math.prod(shape)
+
+
+def is_image(shape: tuple[int, ...]) -> bool:
+    """Whether samples are images ``[channels, height, width]``, valued in [-1, 1]."""
+    return len(shape) == 3

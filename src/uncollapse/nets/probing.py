@@ -1,0 +1,107 @@
+"""Tells whether a generator, a discriminator and the data fit each other, before any training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from uncollapse.errors import ShapeError
+from uncollapse.nets.trial import BATCH, noise, one_line, untraced
+
+
+def probe(
+    generator: nn.Module,
+    discriminator: nn.Module,
+    shape: tuple[int, ...],
+    latent: tuple[int, ...] | int,
+) -> None:
+    """Runs a few samples through copies of both networks, in training mode.
+
+    Weights, buffers, modes and the global random state stay as they were.
+
+    Args:
+        generator: takes latents ``[batch, *latent]``, should give ``[batch, *shape]``.
+        discriminator: takes ``[batch, *shape]``, should give one logit a sample: ``[batch]``,
+            ``[batch, 1]``, or a patch map ``[batch, 1, height, width]``.
+        shape: of one sample of the data, as the discriminator sees it.
+        latent: size or shape of one latent.
+
+    Raises:
+        ShapeError: they do not fit, or the discriminator ends in a Sigmoid.
+        ConfigError: a network cannot be copied.
+    """
+    latent = (latent,) if isinstance(latent, int) else tuple(latent)
+    made, _ = _run("generator", generator, latent)
+    wanted = [BATCH, *shape]
+    if list(made.shape) != wanted:
+        raise ShapeError(
+            f"the generator gives {list(made.shape)} for {BATCH} latents, the data is "
+            f"{list(shape)}: it should give {wanted}"
+        )
+    judged, squashed = _run("discriminator", discriminator, shape)
+    if not _is_one_logit(judged):
+        raise ShapeError(
+            f"the discriminator gives {list(judged.shape)} for {BATCH} samples: it should give one "
+            f"logit each, [{BATCH}, 1], [{BATCH}] or a patch map [{BATCH}, 1, height, width]"
+        )
+    if squashed:
+        raise ShapeError(
+            "the discriminator ends in a Sigmoid; uncollapse works on logits: remove it"
+        )
+
+
+class _Sigmoids(TorchFunctionMode):
+    """Remembers what sigmoids gave, be they modules, functions or methods."""
+
+    KINDS = (
+        torch.sigmoid,
+        torch.sigmoid_,
+        torch.special.expit,
+        torch.Tensor.sigmoid,
+        torch.Tensor.sigmoid_,
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: list[torch.Tensor] = []
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if func in self.KINDS:
+            self.given.append(out)
+        return out
+
+    def made(self, output: torch.Tensor) -> bool:
+        """Whether ``output`` is what a sigmoid gave, or a view of it, and still within [0, 1]."""
+        memory = output.untyped_storage().data_ptr()
+        shared = any(given.untyped_storage().data_ptr() == memory for given in self.given)
+        return shared and bool(((output >= 0) & (output <= 1)).all())
+
+
+def _run(role: str, module: nn.Module, shape: tuple[int, ...]) -> tuple[torch.Tensor, bool]:
+    """The output for noise ``[BATCH, *shape]``, and whether a sigmoid was the last to act."""
+    with untraced(module) as twin, _Sigmoids() as sigmoids:
+        try:
+            output = twin(noise(module, shape))
+        except Exception as error:
+            raise ShapeError(
+                f"the {role} cannot take {[BATCH, *shape]}: {one_line(error)}"
+            ) from error
+        if not isinstance(output, torch.Tensor):
+            raise ShapeError(f"the {role} gives {type(output).__name__}: it should give a tensor")
+        return output, sigmoids.made(output)
+
+
+def _is_one_logit(output: torch.Tensor) -> bool:
+    axes = tuple(output.shape)
+    return axes in ((BATCH,), (BATCH, 1)) or (len(axes) == 4 and axes[:2] == (BATCH, 1))

@@ -1,0 +1,65 @@
+"""Runs a few samples through somebody's network, and leaves no trace."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from uncollapse.errors import ConfigError
+
+BATCH = 4
+"""Samples of a trial: several, for batch norm; a power of two, for layers that group the batch."""
+
+
+def one_line(error: BaseException) -> str:
+    """The first line of an error, after its kind."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+@contextmanager
+def untraced(module: nn.Module) -> Iterator[nn.Module]:
+    """A copy of ``module`` in training mode, run without gradients and on borrowed randomness.
+
+    The module's weights, buffers, hooks and mode, and the global random state, stay as they were.
+
+    Raises:
+        ConfigError: the module cannot be copied.
+    """
+    # deepcopy refuses tensors that gradients flow through, such as spectral_norm's last weight.
+    memo: dict[int, object] = {
+        id(value): value.detach().clone()
+        for part in module.modules()
+        for value in vars(part).values()
+        if isinstance(value, torch.Tensor) and not value.is_leaf
+    }
+    try:
+        twin = copy.deepcopy(module, memo).train()
+    except Exception as error:
+        raise ConfigError(
+            f"the {type(module).__name__} cannot be copied to be tried: {one_line(error)}"
+        ) from error
+    devices = {p.device for p in module.parameters() if p.device.type == "cuda"}
+    with torch.random.fork_rng(devices=list(devices)), torch.no_grad():
+        yield twin
+
+
+def noise(module: nn.Module, shape: tuple[int, ...]) -> torch.Tensor:
+    """Standard normal numbers ``[BATCH, *shape]``, where and as precise as the module's weights."""
+    drawn = torch.randn(BATCH, *shape, generator=torch.Generator().manual_seed(0))
+    like = next((p for p in module.parameters() if p.is_floating_point()), drawn)
+    return drawn.to(device=like.device, dtype=like.dtype)
+
+
+def failure(module: nn.Module, shape: tuple[int, ...]) -> str | None:
+    """What goes wrong, in one line, when ``module`` meets noise ``[BATCH, *shape]``, or None."""
+    try:
+        with untraced(module) as twin:
+            twin(noise(module, shape))
+    except Exception as error:
+        return one_line(error)
+    return None

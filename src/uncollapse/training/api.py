@@ -1,0 +1,335 @@
+"""``uc.train`` and ``uc.resume``: from words and objects to a run."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import importlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from uncollapse import data as data_room
+from uncollapse import games, nets, objectives, players, remedies
+from uncollapse.data import Data, Dataset
+from uncollapse.errors import CheckpointError, ConfigError, NonFiniteError
+from uncollapse.games import Game
+from uncollapse.objectives import Objective
+from uncollapse.players import Optimizer
+from uncollapse.remedies import Remedy
+from uncollapse.training import checkpoint, trackers
+from uncollapse.training.config import GIVEN, Config, positive
+from uncollapse.training.folder import RunFolder
+from uncollapse.training.loop import failed, loop, take_pictures
+from uncollapse.training.recorder import Recorder
+from uncollapse.training.run import Run, finished
+from uncollapse.training.training import Factory, Training
+
+Network = str | nn.Module | Callable[[], nn.Module]
+
+STEPS = 5000
+CHECKPOINTS = 20
+"""Checkpoints and pictures in a run, unless somebody says how often."""
+DEFAULTS = {"images": (64, 2e-4), "points": (256, 2e-4)}
+"""Batch and learning rate by kind of data."""
+
+
+def train(
+    data: Data,
+    *,
+    generator: Network | None = None,
+    discriminator: Network | None = None,
+    game: str | Game = "duel",
+    objective: str | Objective = "non-saturating",
+    remedies: Sequence[str | Remedy] = (),
+    latent: int | Sequence[int] | None = None,
+    batch: int | None = None,
+    steps: int = STEPS,
+    lr: float | Sequence[float] | None = None,
+    optimizer: str | Optimizer = "adam",
+    critic_steps: int = 1,
+    replicas: int = 1,
+    seed: int = 0,
+    device: str = "auto",
+    out: str | Path | None = None,
+    sample_every: int | None = None,
+    checkpoint_every: int | None = None,
+    trackers: Sequence[str] = (),
+    size: int | None = None,
+    flips: bool = False,
+    progress: bool | None = None,
+) -> Run:
+    """Trains a GAN.
+
+    Wherever a name is taken, settings may follow it: ``"wgan-gp:gp=0.1"``, ``"adam:beta1=0.8"``.
+
+    Args:
+        data: a name (``ring8``, ``mnist``, …), ``images:FOLDER``, ``array:FILE``, ``idx:FOLDER``,
+            a tensor ``[n, *shape]``, a loader, or a data set of :mod:`uncollapse.data`.
+        generator: a family of networks by name, ``package.module:factory``, a factory without
+            arguments, or a module (which is copied); latents ``[batch, *latent]`` to samples
+            ``[batch, *shape]``. By default what suits the data's shape. With a generator of your
+            own, tensors and loaders are taken as they are; otherwise data is scaled for the
+            network and samples are scaled back.
+        discriminator: likewise; samples to logits, ``[batch]``, ``[batch, 1]`` or a patch map.
+        game: who plays whom.
+        objective: what they play for: losses and penalties.
+        remedies: who else takes part.
+        latent: size or shape of one latent, where the generator does not tell.
+        batch: samples a member and update.
+        steps: generator updates.
+        lr: one learning rate, or those of generator and discriminator.
+        optimizer: "adam", "rmsprop" or "sgd".
+        critic_steps: discriminator updates for each generator update.
+        replicas: so many runs side by side, of seeds ``seed``, ``seed + 1``, …
+        seed: all randomness follows from it.
+        device: "auto", "cpu", "cuda", …
+        out: a folder for the run; without it nothing is written.
+        sample_every: steps between two pictures.
+        checkpoint_every: steps between two checkpoints, at which samples are also scored.
+        trackers: who else gets the numbers and pictures: "tensorboard".
+        size: images are resized and cropped to this many pixels.
+        flips: images are also learned flipped left to right.
+        progress: whether to show it; None shows it on a terminal.
+
+    Returns:
+        The run: its generator, samples and record.
+
+    Raises:
+        UncollapseError: of the kind that says what is wrong; see :mod:`uncollapse.errors`.
+        StoppedBySignal: a KeyboardInterrupt, after everything was saved.
+    """
+    own = generator is not None and not isinstance(generator, str)
+    dataset = data_room.load(
+        data, size=size, flips=flips, identity=own and not isinstance(data, (str, Dataset))
+    )
+    chosen_game, game_name = _choose(games.registry, game)
+    chosen = [_choose(_remedy_names(), remedy) for remedy in remedies]
+    make_generator, generator_name = _network(generator, "generator", dataset, latent, replicas)
+    chosen_objective, objective_name = _choose(objectives.registry, objective)
+    if discriminator is None:
+        discriminator = _default_discriminator(dataset, chosen_objective)
+    make_discriminator, discriminator_name = _network(
+        discriminator, "discriminator", dataset, None, replicas
+    )
+    default_batch, default_lr = DEFAULTS[dataset.kind]
+    positive("steps", steps)
+    often = max(1, steps // CHECKPOINTS)
+    config = Config(
+        data=data if isinstance(data, str) else GIVEN,
+        size=size,
+        flips=flips,
+        generator=generator_name,
+        discriminator=discriminator_name,
+        game=game_name,
+        objective=objective_name,
+        remedies=tuple(name for _, name in chosen),
+        latent=_latent(latent, make_generator),
+        batch=min(default_batch, len(dataset)) if batch is None else batch,
+        steps=steps,
+        lr=_rates(default_lr if lr is None else lr),
+        optimizer=_choose(players.optimizers, optimizer)[1],
+        critic_steps=critic_steps,
+        replicas=replicas,
+        seed=seed,
+        device=device,
+        sample_every=often if sample_every is None else sample_every,
+        checkpoint_every=often if checkpoint_every is None else checkpoint_every,
+        trackers=tuple(trackers),
+        data_fingerprint=dataset.fingerprint,
+    )
+    training = Training(
+        config,
+        dataset,
+        make_generator,
+        make_discriminator,
+        chosen_game,
+        [remedy for remedy, _ in chosen],
+    )
+    folder = None if out is None else RunFolder(out)
+    if folder is not None:
+        folder.create(config)
+    return _go(training, folder, progress)
+
+
+def resume(
+    out: str | Path,
+    *,
+    start: str = checkpoint.LAST,
+    steps: int | None = None,
+    data: Data | None = None,
+    generator: Network | None = None,
+    discriminator: Network | None = None,
+    progress: bool | None = None,
+) -> Run:
+    """Goes on with a run, exactly as if it had never stopped.
+
+    Args:
+        out: its folder.
+        start: "last", or "best" to give up all that came after the best checkpoint.
+        steps: the step to train to, if not the one the run was begun with.
+        data: the run's data, where it was given as an object; also generator, discriminator.
+        generator: see ``data``.
+        discriminator: see ``data``.
+        progress: as for :func:`train`.
+
+    Returns:
+        The run.
+
+    Raises:
+        UncollapseError: of the kind that says what is wrong; see :mod:`uncollapse.errors`.
+        StoppedBySignal: a KeyboardInterrupt, after everything was saved.
+    """
+    if start not in (checkpoint.LAST, checkpoint.BEST):
+        raise ConfigError(f"start must be 'last' or 'best', not '{start}'")
+    folder = RunFolder(out)
+    config = folder.config()
+    for word, given in (("data", data), ("generator", generator), ("discriminator", discriminator)):
+        if getattr(config, word) == GIVEN and given is None:
+            raise ConfigError(
+                f"{folder.path}: its {word} was an object of the program that trained it: resume "
+                f"it there, uncollapse.resume(folder, {word}=...)"
+            )
+    if steps is not None:
+        positive("steps", steps)
+        config = dataclasses.replace(config, steps=steps)
+    folder.lock()
+    try:
+        own = generator is not None and not isinstance(generator, str)
+        source: Data = config.data if data is None else data
+        dataset = data_room.load(
+            source,
+            size=config.size,
+            flips=config.flips,
+            identity=own and not isinstance(source, (str, Dataset)),
+        )
+        if dataset.fingerprint != config.data_fingerprint:
+            raise CheckpointError(f"{folder.path}: its data ({config.data}) is not what it was")
+        make_generator, _ = _network(
+            generator or config.generator, "generator", dataset, config.latent, config.replicas
+        )
+        make_discriminator, _ = _network(
+            discriminator or config.discriminator, "discriminator", dataset, None, config.replicas
+        )
+        training = Training(
+            config,
+            dataset,
+            make_generator,
+            make_discriminator,
+            games.registry.get(config.game),
+            [_remedy_names().get(name) for name in config.remedies],
+        )
+        if start == checkpoint.BEST or checkpoint.exists(folder.checkpoints):
+            saved = checkpoint.load(folder.checkpoints, start)
+            training.restore(saved)
+            if start == checkpoint.BEST:
+                checkpoint.return_to(folder.checkpoints, start)
+        if training.step >= config.steps:
+            raise ConfigError(
+                f"{folder.path} is complete at step {training.step}: say --steps with more to "
+                "train on"
+            )
+        folder.forget_after(training.step)
+    except BaseException:
+        folder.unlock()
+        raise
+    return _go(training, folder, progress)
+
+
+def _go(training: Training, folder: RunFolder | None, progress: bool | None) -> Run:
+    """Trains, whatever happens leaving the run folder whole."""
+    watching = trackers.start(
+        training.config.trackers, None if folder is None else folder.path, training.step
+    )
+    recorder = Recorder(folder, watching, training.game.players)
+    try:
+        if training.step == 0:
+            take_pictures(training, folder, recorder)
+        loop(training, folder, recorder, progress)
+    except NonFiniteError as error:
+        raise failed(error, training, folder) from None
+    finally:
+        for tracker in watching:
+            tracker.flush()
+        if folder is not None:
+            folder.unlock()
+    return finished(training, folder, recorder.rows)
+
+
+def _remedy_names() -> Any:
+    return remedies.registry
+
+
+def _choose(registry: Any, choice: Any) -> tuple[Any, str]:
+    """A choice of our own (never the caller's object) and the words that name it."""
+    chosen = copy.deepcopy(registry.get(choice))
+    name = registry.spec(chosen)
+    return chosen, GIVEN if name is None else name
+
+
+def _network(
+    network: Network | None,
+    role: str,
+    dataset: Dataset,
+    latent: int | Sequence[int] | None,
+    replicas: int,
+) -> tuple[Factory, str]:
+    """A factory for a player's networks, and the words that name it (or ``GIVEN``)."""
+    if isinstance(network, nn.Module):
+        if replicas > 1:
+            raise ConfigError(
+                f"replicas={replicas} needs a {role} for each: give a factory, not one module"
+            )
+        module = network
+        return lambda: copy.deepcopy(module), GIVEN
+    if network is not None and not isinstance(network, str):
+        if not callable(network):
+            raise ConfigError(
+                f"the {role} must be a name, a module or a factory, not {type(network).__name__}"
+            )
+        return network, _importable(network)
+    name = network or str(nets.families.spec(nets.default(dataset.shape)))
+    if role == "discriminator":
+        return nets.build_discriminator(name, dataset.shape), name
+    size = latent if latent is None or isinstance(latent, int) else int(latent[0])
+    return nets.build_generator(name, dataset.shape, size), name
+
+
+def _default_discriminator(dataset: Dataset, objective: Objective) -> str:
+    """What suits the data; without batch normalisation where a penalty must be per sample."""
+    family = nets.default(dataset.shape)
+    if isinstance(family, nets.DCGAN) and objective.penalised:
+        family = dataclasses.replace(family, norm="none")
+    return str(nets.families.spec(family))
+
+
+def _importable(factory: Callable[[], nn.Module]) -> str:
+    """``package.module:factory`` if that leads back to ``factory``, else ``GIVEN``."""
+    module, name = getattr(factory, "__module__", None), getattr(factory, "__qualname__", "")
+    if module and module != "__main__" and name.isidentifier():
+        found = getattr(importlib.import_module(module), name, None)
+        if found is factory:
+            return f"{module}:{name}"
+    return GIVEN
+
+
+def _latent(latent: int | Sequence[int] | None, make_generator: Factory) -> tuple[int, ...]:
+    if isinstance(latent, int):
+        latent = (latent,)
+    if latent is not None:
+        for axis in latent:
+            positive("latent", axis)
+        return tuple(latent)
+    found = nets.latent_of(make_generator())
+    if found is None:
+        raise ConfigError("the generator does not tell its latent's size: say latent=...")
+    return found
+
+
+def _rates(lr: float | Sequence[float]) -> tuple[float, float]:
+    rates = (lr, lr) if isinstance(lr, (int, float)) else tuple(lr)
+    if len(rates) != 2:
+        raise ConfigError(f"lr takes one rate, or two (generator, discriminator), not {len(rates)}")
+    return (float(rates[0]), float(rates[1]))

@@ -1,0 +1,141 @@
+"""A run folder: where a run keeps all that it knows, so that nothing is lost when it is killed."""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from uncollapse.errors import RunFolderError
+from uncollapse.training.config import Config
+from uncollapse.training.files import cannot_write, write_atomically
+
+Row = dict[str, Any]
+
+
+class RunFolder:
+    """The files of one run: ``config.yaml``, ``metrics.jsonl``, ``verdicts.jsonl``, and folders.
+
+    ``metrics.jsonl`` is the truth that everything shown is drawn from: one row a member and
+    recorded step. It holds no clock time, so a resumed run writes the same bytes.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.config_path = self.path / "config.yaml"
+        self.checkpoints = self.path / "checkpoints"
+        self.samples = self.path / "samples"
+        self._metrics = self.path / "metrics.jsonl"
+        self._verdicts = self.path / "verdicts.jsonl"
+        self._lock: int | None = None
+
+    def create(self, config: Config) -> None:
+        """Begins a run here.
+
+        Raises:
+            RunFolderError: there is a run already, or the folder cannot be written.
+        """
+        if self.config_path.exists():
+            raise RunFolderError(
+                f"{self.path} already holds a run: go on with `uncollapse resume {self.path}`, "
+                "or choose another --out"
+            )
+        try:
+            for folder in (self.checkpoints, self.samples):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise cannot_write(self.path, error) from None
+        self.lock()
+        write_atomically(self.config_path, config.to_yaml())
+
+    def config(self) -> Config:
+        """The run's configuration.
+
+        Raises:
+            RunFolderError: no run is here.
+            ConfigError: ``config.yaml`` is damaged.
+        """
+        if not self.config_path.is_file():
+            raise RunFolderError(f"{self.path} is not a run folder: it has no config.yaml")
+        return Config.from_yaml(self.config_path)
+
+    def lock(self) -> None:
+        """Keeps other processes from training here, until this one ends, however it ends.
+
+        Raises:
+            RunFolderError: another process is training here.
+        """
+        path = self.path / ".lock"
+        try:
+            self._lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise cannot_write(path, error) from None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self.unlock()
+            raise RunFolderError(f"{self.path}: another process is training this run") from None
+
+    def unlock(self) -> None:
+        """Lets others train here."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def append_metrics(self, rows: Iterable[Row]) -> None:
+        """Adds rows to ``metrics.jsonl``."""
+        _append(self._metrics, rows)
+
+    def append_verdict(self, row: Row) -> None:
+        """Adds a row to ``verdicts.jsonl``."""
+        _append(self._verdicts, [row])
+
+    def metrics(self) -> list[Row]:
+        """All complete rows of ``metrics.jsonl``; a line that a kill cut short is left out."""
+        return list(_rows(self._metrics))
+
+    def verdicts(self) -> list[Row]:
+        """All complete rows of ``verdicts.jsonl``."""
+        return list(_rows(self._verdicts))
+
+    def save_picture(self, name: str, picture: Image.Image) -> None:
+        """Writes a PNG into ``samples/``."""
+        content = io.BytesIO()
+        picture.save(content, format="PNG")
+        write_atomically(self.samples / name, content.getvalue())
+
+    def forget_after(self, step: int) -> None:
+        """Drops what was recorded after ``step``: a resumed run records it again."""
+        for path in (self._metrics, self._verdicts):
+            if path.exists():
+                kept = [row for row in _rows(path) if row["step"] <= step]
+                write_atomically(path, "".join(json.dumps(row) + "\n" for row in kept))
+        for picture in self.samples.glob("step-*.png"):
+            if int(picture.stem.split("-")[1]) > step:
+                picture.unlink(missing_ok=True)
+
+
+def _append(path: Path, rows: Iterable[Row]) -> None:
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    if not text:
+        return
+    try:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise cannot_write(path, error) from None
+
+
+def _rows(path: Path) -> Iterator[Row]:
+    if not path.exists():
+        return
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            if line.endswith("\n"):
+                yield json.loads(line)

@@ -1,0 +1,105 @@
+"""The training loop, on one page, in the order in which things happen."""
+
+from __future__ import annotations
+
+from uncollapse.data.pictures import draw
+from uncollapse.errors import NonFiniteError
+from uncollapse.training import checkpoint
+from uncollapse.training.folder import RunFolder
+from uncollapse.training.progress import ProgressLine
+from uncollapse.training.recorder import Recorder
+from uncollapse.training.signals import StoppedBySignal, StopRequest
+from uncollapse.training.training import Training
+
+PICTURED = {"images": 64, "points": 1024}
+"""Samples in a picture, by kind of data."""
+
+
+def loop(
+    training: Training, folder: RunFolder | None, recorder: Recorder, shown: bool | None
+) -> None:
+    """Trains until the config's last step.
+
+    Raises:
+        NonFiniteError: something became NaN or infinite; the last good checkpoint is kept.
+        StoppedBySignal: somebody asked to stop; everything is saved.
+    """
+    config = training.config
+    with (
+        StopRequest() as stop,
+        ProgressLine(config.data, training.step, config.steps, shown) as progress,
+    ):
+        while training.step < config.steps:
+            observation = training.game.step(training.draw)
+            training.step += 1
+            step, finished = training.step, training.step == config.steps
+
+            recorder.observe(step, observation)
+            if step % config.sample_every == 0 or finished:
+                take_pictures(training, folder, recorder)
+            if step % config.checkpoint_every == 0 or finished:
+                save(training, folder, recorder, scored=True)
+            elif stop.number is not None:
+                save(training, folder, recorder, scored=False)
+            progress.update(step, recorder.latest)
+
+            if stop.number is not None and not finished:
+                how = f"go on with `uncollapse resume {folder.path}`" if folder else "nothing kept"
+                raise StoppedBySignal(
+                    f"stopped at step {step} of {config.steps}: {how}", stop.number
+                )
+
+
+def take_pictures(training: Training, folder: RunFolder | None, recorder: Recorder) -> None:
+    """Draws each member's samples from the fixed noise, into the run folder and the trackers."""
+    if folder is None:
+        return
+    fake_mb = training.sample(PICTURED[training.data.kind]).cpu()
+    for member, (fake, real) in enumerate(zip(fake_mb, training.reference_mb, strict=True)):
+        picture = draw(training.data, fake, background=real)
+        suffix = f"-member-{member}" if len(fake_mb) > 1 else ""
+        folder.save_picture(f"step-{training.step:07}{suffix}.png", picture)
+        for tracker in recorder.trackers:
+            tracker.picture(training.step, member, picture)
+
+
+def save(training: Training, folder: RunFolder | None, recorder: Recorder, *, scored: bool) -> None:
+    """Checks that all is finite, scores the samples, and writes a checkpoint.
+
+    A checkpoint made because somebody asked to stop is not scored: the record of a run must not
+    depend on when it was interrupted.
+    """
+    recorder.check_tensors(training.step)
+    best = False
+    if scored:
+        distances = training.score()
+        recorder.measure(training.step, {"energy_distance": distances})
+        mean = sum(distances) / len(distances)
+        if best := mean < training.best:
+            training.best = mean
+    if folder is not None:
+        checkpoint.save(folder.checkpoints, training.checkpoint(), best=best)
+        for tracker in recorder.trackers:
+            tracker.flush()
+
+
+def failed(error: NonFiniteError, training: Training, folder: RunFolder | None) -> NonFiniteError:
+    """Records that the run failed, and says what is left of it."""
+    if folder is None:
+        return error
+    folder.append_verdict(
+        {
+            "step": training.step,
+            "state": "failed",
+            "failure": "divergence",
+            "since": training.step,
+            "evidence": [str(error)],
+        }
+    )
+    if not checkpoint.exists(folder.checkpoints):
+        return NonFiniteError(f"{error}; no checkpoint was made yet")
+    kept = checkpoint.load(folder.checkpoints).facts["step"]
+    return NonFiniteError(
+        f"{error}; the checkpoint of step {kept} in {folder.path} is kept, and a lower learning "
+        "rate is the first thing to try"
+    )

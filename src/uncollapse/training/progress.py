@@ -1,0 +1,81 @@
+"""Progress for people: a live line on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+REFRESH = 0.5
+"""Seconds between two looks of the live line; drawing it takes time from training."""
+PLAIN = 10.0
+"""Seconds between two lines where the output is no terminal."""
+
+
+class ProgressLine:
+    """Step, rate, time left and losses, on standard error.
+
+    Args:
+        title: what is trained.
+        step: where the run stands.
+        steps: where it ends.
+        shown: None shows it only on a terminal.
+    """
+
+    def __init__(self, title: str, step: int, steps: int, shown: bool | None) -> None:
+        self.title = title
+        self.begun, self.steps = step, steps
+        self.live: Progress | None = None
+        console = Console(stderr=True)
+        self.plain = bool(shown) and not console.is_terminal
+        self.start = self.next = time.monotonic()
+        self.next += PLAIN if self.plain else 0.0
+        self.hidden = not (console.is_terminal if shown is None else shown)
+        if not self.hidden and not self.plain:
+            self.live = Progress(
+                TextColumn("[bold]{task.description}"),
+                BarColumn(bar_width=24),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[text]}"),
+                console=console,
+                auto_refresh=False,
+            )
+            self.task = self.live.add_task(title, total=steps, completed=step, text="")
+
+    def __enter__(self) -> ProgressLine:
+        if self.live:
+            self.live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.live:
+            self.live.stop()
+
+    def update(self, step: int, numbers: Mapping[str, float]) -> None:
+        """Shows how it stands, if it is time to."""
+        now = time.monotonic()
+        if self.hidden or (now < self.next and step < self.steps):
+            return
+        self.next = now + (PLAIN if self.plain else REFRESH)
+        rate = (step - self.begun) / max(now - self.start, 1e-9)
+        left = (self.steps - step) / max(rate, 1e-9)
+        losses = "  ".join(f"{k} {v:.3f}" for k, v in numbers.items() if k.startswith("loss"))
+        text = f"{_rate(rate)}  {_clock(left)} left  {losses}"
+        if self.live:
+            self.live.update(self.task, completed=step, text=text)
+            self.live.refresh()
+        else:
+            print(f"{self.title}: step {step}/{self.steps}  {text}", file=sys.stderr, flush=True)
+
+
+def _rate(rate: float) -> str:
+    return f"{rate:.0f} steps/s" if rate >= 10 else f"{rate:.2f} steps/s"
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds + 0.5), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -1,0 +1,127 @@
+"""Observations on their way to the run folder, each looked at for NaN and infinity."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from uncollapse.errors import NonFiniteError
+from uncollapse.games import Observation
+from uncollapse.players import Player
+from uncollapse.training.folder import Row, RunFolder
+from uncollapse.training.trackers import Tracker
+
+EVERY = 10
+"""Steps between two recorded rows."""
+
+MEANING = {
+    "d_real": "the discriminator's logits of real samples",
+    "d_fake": "the discriminator's logits of fakes",
+    "loss_d": "the discriminator's loss",
+    "loss_g": "the generator's loss",
+    "energy_distance": "the distance of the samples from the data",
+}
+
+
+class Recorder:
+    """Takes every round's observation; writes every tenth; stops at the first bad number.
+
+    On a GPU the numbers are fetched when they are written, all at once, so that a round need not
+    wait for them; the step that is named is exact all the same.
+
+    Args:
+        folder: where rows go; None keeps them in memory only.
+        trackers: who else gets them.
+        players: whose weights are searched when something is not finite.
+    """
+
+    def __init__(
+        self, folder: RunFolder | None, trackers: Sequence[Tracker], players: dict[str, Player]
+    ) -> None:
+        self.folder = folder
+        self.trackers = trackers
+        self.players = players
+        self.rows: list[Row] = []
+        self.latest: dict[str, float] = {}
+        self.waiting: list[tuple[int, Observation]] = []
+
+    def observe(self, step: int, observation: Observation) -> None:
+        """Takes note of a round.
+
+        Raises:
+            NonFiniteError: a number is NaN or infinite.
+        """
+        self.waiting.append((step, observation))
+        if step % EVERY == 0 or step == 1 or next(iter(observation.values())).is_cpu:
+            self._look(step)
+
+    def measure(self, step: int, measures: dict[str, Sequence[float]]) -> None:
+        """Records measures of the samples, one number a member.
+
+        Raises:
+            NonFiniteError: a measure is NaN or infinite, hence the samples are.
+        """
+        for name, values in measures.items():
+            for member, value in enumerate(values):
+                if not math.isfinite(value):
+                    raise NonFiniteError(self._report(step, name, member, value))
+        self._write(step, measures)
+
+    def check_tensors(self, step: int) -> None:
+        """Refuses weights, buffers or optimiser memory that are not finite.
+
+        Raises:
+            NonFiniteError: naming the first of them.
+        """
+        bad = self._bad_tensor()
+        if bad:
+            raise NonFiniteError(f"step {step}: {bad} is not finite (NaN or infinity)")
+
+    def _look(self, step: int) -> None:
+        names = list(self.waiting[0][1])
+        table = torch.stack(
+            [torch.stack([observation[n] for n in names]) for _, observation in self.waiting]
+        ).tolist()
+        for (at, _), values in zip(self.waiting, table, strict=True):
+            for name, members in zip(names, values, strict=True):
+                for member, value in enumerate(members):
+                    if not math.isfinite(value):
+                        raise NonFiniteError(self._report(at, name, member, value))
+        self.waiting.clear()
+        if step % EVERY == 0 or step == 1:
+            self._write(step, dict(zip(names, table[-1], strict=True)))
+        self.latest = {n: sum(v) / len(v) for n, v in zip(names, table[-1], strict=True)}
+
+    def _write(self, step: int, measures: dict[str, Sequence[float]]) -> None:
+        members = len(next(iter(measures.values())))
+        rows = [
+            {"step": step, "member": m} | {name: values[m] for name, values in measures.items()}
+            for m in range(members)
+        ]
+        if self.folder is None:
+            self.rows += rows
+        else:
+            self.folder.append_metrics(rows)
+        for tracker in self.trackers:
+            tracker.numbers(rows)
+
+    def _report(self, step: int, name: str, member: int, value: float) -> str:
+        what = f"step {step}: {name} ({MEANING.get(name, name)}) of member {member} is {value}"
+        bad = self._bad_tensor()
+        return f"{what}; {bad} is not finite" if bad else what
+
+    def _bad_tensor(self) -> str | None:
+        for role, player in self.players.items():
+            for name, tensor in player.state().items():
+                if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+                    member = _first_bad_member(tensor)
+                    return f"{role}'s {name} (member {member})"
+        return None
+
+
+def _first_bad_member(tensor: Tensor) -> int:
+    finite = torch.isfinite(tensor.reshape(len(tensor), -1)).all(1)
+    return int((~finite).nonzero()[0])

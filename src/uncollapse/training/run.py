@@ -1,0 +1,179 @@
+"""A run as people hold it: a trained generator, its samples, its record, its folder."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from uncollapse import nets
+from uncollapse.errors import CheckpointError, ConfigError
+from uncollapse.streams import Ambient, Streams
+from uncollapse.training import checkpoint
+from uncollapse.training.config import GIVEN, Config
+from uncollapse.training.folder import Row, RunFolder
+from uncollapse.training.training import Training
+
+CHUNK = 256
+"""Samples drawn at once."""
+
+
+class Delivered(nn.Module):
+    """A generator whose samples are in the data's own units: ``network(z) * scale + shift``."""
+
+    def __init__(self, network: nn.Module, scale: Tensor, shift: Tensor) -> None:
+        super().__init__()
+        self.network = network
+        self.scale: Tensor
+        self.shift: Tensor
+        self.register_buffer("scale", scale)
+        self.register_buffer("shift", shift)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """Latents ``[batch, *latent]`` to samples ``[batch, *shape]``."""
+        samples: Tensor = self.network(latents)
+        return samples * self.scale + self.shift
+
+
+class Run:
+    """A finished or stopped run.
+
+    Attributes:
+        config: its settings.
+        step: generator updates done.
+        folder: where it is kept; None if only in memory.
+        generators: one a replica, in evaluation mode, on the CPU: latents ``[batch, *latent]`` to
+            samples ``[batch, *shape]`` in the data's own units. With an EMA, the averaged ones.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        step: int,
+        networks: Sequence[nn.Module],
+        scale: Tensor,
+        shift: Tensor,
+        folder: RunFolder | None,
+        rows: list[Row] | None = None,
+    ) -> None:
+        self.config = config
+        self.step = step
+        self.folder = None if folder is None else folder.path
+        self.generators = [_deliver(network, scale, shift) for network in networks]
+        self._files = folder
+        self._rows = rows or []
+
+    @property
+    def generator(self) -> nn.Module:
+        """The generator (of the first replica), in evaluation mode."""
+        return self.generators[0]
+
+    @property
+    def metrics(self) -> list[Row]:
+        """The recorded rows: step, member, losses, mean logits, energy distance."""
+        return self._rows if self._files is None else self._files.metrics()
+
+    @torch.no_grad()
+    def sample(self, count: int, *, seed: int = 0, replica: int = 0) -> Tensor:
+        """Draws samples.
+
+        Args:
+            count: how many.
+            seed: of the latents; the same seed gives the same samples.
+            replica: which of the run's generators.
+
+        Returns:
+            ``[count, *shape]`` in the data's own units, on the CPU.
+
+        Raises:
+            ConfigError: no such replica, or a count below 1.
+        """
+        if not 0 <= replica < len(self.generators):
+            raise ConfigError(f"replica must be 0 to {len(self.generators) - 1}, not {replica}")
+        if count < 1:
+            raise ConfigError(f"the number of samples must be above 0, not {count}")
+        latents = Streams([seed], "samples").normal(count, *self.config.latent)[0]
+        ambient = Ambient([seed], "samples")
+        generator = self.generators[replica]
+        return torch.cat([ambient.run(0, generator, z) for z in torch.split(latents, CHUNK)])
+
+    def __repr__(self) -> str:
+        where = f" in {self.folder}" if self.folder else ""
+        return f"<run on {self.config.data}, step {self.step}{where}>"
+
+
+def load(
+    folder: str | Path,
+    *,
+    checkpoint_name: str = checkpoint.LAST,
+    generator: nn.Module | Callable[[], nn.Module] | None = None,
+) -> Run:
+    """The run in a folder, as :func:`uncollapse.train` returned it.
+
+    Args:
+        folder: a run folder.
+        checkpoint_name: "last" or "best".
+        generator: the run's generator (module or factory), where it was given as an object that
+            no name leads to.
+
+    Raises:
+        RunFolderError: no run is there.
+        CheckpointError: there is no such checkpoint, or it is damaged or of another network.
+        ConfigError: the generator's architecture is not known.
+    """
+    files = RunFolder(folder)
+    config = files.config()
+    if config.generator == GIVEN and generator is None:
+        raise ConfigError(
+            f"{files.path}: its generator was an object of the program that trained it: give it "
+            "again, uncollapse.load(folder, generator=...)"
+        )
+    saved = checkpoint.load(files.checkpoints, checkpoint_name)
+    networks = [network_of(config, saved, generator) for _ in range(config.replicas)]
+    prefix = "output/"
+    output = {k.removeprefix(prefix): v for k, v in saved.tensors.items() if k.startswith(prefix)}
+    for m, network in enumerate(networks):
+        try:
+            network.load_state_dict({name: tensor[m] for name, tensor in output.items()})
+        except (RuntimeError, IndexError):
+            raise CheckpointError(f"{files.path}: its weights are of another generator") from None
+    return Run(
+        config,
+        int(saved.facts["step"]),
+        networks,
+        saved.tensors["data/scale"],
+        saved.tensors["data/shift"],
+        files,
+    )
+
+
+def network_of(
+    config: Config,
+    saved: checkpoint.Checkpoint,
+    given: nn.Module | Callable[[], nn.Module] | None,
+) -> nn.Module:
+    """A generator of the run's architecture; its weights are still to be loaded."""
+    if isinstance(given, nn.Module):
+        return copy.deepcopy(given)
+    if given is not None:
+        return given()
+    shape = tuple(saved.facts["data"]["shape"])
+    latent = config.latent[0] if len(config.latent) == 1 else None
+    return nets.build_generator(config.generator, shape, latent)()
+
+
+def finished(training: Training, folder: RunFolder | None, rows: list[Row]) -> Run:
+    """The run that a training has become."""
+    networks = [copy.deepcopy(network).cpu() for network in training.game.output.networks]
+    scale, shift = training.data.scale.cpu(), training.data.shift.cpu()
+    return Run(training.config, training.step, networks, scale, shift, folder, rows)
+
+
+def _deliver(network: nn.Module, scale: Tensor, shift: Tensor) -> nn.Module:
+    network = network.eval().requires_grad_(False)
+    if bool((scale == 1).all()) and bool((shift == 0).all()):
+        return network
+    return Delivered(network, scale, shift).eval()

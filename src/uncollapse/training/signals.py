@@ -1,0 +1,42 @@
+"""Ctrl-C and SIGTERM, heard at the end of a round, so that the run can be saved first."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+
+class StoppedBySignal(KeyboardInterrupt):
+    """The run was saved and stopped as somebody asked; the text says how to go on."""
+
+    def __init__(self, text: str, number: int) -> None:
+        super().__init__(text)
+        self.exit_code = 128 + number
+
+
+class StopRequest:
+    """While this context lasts, the first signal is noted, and a second one acts at once.
+
+    Outside the main thread signals cannot be heard; nothing is changed there.
+    """
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self.previous: dict[int, Any] = {}
+
+    def __enter__(self) -> StopRequest:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self.previous[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self.previous.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.number is not None:
+            raise KeyboardInterrupt
+        self.number = number

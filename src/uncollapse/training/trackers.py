@@ -1,0 +1,81 @@
+"""Other places a run can be watched from; ``metrics.jsonl`` stays the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from PIL import Image
+
+from uncollapse.errors import MissingExtraError, unknown
+
+
+class Tracker(Protocol):
+    """Gets every recorded row and picture."""
+
+    def numbers(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Rows of one step, one a member, as in ``metrics.jsonl``."""
+
+    def picture(self, step: int, member: int, image: Image.Image) -> None:
+        """A picture of samples."""
+
+    def flush(self) -> None:
+        """Puts everything on disk."""
+
+
+class TensorBoard:
+    """Event files in ``RUN/tensorboard``; look with ``tensorboard --logdir RUN``.
+
+    Args:
+        folder: the run's folder.
+        step: the step that a resumed run goes on from; later events of an earlier try are hidden.
+
+    Raises:
+        MissingExtraError: tensorboard is not installed.
+    """
+
+    def __init__(self, folder: Path, step: int) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            raise MissingExtraError(
+                "the tensorboard tracker needs a package: pip install 'uncollapse[tensorboard]'"
+            ) from None
+        make: Any = SummaryWriter
+        self.writer = make(str(folder / "tensorboard"), purge_step=step + 1)
+
+    def numbers(self, rows: Sequence[dict[str, Any]]) -> None:
+        """One scalar a number; several members are told apart by name."""
+        for row in rows:
+            suffix = f"/member-{row['member']}" if len(rows) > 1 else ""
+            for name, value in row.items():
+                if name not in ("step", "member"):
+                    self.writer.add_scalar(name + suffix, value, row["step"])
+
+    def picture(self, step: int, member: int, image: Image.Image) -> None:
+        """The picture, under ``samples/member-M``."""
+        import numpy as np
+
+        pixels = np.asarray(image.convert("RGB"))
+        self.writer.add_image(f"samples/member-{member}", pixels, step, dataformats="HWC")
+
+    def flush(self) -> None:
+        """Writes the events out."""
+        self.writer.flush()
+
+
+TRACKERS: dict[str, Callable[[Path, int], Tracker]] = {"tensorboard": TensorBoard}
+
+
+def start(names: Sequence[str], folder: Path | None, step: int) -> list[Tracker]:
+    """Starts the trackers named.
+
+    Raises:
+        ConfigError: an unknown name.
+        MissingExtraError: one needs a package that is not installed.
+    """
+    for name in names:
+        if name not in TRACKERS:
+            raise unknown("tracker", name, TRACKERS)
+    return [TRACKERS[name](folder, step) for name in names] if folder is not None else []

@@ -1,0 +1,184 @@
+"""A training in flight: the game, its data, and all the state that a checkpoint must hold."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from uncollapse import nets, objectives, players
+from uncollapse.data import Dataset
+from uncollapse.errors import CheckpointError, ConfigError
+from uncollapse.games import Game, Table
+from uncollapse.metrics import energy_distance
+from uncollapse.remedies import Remedy
+from uncollapse.streams import Ambient, Streams
+from uncollapse.training.checkpoint import Checkpoint
+from uncollapse.training.config import Config
+from uncollapse.training.draw import DataDraw
+
+Factory = Callable[[], nn.Module]
+
+SCORED = 512
+"""Samples that the energy distance is taken of."""
+
+
+class Training:
+    """Everything that moves while a run trains.
+
+    Args:
+        config: the run's settings.
+        data: what is learned; its values move to the run's device.
+        generator: makes one generator.
+        discriminator: makes one discriminator.
+        game: the game, not set up yet.
+        cures: the remedies, not joined yet.
+
+    Raises:
+        ShapeError: the networks fit neither the data nor each other.
+        ConfigError: a setting cannot be.
+        DataError: the batch is larger than the data.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        data: Dataset,
+        generator: Factory,
+        discriminator: Factory,
+        game: Game,
+        cures: Sequence[Remedy],
+    ) -> None:
+        self.config = config
+        self.device = resolve_device(config.device)
+        self.data = data.to(self.device)
+        self.game = game
+        self.remedies = list(cures)
+        self.step = 0
+        self.best = float("inf")
+        nets.probe(generator(), discriminator(), data.shape, config.latent)
+        game.set_up(
+            Table(
+                generator=generator,
+                discriminator=discriminator,
+                objective=objectives.get(config.objective),
+                remedies=self.remedies,
+                optimizer=players.optimizers.get(config.optimizer),
+                lr=config.lr,
+                critic_steps=config.critic_steps,
+                seeds=config.seeds,
+                device=self.device,
+            )
+        )
+        self.draw = DataDraw(self.data, config.batch, config.latent, config.seeds, self.device)
+        self.reference_mb = _reference(self.data, config.seeds)
+
+    def sample(self, count: int) -> Tensor:
+        """Samples from fixed noise, always the same: ``[member, count, *shape]``, network units.
+
+        Each of the run's generators is in evaluation mode; nothing that trains is touched.
+        """
+        seeds = self.config.seeds
+        latents_mb = Streams(seeds, "pictures", self.device).normal(count, *self.config.latent)
+        ambient = Ambient(seeds, "pictures", self.device)
+        chunks = torch.split(latents_mb, max(self.config.batch, 64), dim=1)
+        return torch.cat([self.game.output.evaluate(z, ambient) for z in chunks], dim=1)
+
+    def score(self) -> list[float]:
+        """The energy distance between fixed real samples and :meth:`sample`, one a member."""
+        fake_mb = self.sample(SCORED)
+        return [
+            energy_distance(real, fake)
+            for real, fake in zip(self.reference_mb, fake_mb, strict=True)
+        ]
+
+    def checkpoint(self) -> Checkpoint:
+        """Everything, so that a run which goes on from it equals one that never stopped."""
+        tensors: dict[str, Tensor] = {}
+        for prefix, part in self._parts().items():
+            tensors |= {f"{prefix}/{name}": tensor for name, tensor in part.state().items()}
+        for role, player in self.game.players.items():
+            states = enumerate(player.stack.ambient.state())
+            tensors |= {f"ambient/{role}/{i}": state for i, state in states}
+        for purpose, streams in self.game.randomness.items():
+            tensors |= {f"random/{purpose}/{m}": s for m, s in enumerate(streams.state())}
+        output = self.game.output.state()
+        tensors |= {f"output/{name}": tensor for name, tensor in output.items()}
+        tensors |= {"data/scale": self.data.scale, "data/shift": self.data.shift}
+        facts: dict[str, Any] = {
+            "step": self.step,
+            "best": self.best if self.best < float("inf") else None,
+            "data": {
+                "name": self.data.name,
+                "kind": self.data.kind,
+                "shape": list(self.data.shape),
+                "dtype": str(self.data.source_dtype),
+            },
+            "torch": torch.__version__,
+            "config": dataclasses.asdict(self.config),
+        }
+        return Checkpoint(tensors, facts)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Goes on from a checkpoint.
+
+        Raises:
+            CheckpointError: it is of another config or other networks.
+        """
+        difference = self.config.difference(checkpoint.facts["config"])
+        if difference:
+            raise CheckpointError(f"the checkpoint is of another run: {difference}")
+        tensors = checkpoint.tensors
+        try:
+            for prefix, part in self._parts().items():
+                start = f"{prefix}/"
+                part.restore(
+                    {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
+                )
+            for role, player in self.game.players.items():
+                ambient = player.stack.ambient
+                count = len(ambient.state())
+                ambient.restore([tensors[f"ambient/{role}/{i}"] for i in range(count)])
+            for purpose, streams in self.game.randomness.items():
+                streams.restore([tensors[f"random/{purpose}/{m}"] for m in range(len(streams))])
+        except KeyError as error:
+            raise CheckpointError(f"the checkpoint is of another run: it lacks {error}") from None
+        self.step = int(checkpoint.facts["step"])
+        best = checkpoint.facts["best"]
+        self.best = float("inf") if best is None else float(best)
+
+    def _parts(self) -> dict[str, Any]:
+        return (
+            {f"player/{role}": player for role, player in self.game.players.items()}
+            | {f"remedy/{i}": remedy for i, remedy in enumerate(self.remedies)}
+            | {"draw": self.draw}
+        )
+
+
+def _reference(data: Dataset, seeds: Sequence[int]) -> Tensor:
+    """Real samples to compare with, fixed for each member: ``[member, count, *shape]``."""
+    count = min(SCORED, len(data))
+    generators = Streams(seeds, "reference").generators
+    indices = [torch.randint(len(data), (count,), generator=g) for g in generators]
+    ambient = Ambient(seeds, "reference")  # for data that augments as it is taken
+    return torch.stack([ambient.run(m, data.take, index) for m, index in enumerate(indices)])
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device that ``name`` means; "auto" is the GPU where there is one.
+
+    Raises:
+        ConfigError: there is no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"device '{name}' cannot be used here: {reason}") from None
+    return device

@@ -1,0 +1,134 @@
+"""Facts about single layers, computed by hand or known from the sources."""
+
+import pytest
+import torch
+from torch import nn
+
+from uncollapse.errors import ShapeError
+from uncollapse.nets import DCGAN, MLP, Conv28, Maxout, PacGAN
+from uncollapse.nets.dcgan import halvings
+
+
+def size(network: nn.Module) -> int:
+    return sum(p.numel() for p in network.parameters())
+
+
+def of_kind(network: nn.Module, *kinds: type[nn.Module]) -> list:
+    return [m for m in network.modules() if isinstance(m, kinds)]
+
+
+def test_document_002() -> None:
+    linear = 128 * 6272 + 6272
+    deconvolution = 128 * 128 * 16 + 128
+    assert size(Conv28().generator((1, 28, 28), 128)) == (
+        linear + 2 * deconvolution + (128 * 9 + 1)
+    )
+    assert size(Conv28().discriminator((1, 28, 28))) == (
+        (64 * 16 + 64) + (64 * 64 * 16 + 64) + (3136 + 1)
+    )
+    slopes = [m.negative_slope for m in of_kind(Conv28().discriminator((1, 28, 28)), nn.LeakyReLU)]
+    assert slopes == [0.2, 0.2]
+
+
+@pytest.mark.parametrize("shape", [(1, 32, 32), (28, 28), (1, 28, 27), (784,)])
+def test_conv28_wants_28_pixels(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ShapeError, match=r"conv28 makes images \[channels, 28, 28\], not"):
+        Conv28().generator(shape, 128)
+    with pytest.raises(ShapeError):
+        Conv28().discriminator(shape)
+
+
+def test_document_001() -> None:
+    generator, discriminator = MLP().generator((2,), 100), MLP().discriminator((2,))
+    hidden = 3 * (512 * 512 + 512)
+    assert size(generator) == (100 * 512 + 512) + hidden + (512 * 2 + 2)
+    assert size(discriminator) == (2 * 512 + 512) + hidden + (512 + 1)
+    assert {m.negative_slope for m in of_kind(generator, nn.LeakyReLU)} == {0.01}
+
+
+def test_dcgan_at_64_pixels() -> None:
+    generator = DCGAN().generator((3, 64, 64), 100)
+    ups = of_kind(generator, nn.ConvTranspose2d)
+    assert [m.in_channels for m in ups] == [512, 256, 128, 64]
+    assert ups[-1].out_channels == 3
+    assert [m.num_features for m in of_kind(generator, nn.BatchNorm2d)] == [512, 256, 128, 64]
+    discriminator = DCGAN().discriminator((3, 64, 64))
+    assert [m.out_channels for m in of_kind(discriminator, nn.Conv2d)] == [64, 128, 256, 512]
+    assert [m.num_features for m in of_kind(discriminator, nn.BatchNorm2d)] == [128, 256, 512]
+    # What PyTorch's DCGAN example counts.
+    assert size(generator) == 3_576_704
+    assert size(discriminator) == 2_765_568
+
+
+def test_dcgan_starts_at_its_own_weights() -> None:
+    torch.manual_seed(0)
+    generator = DCGAN().generator((3, 32, 32), 100)
+    for layer in of_kind(generator, nn.ConvTranspose2d, nn.Linear):
+        assert layer.bias is None
+        assert layer.weight.std().item() == pytest.approx(0.02, rel=0.05)
+    scales = torch.cat([m.weight for m in of_kind(generator, nn.BatchNorm2d)])
+    assert scales.mean().item() == pytest.approx(1.0, abs=0.005)
+    assert scales.std().item() == pytest.approx(0.02, rel=0.15)
+
+
+def test_dcgan_without_norm_judges_each_sample_alone() -> None:
+    shape = (1, 16, 16)
+    x = torch.randn(6, *shape)
+    for norm, alone in (("none", True), ("batch", False)):
+        discriminator = DCGAN(width=8, norm=norm).discriminator(shape)
+        same = torch.allclose(discriminator(x)[:3], discriminator(x[:3]), atol=1e-6)
+        assert same is alone
+    network = DCGAN(width=8, norm="none").discriminator(shape)
+    for layer in of_kind(network, nn.Conv2d, nn.Linear):
+        assert torch.count_nonzero(layer.bias) == 0
+
+
+@pytest.mark.parametrize(
+    ("side", "expected"),
+    [(8, (4, 1)), (14, (7, 1)), (28, (7, 2)), (32, (4, 3)), (96, (6, 4)), (128, (4, 5))]
+    + [(side, None) for side in (1, 4, 7, 9, 30, 33, 100)],
+)
+def test_halvings(side: int, expected: tuple[int, int] | None) -> None:
+    assert halvings(side) == expected
+
+
+@pytest.mark.parametrize("shape", [(1, 30, 30), (1, 4, 4), (3, 32, 28), (2,), (32, 32)])
+def test_dcgan_says_which_sizes_fit(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ShapeError) as caught:
+        DCGAN().discriminator(shape)
+    said = str(caught.value)
+    assert "\n" not in said
+    assert str(shape[-1]) in said
+    assert ("28, 32" in said) == (len(shape) == 3 and shape[1] == shape[2])
+
+
+def test_pacgan_networks() -> None:
+    generator, discriminator = PacGAN().generator((2,), 2), PacGAN().discriminator((2,))
+    # Only the last linear layer of the generator has a bias; batch norm has scale and shift.
+    assert size(generator) == 2 * 400 + 3 * 400 * 400 + 4 * 2 * 400 + (400 * 2 + 2)
+    assert size(discriminator) == (2 * 1000 + 1000) + 2 * (200 * 1000 + 1000) + (200 + 1)
+    assert not of_kind(discriminator, nn.BatchNorm1d, nn.Dropout)
+    assert [m.eps for m in of_kind(generator, nn.BatchNorm1d)] == [1e-4] * 4
+    # Packing widens the first layer alone.
+    packed = PacGAN().discriminator((2 * 4,))
+    assert size(packed) - size(discriminator) == 3 * 2 * 1000
+
+
+def test_pacgan_starts_at_its_own_weights() -> None:
+    torch.manual_seed(0)
+    nets = [PacGAN().generator((2,), 2), PacGAN().discriminator((2,))]
+    linears = [m for net in nets for m in of_kind(net, nn.Linear)]
+    for layer in linears:
+        assert layer.weight.std().item() == pytest.approx(0.02, rel=0.15)
+        assert layer.bias is None or torch.count_nonzero(layer.bias) == 0
+    for norm in of_kind(nets[0], nn.BatchNorm1d):
+        assert torch.equal(norm.weight, torch.ones(400))
+
+
+def test_maxout_is_the_largest_piece() -> None:
+    layer, x = Maxout(3, 4, 5).requires_grad_(False), torch.randn(7, 3)
+    weight, bias = layer.linear.weight.view(4, 5, 3), layer.linear.bias.view(4, 5)
+    for b in range(7):
+        for j in range(4):
+            pieces = [float(weight[j, k] @ x[b] + bias[j, k]) for k in range(5)]
+            assert float(layer(x)[b, j]) == pytest.approx(max(pieces), abs=1e-6)
