@@ -62,7 +62,7 @@ class Streams:
     def restore(self, state: Sequence[Tensor]) -> None:
         """Goes on from a saved :meth:`state`."""
         for generator, saved in zip(self.generators, state, strict=True):
-            generator.set_state(saved)
+            generator.set_state(saved.clone())  # torch ignores the offset of a view
 
 
 class Ambient:
@@ -113,4 +113,5 @@ class Ambient:
     def restore(self, state: Sequence[Tensor]) -> None:
         """Goes on from a saved :meth:`state`."""
         n = len(self.default)
-        self.states = [list(state[i : i + n]) for i in range(0, len(state), n)]
+        copies = [saved.clone() for saved in state]  # torch ignores the offset of a view
+        self.states = [copies[i : i + n] for i in range(0, len(copies), n)]

@@ -126,7 +126,7 @@ class Objective:
         return self.loss == "relativistic"
 
 
-registry = Registry(
+registry: Registry[Objective] = Registry(
     "objective",
     {
         "minimax": Objective("minimax"),

@@ -7,25 +7,33 @@ import dataclasses
 import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from torch import nn
 
 from uncollapse import data as data_room
-from uncollapse import games, nets, objectives, players, remedies
+from uncollapse import nets
 from uncollapse.data import Data, Dataset
 from uncollapse.errors import CheckpointError, ConfigError, NonFiniteError
 from uncollapse.games import Game
+from uncollapse.games import registry as game_names
+from uncollapse.names import Registry
 from uncollapse.objectives import Objective
+from uncollapse.objectives import registry as objective_names
 from uncollapse.players import Optimizer
+from uncollapse.players import optimizers as optimizer_names
 from uncollapse.remedies import Remedy
-from uncollapse.training import checkpoint, trackers
+from uncollapse.remedies import registry as remedy_names
+from uncollapse.training import checkpoint
 from uncollapse.training.config import GIVEN, Config, positive
 from uncollapse.training.folder import RunFolder
 from uncollapse.training.loop import failed, loop, take_pictures
 from uncollapse.training.recorder import Recorder
 from uncollapse.training.run import Run, finished
+from uncollapse.training.trackers import start as start_trackers
 from uncollapse.training.training import Factory, Training
+
+T = TypeVar("T")
 
 Network = str | nn.Module | Callable[[], nn.Module]
 
@@ -105,10 +113,10 @@ def train(
     dataset = data_room.load(
         data, size=size, flips=flips, identity=own and not isinstance(data, (str, Dataset))
     )
-    chosen_game, game_name = _choose(games.registry, game)
-    chosen = [_choose(_remedy_names(), remedy) for remedy in remedies]
+    chosen_game, game_name = _choose(game_names, game)
+    chosen = [_choose(remedy_names, remedy) for remedy in remedies]
     make_generator, generator_name = _network(generator, "generator", dataset, latent, replicas)
-    chosen_objective, objective_name = _choose(objectives.registry, objective)
+    chosen_objective, objective_name = _choose(objective_names, objective)
     if discriminator is None:
         discriminator = _default_discriminator(dataset, chosen_objective)
     make_discriminator, discriminator_name = _network(
@@ -130,7 +138,7 @@ def train(
         batch=min(default_batch, len(dataset)) if batch is None else batch,
         steps=steps,
         lr=_rates(default_lr if lr is None else lr),
-        optimizer=_choose(players.optimizers, optimizer)[1],
+        optimizer=_choose(optimizer_names, optimizer)[1],
         critic_steps=critic_steps,
         replicas=replicas,
         seed=seed,
@@ -218,8 +226,8 @@ def resume(
             dataset,
             make_generator,
             make_discriminator,
-            games.registry.get(config.game),
-            [_remedy_names().get(name) for name in config.remedies],
+            game_names.get(config.game),
+            [remedy_names.get(name) for name in config.remedies],
         )
         if start == checkpoint.BEST or checkpoint.exists(folder.checkpoints):
             saved = checkpoint.load(folder.checkpoints, start)
@@ -240,7 +248,7 @@ def resume(
 
 def _go(training: Training, folder: RunFolder | None, progress: bool | None) -> Run:
     """Trains, whatever happens leaving the run folder whole."""
-    watching = trackers.start(
+    watching = start_trackers(
         training.config.trackers, None if folder is None else folder.path, training.step
     )
     recorder = Recorder(folder, watching, training.game.players)
@@ -258,11 +266,7 @@ def _go(training: Training, folder: RunFolder | None, progress: bool | None) -> 
     return finished(training, folder, recorder.rows)
 
 
-def _remedy_names() -> Any:
-    return remedies.registry
-
-
-def _choose(registry: Any, choice: Any) -> tuple[Any, str]:
+def _choose(registry: Registry[T], choice: str | T) -> tuple[T, str]:
     """A choice of our own (never the caller's object) and the words that name it."""
     chosen = copy.deepcopy(registry.get(choice))
     name = registry.spec(chosen)

@@ -8,11 +8,9 @@ from uncollapse.training import checkpoint
 from uncollapse.training.folder import RunFolder
 from uncollapse.training.progress import ProgressLine
 from uncollapse.training.recorder import Recorder
+from uncollapse.training.run import PICTURED
 from uncollapse.training.signals import StoppedBySignal, StopRequest
 from uncollapse.training.training import Training
-
-PICTURED = {"images": 64, "points": 1024}
-"""Samples in a picture, by kind of data."""
 
 
 def loop(

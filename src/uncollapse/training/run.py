@@ -6,10 +6,15 @@ import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
+from PIL.Image import Image
 from torch import Tensor, nn
 
 from uncollapse import nets
+from uncollapse.data import Dataset
+from uncollapse.data.pictures import draw
+from uncollapse.data.stores import Held
 from uncollapse.errors import CheckpointError, ConfigError
 from uncollapse.streams import Ambient, Streams
 from uncollapse.training import checkpoint
@@ -19,6 +24,8 @@ from uncollapse.training.training import Training
 
 CHUNK = 256
 """Samples drawn at once."""
+PICTURED = {"images": 64, "points": 1024}
+"""Samples in a picture, by kind of data."""
 
 
 class Delivered(nn.Module):
@@ -44,6 +51,7 @@ class Run:
     Attributes:
         config: its settings.
         step: generator updates done.
+        data: what was learned; of a loaded run no more than its pictures and units need.
         folder: where it is kept; None if only in memory.
         generators: one a replica, in evaluation mode, on the CPU: latents ``[batch, *latent]`` to
             samples ``[batch, *shape]`` in the data's own units. With an EMA, the averaged ones.
@@ -54,15 +62,15 @@ class Run:
         config: Config,
         step: int,
         networks: Sequence[nn.Module],
-        scale: Tensor,
-        shift: Tensor,
+        data: Dataset,
         folder: RunFolder | None,
         rows: list[Row] | None = None,
     ) -> None:
         self.config = config
         self.step = step
+        self.data = data
         self.folder = None if folder is None else folder.path
-        self.generators = [_deliver(network, scale, shift) for network in networks]
+        self.generators = [_deliver(network, data.scale, data.shift) for network in networks]
         self._files = folder
         self._rows = rows or []
 
@@ -99,6 +107,17 @@ class Run:
         ambient = Ambient([seed], "samples")
         generator = self.generators[replica]
         return torch.cat([ambient.run(0, generator, z) for z in torch.split(latents, CHUNK)])
+
+    def picture(self, count: int | None = None, *, seed: int = 0, replica: int = 0) -> Image:
+        """A picture of samples: a grid of images, or points over real ones.
+
+        Args:
+            count: how many; 64 images or 1024 points by default.
+            seed: as for :meth:`sample`.
+            replica: likewise.
+        """
+        samples = self.sample(count or PICTURED[self.data.kind], seed=seed, replica=replica)
+        return draw(self.data, (samples - self.data.shift) / self.data.scale)
 
     def __repr__(self) -> str:
         where = f" in {self.folder}" if self.folder else ""
@@ -140,14 +159,7 @@ def load(
             network.load_state_dict({name: tensor[m] for name, tensor in output.items()})
         except (RuntimeError, IndexError):
             raise CheckpointError(f"{files.path}: its weights are of another generator") from None
-    return Run(
-        config,
-        int(saved.facts["step"]),
-        networks,
-        saved.tensors["data/scale"],
-        saved.tensors["data/shift"],
-        files,
-    )
+    return Run(config, int(saved.facts["step"]), networks, _described(saved), files)
 
 
 def network_of(
@@ -168,8 +180,21 @@ def network_of(
 def finished(training: Training, folder: RunFolder | None, rows: list[Row]) -> Run:
     """The run that a training has become."""
     networks = [copy.deepcopy(network).cpu() for network in training.game.output.networks]
-    scale, shift = training.data.scale.cpu(), training.data.shift.cpu()
-    return Run(training.config, training.step, networks, scale, shift, folder, rows)
+    return Run(training.config, training.step, networks, training.data.to("cpu"), folder, rows)
+
+
+def _described(saved: checkpoint.Checkpoint) -> Dataset:
+    """The run's data as its checkpoint describes it: units and shape, and some points to draw."""
+    facts, tensors = saved.facts["data"], saved.tensors
+    kept = tensors.get("data/reference", torch.empty(0, *facts["shape"]))
+    return Dataset(
+        facts["name"],
+        Held(kept),
+        facts["kind"],
+        scale=tensors["data/scale"],
+        shift=tensors["data/shift"],
+        source_dtype=np.dtype(facts["dtype"]),
+    )
 
 
 def _deliver(network: nn.Module, scale: Tensor, shift: Tensor) -> nn.Module:

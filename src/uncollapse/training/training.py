@@ -108,6 +108,8 @@ class Training:
         output = self.game.output.state()
         tensors |= {f"output/{name}": tensor for name, tensor in output.items()}
         tensors |= {"data/scale": self.data.scale, "data/shift": self.data.shift}
+        if self.data.kind == "points":  # to be drawn below samples, when the data is not at hand
+            tensors["data/reference"] = self.data.restore(self.reference_mb[0])
         facts: dict[str, Any] = {
             "step": self.step,
             "best": self.best if self.best < float("inf") else None,

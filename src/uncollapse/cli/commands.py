@@ -1,0 +1,147 @@
+"""What the commands do, with the library at hand."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL.Image import Image
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+import uncollapse as uc
+from uncollapse.data import CATALOGUE, FORMS, fetch, pictures
+from uncollapse.errors import ConfigError
+from uncollapse.training import Run
+from uncollapse.training.config import GIVEN, read_yaml
+from uncollapse.training.files import write_atomically
+
+RECORDED = ("data_fingerprint",)
+"""Words of a config that are a record of a run, not a choice for another."""
+
+
+def train_command(given: dict[str, Any], config: Path | None) -> int:
+    """Trains, and says where everything is."""
+    words = {} if config is None else read_yaml(config)
+    words = {k: v for k, v in words.items() if k not in RECORDED and v is not None} | given
+    for word, value in words.items():
+        if value == GIVEN:
+            raise ConfigError(
+                f"{config}: {word} was an object of the program that trained it: say --{word} too"
+            )
+    if "data" not in words:
+        raise ConfigError(
+            "train needs data: a name (`uncollapse data list` shows them), images:FOLDER, "
+            "array:FILE or idx:FOLDER"
+        )
+    data = words.pop("data")
+    words["out"] = words.get("out") or _free_folder(str(data))
+    if isinstance(words.get("lr"), list | tuple) and len(words["lr"]) == 1:
+        words["lr"] = words["lr"][0]
+    return _report(uc.train(data, progress=True, **words))
+
+
+def resume_command(folder: Path, start: str, steps: int | None) -> int:
+    """Goes on with a run."""
+    return _report(uc.resume(folder, start=start, steps=steps, progress=True))
+
+
+def sample_command(folder: Path, out: Path, count: int, seed: int, start: str, replica: int) -> int:
+    """Writes samples as numbers or as a picture."""
+    if out.suffix not in (".npz", ".png"):
+        raise ConfigError(f"--out must end in .npz or .png, not '{out.name}'")
+    run = uc.load(folder, checkpoint_name=start)
+    if out.suffix == ".png":
+        _save_picture(out, run.picture(count, seed=seed, replica=replica))
+    else:
+        _save_numbers(out, run.sample(count, seed=seed, replica=replica), run.data.source_dtype)
+    print(f"{count} samples of {folder} at step {run.step}: {out}")
+    return 0
+
+
+def data_list_command() -> int:
+    """A table of the named data sets."""
+    console = Console()
+    table = Table(box=None, pad_edge=False)
+    for title in ("name", "sample", "count", "what it is", "from", "here"):
+        table.add_column(title, no_wrap=title != "what it is")
+    for entry in CATALOGUE.values():
+        count = f"{entry.count:,}" if entry.count < 1e9 else f"{entry.count:.2g}"
+        here = "yes" if entry.present else "no"
+        table.add_row(entry.name, entry.shape, count, entry.description, entry.source, here)
+    console.print(table)
+    for form, text in FORMS.items():
+        console.print(f"{form}  {text}", highlight=False)
+    console.print("Get what is not here: uncollapse data get NAME", highlight=False)
+    return 0
+
+
+def data_get_command(name: str) -> int:
+    """Fetches a data set."""
+    print(f"{name} is in {fetch.get(name)}")
+    return 0
+
+
+def data_show_command(data: str, out: Path | None, size: int | None, flips: bool) -> int:
+    """Facts about a data set, and a picture."""
+    dataset = uc.data.load(data, size=size, flips=flips)
+    shown = dataset.take(torch.randperm(min(len(dataset), 10_000))[:1000])
+    restored = dataset.restore(shown)
+    print(f"{dataset.name}: {len(dataset):,} samples of shape {list(dataset.shape)}")
+    print(f"values: {restored.min():.4g} to {restored.max():.4g} ({dataset.source_dtype})")
+    if dataset.modes is not None:
+        print(f"modes: {len(dataset.modes.means)}, standard deviation {dataset.modes.std:g}")
+    if dataset.classes:
+        names = ", ".join(dataset.classes[:10]) + (", …" if len(dataset.classes) > 10 else "")
+        print(f"classes: {len(dataset.classes)} ({names})")
+    if out is not None:
+        if out.suffix != ".png":
+            raise ConfigError(f"--out must end in .png, not '{out.name}'")
+        _save_picture(
+            out, pictures.draw(dataset, shown[:64] if dataset.kind == "images" else shown)
+        )
+        print(f"picture: {out}")
+    return 0
+
+
+def _report(run: Run) -> int:
+    assert run.folder is not None
+    scores = [row["energy_distance"] for row in run.metrics if "energy_distance" in row]
+    print(
+        f"trained to step {run.step}; energy distance of the samples to the data {scores[-1]:.4f}"
+    )
+    print(f"run folder:      {run.folder}")
+    print(f"sample pictures: {run.folder / 'samples'}")
+    print(f"draw more:       uncollapse sample {run.folder} -n 64 --out samples.png")
+    return 0
+
+
+def _free_folder(data: str) -> Path:
+    name = re.sub(r"[^A-Za-z0-9.-]+", "-", data.rpartition("/")[2] or data).strip("-") or "run"
+    for number in itertools.count(1):
+        folder = Path("runs") / (name if number == 1 else f"{name}-{number}")
+        if not (folder / "config.yaml").exists():
+            return folder
+    raise AssertionError("unreachable")
+
+
+def _save_numbers(path: Path, samples: Tensor, dtype: np.dtype[Any]) -> None:
+    array = samples.numpy()
+    if np.issubdtype(dtype, np.integer):  # as the data came: whole numbers in the type's range
+        limits = np.iinfo(dtype)
+        array = array.round().clip(limits.min, limits.max)
+    content = io.BytesIO()
+    np.savez_compressed(content, samples=array.astype(dtype))
+    write_atomically(path, content.getvalue())
+
+
+def _save_picture(path: Path, picture: Image) -> None:
+    content = io.BytesIO()
+    picture.save(content, format="PNG")
+    write_atomically(path, content.getvalue())

@@ -1,0 +1,291 @@
+"""``uncollapse``: thin commands over the library.
+
+Nothing heavy is imported until a command runs, so that ``--help`` is instant.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, CycloptsError, Group, Parameter
+
+from uncollapse import __version__
+from uncollapse.errors import UncollapseError
+
+BAD_INPUT = 2
+
+app = App(
+    name="uncollapse",
+    help="""Train GANs that keep all their modes.
+
+    `uncollapse train digits` trains on real data that is already here; `uncollapse data` says what
+    else can be learned. Every run is kept in a folder, and a stopped one goes on exactly:
+    `uncollapse resume RUN`.
+    """,
+    version=__version__,
+    help_format="markdown",
+    result_action="return_value",
+)
+data_app = App(name="data", help="What can be learned, and how to get it.")
+app.command(data_app)
+
+PLAYERS = Group("Players", sort_key=1)
+LEARNING = Group("Learning", sort_key=2)
+RUN = Group("Run", sort_key=3)
+DATA = Group("Data", sort_key=4)
+
+
+@app.command
+def train(
+    data: str | None = None,
+    /,
+    *,
+    out: Annotated[Path | None, Parameter(group=RUN)] = None,
+    steps: Annotated[int | None, Parameter(group=RUN)] = None,
+    seed: Annotated[int | None, Parameter(group=RUN)] = None,
+    replicas: Annotated[int | None, Parameter(group=RUN)] = None,
+    device: Annotated[str | None, Parameter(group=RUN)] = None,
+    sample_every: Annotated[int | None, Parameter(group=RUN)] = None,
+    checkpoint_every: Annotated[int | None, Parameter(group=RUN)] = None,
+    tracker: Annotated[tuple[str, ...], Parameter(group=RUN, negative="", show_default=False)] = (),
+    config: Annotated[Path | None, Parameter(group=RUN)] = None,
+    game: Annotated[str | None, Parameter(group=PLAYERS)] = None,
+    generator: Annotated[str | None, Parameter(group=PLAYERS)] = None,
+    discriminator: Annotated[str | None, Parameter(group=PLAYERS)] = None,
+    latent: Annotated[int | None, Parameter(group=PLAYERS)] = None,
+    objective: Annotated[str | None, Parameter(group=LEARNING)] = None,
+    remedy: Annotated[
+        tuple[str, ...], Parameter(group=LEARNING, negative="", show_default=False)
+    ] = (),
+    batch: Annotated[int | None, Parameter(group=LEARNING)] = None,
+    lr: Annotated[
+        tuple[float, ...], Parameter(group=LEARNING, negative="", show_default=False)
+    ] = (),
+    optimizer: Annotated[str | None, Parameter(group=LEARNING)] = None,
+    critic_steps: Annotated[int | None, Parameter(group=LEARNING)] = None,
+    size: Annotated[int | None, Parameter(group=DATA)] = None,
+    flips: Annotated[bool | None, Parameter(group=DATA, negative="", show_default=False)] = None,
+) -> int:
+    """Train a GAN, watched and resumable.
+
+    Examples: `uncollapse train digits`, `uncollapse train grid25 --objective r3gan --remedy ema`,
+    `uncollapse train images:photos --size 32 --flips`.
+
+    Parameters
+    ----------
+    data
+        What to learn: a name from `uncollapse data list`, or images:FOLDER, array:FILE, idx:FOLDER.
+    out
+        The run's folder. Default: the first free of runs/DATA, runs/DATA-2, …
+    steps
+        Generator updates. Default: 5000.
+    seed
+        All randomness follows from it. Default: 0.
+    replicas
+        As many runs side by side, of seeds S, S+1, … Default: 1.
+    device
+        auto, cpu, cuda, … Default: auto.
+    sample_every
+        Steps between two pictures. Default: a twentieth of the steps.
+    checkpoint_every
+        Steps between two checkpoints, when samples are also scored. Default: likewise.
+    tracker
+        Who else gets the numbers and pictures: tensorboard. May be repeated.
+    config
+        A YAML file of these words, such as another run's config.yaml; options given here win.
+    game
+        Who plays whom: duel. Default: duel.
+    generator
+        mlp, dcgan, conv28, pacgan (with settings: mlp:width=256,depth=3), or
+        package.module:factory of your own. Default: what suits the data.
+    discriminator
+        Likewise.
+    latent
+        Size of a latent. Default: the generator's own.
+    objective
+        minimax, non-saturating, wasserstein, wgan, wgan-gp, dragan, least-squares, hinge,
+        relativistic or r3gan, with settings if you like: hinge:r1=5. Default: non-saturating.
+    remedy
+        ema[:DECAY], weight-clipping[:LIMIT]. May be repeated.
+    batch
+        Samples per update. Default: 64 images, 256 points.
+    lr
+        Learning rate; given twice: the generator's, then the discriminator's.
+    optimizer
+        adam, rmsprop or sgd, with settings if you like: adam:beta1=0.9. Default: adam.
+    critic_steps
+        Discriminator updates for each generator update. Default: 1.
+    size
+        Resize and crop images to this many pixels. Default for images:FOLDER: 64.
+    flips
+        Learn images flipped left to right too.
+    """
+    given = {
+        "data": data,
+        "out": out,
+        "steps": steps,
+        "seed": seed,
+        "replicas": replicas,
+        "device": device,
+        "sample_every": sample_every,
+        "checkpoint_every": checkpoint_every,
+        "trackers": tracker or None,
+        "game": game,
+        "generator": generator,
+        "discriminator": discriminator,
+        "latent": latent,
+        "objective": objective,
+        "remedies": remedy or None,
+        "batch": batch,
+        "lr": lr or None,
+        "optimizer": optimizer,
+        "critic_steps": critic_steps,
+        "size": size,
+        "flips": flips,
+    }
+    from uncollapse.cli.commands import train_command
+
+    return train_command({k: v for k, v in given.items() if v is not None}, config)
+
+
+@app.command
+def resume(
+    run: Path,
+    /,
+    *,
+    start: Annotated[Literal["last", "best"], Parameter(name="--from")] = "last",
+    steps: int | None = None,
+) -> int:
+    """Go on with a run, exactly as if it had never stopped.
+
+    Parameters
+    ----------
+    run
+        The run's folder.
+    start
+        The checkpoint to go on from; best gives up all that came after it.
+    steps
+        Train to this step instead of the one that the run was begun with.
+    """
+    from uncollapse.cli.commands import resume_command
+
+    return resume_command(run, start, steps)
+
+
+@app.command
+def sample(
+    run: Path,
+    /,
+    *,
+    out: Path,
+    count: Annotated[int, Parameter(name=["--count", "-n"])] = 64,
+    seed: int = 0,
+    start: Annotated[Literal["last", "best"], Parameter(name="--from")] = "last",
+    replica: int = 0,
+) -> int:
+    """Draw samples from a trained generator.
+
+    Parameters
+    ----------
+    run
+        The run's folder.
+    out
+        FILE.npz (numbers in the data's own units, array `samples`) or FILE.png (a picture).
+    count
+        How many.
+    seed
+        The same seed gives the same samples.
+    start
+        The checkpoint to draw from.
+    replica
+        Which of several replicas.
+    """
+    from uncollapse.cli.commands import sample_command
+
+    return sample_command(run, out, count, seed, start, replica)
+
+
+@data_app.command(name="list")
+def data_list() -> int:
+    """List the data sets that have names, and whether they are here."""
+    from uncollapse.cli.commands import data_list_command
+
+    return data_list_command()
+
+
+@data_app.command(name="get")
+def data_get(name: str, /) -> int:
+    """Fetch a data set, from wherever it can be had, and verify it.
+
+    Parameters
+    ----------
+    name
+        mnist or fashion-mnist.
+    """
+    from uncollapse.cli.commands import data_get_command
+
+    return data_get_command(name)
+
+
+@data_app.command(name="show")
+def data_show(
+    data: str, /, *, out: Path | None = None, size: int | None = None, flips: bool = False
+) -> int:
+    """Say what is in a data set, and draw some of it.
+
+    Parameters
+    ----------
+    data
+        A name, or images:FOLDER, array:FILE, idx:FOLDER.
+    out
+        FILE.png for a picture of 64 random samples.
+    size
+        Resize and crop images to this many pixels.
+    flips
+        With images flipped left to right too.
+    """
+    from uncollapse.cli.commands import data_show_command
+
+    return data_show_command(data, out, size, flips)
+
+
+@data_app.default
+def data_default() -> int:
+    """List the data sets that have names."""
+    return data_list()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs a command; bad input ends with exit code 2 and one line, never a traceback."""
+    sys.exit(run_command(sys.argv[1:] if arguments is None else arguments))
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Runs a command and returns its exit code."""
+    try:
+        result: Any = app(
+            list(arguments), exit_on_error=False, print_error=False, help_on_error=False
+        )
+        return result if isinstance(result, int) else 0
+    except CycloptsError as error:
+        return _fail(" ".join(str(error).split()))
+    except UncollapseError as error:
+        return _fail(str(error))
+    except KeyboardInterrupt as stop:  # a run that was saved says how to go on
+        _say(str(stop) or "stopped")
+        return int(getattr(stop, "exit_code", 130))
+    except BrokenPipeError:  # `uncollapse data list | head`
+        sys.stderr.close()
+        return 0
+
+
+def _fail(line: str) -> int:
+    _say(f"uncollapse: {line}")
+    return BAD_INPUT
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)

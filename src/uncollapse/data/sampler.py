@@ -1,0 +1,103 @@
+"""Which samples come next: epochs of shuffled data, for each member its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from uncollapse.data.dataset import Dataset
+from uncollapse.errors import CheckpointError, ConfigError, DataError
+from uncollapse.streams import Streams
+
+LARGEST_PERMUTATION = 2**24  # samples; beyond, a permutation is too large to hold and a repeat rare
+
+
+class Sampler:
+    """Batches of sample numbers, drawn for each member by its own seed.
+
+    Epochs are permutations without replacement whose incomplete last batch is dropped. Of data
+    with more than 2**24 samples, numbers are drawn uniformly with replacement.
+
+    Args:
+        dataset: what is numbered.
+        batch: samples a batch and member.
+        seeds: the members' seeds; a member's numbers depend on its own seed only.
+
+    Raises:
+        ConfigError: a batch of no samples.
+        DataError: a batch larger than the data.
+    """
+
+    def __init__(self, dataset: Dataset, batch: int, seeds: Sequence[int]) -> None:
+        self.count = len(dataset)
+        self.batch = batch
+        if batch < 1:
+            raise ConfigError(f"batch must be at least 1, not {batch}")
+        if batch > self.count:
+            raise DataError(
+                f"batch {batch} is larger than the data ({self.count} samples):"
+                f" choose at most {self.count}"
+            )
+        self._streams = Streams(seeds, "batches")
+        self._permutes = self.count <= LARGEST_PERMUTATION
+        if self._permutes:
+            self._shuffle()
+
+    def next(self) -> Tensor:
+        """The next batch's sample numbers, int64 ``[member, batch]``."""
+        if not self._permutes:
+            draws = [
+                torch.randint(self.count, (self.batch,), generator=generator)
+                for generator in self._streams.generators
+            ]
+            return torch.stack(draws)
+        if self._position + self.batch > self.count:
+            self._shuffle()
+        start = self._position
+        self._position += self.batch
+        return self._order[:, start : self._position].long()
+
+    def state(self) -> dict[str, Tensor]:
+        """What :meth:`restore` needs to go on exactly here.
+
+        Not the permutation itself, but what it was drawn from: ``generators``, uint8
+        ``[member, bytes]``, and ``position``, int64 ``[]``, in the epoch.
+        """
+        if self._permutes:
+            return {"generators": self._epoch, "position": torch.tensor(self._position)}
+        return {"generators": torch.stack(self._streams.state()), "position": torch.tensor(0)}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Goes on from a saved :meth:`state`.
+
+        Raises:
+            CheckpointError: the state is of other members, or of larger data.
+        """
+        generators, position = state["generators"].cpu(), int(state["position"])
+        known = torch.stack(self._streams.state())
+        if generators.shape != known.shape or generators.dtype != known.dtype:
+            raise CheckpointError(
+                f"the saved sampler's generators have shape {list(generators.shape)},"
+                f" {list(known.shape)} is needed: is it of a run with other members?"
+            )
+        if not 0 <= position <= self.count:
+            raise CheckpointError(
+                f"the saved sampler is at sample {position} of an epoch, but there are"
+                f" {self.count} samples: is it of a run on other data?"
+            )
+        # a row of its own for each: torch 2.13 reads past a view with an offset, and crashes
+        self._streams.restore([state.clone() for state in generators])
+        if self._permutes:
+            self._shuffle()
+            self._position = position
+
+    def _shuffle(self) -> None:
+        self._epoch = torch.stack(self._streams.state())
+        orders = [
+            torch.randperm(self.count, generator=generator, dtype=torch.int32)  # half the memory
+            for generator in self._streams.generators
+        ]
+        self._order = torch.stack(orders)
+        self._position = 0

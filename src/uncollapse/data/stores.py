@@ -1,0 +1,175 @@
+"""Where samples are kept: in memory, or made from other samples when asked for."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Protocol, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+RESIZE_AT_ONCE = 4096  # images; keeps the float copy of a large uint8 set small
+
+
+class Store(Protocol):
+    """Where a data set keeps its samples; values are in data units, of any dtype."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one sample."""
+
+    def __len__(self) -> int:
+        """How many samples there are."""
+
+    def values(self, index: Tensor) -> Tensor:
+        """Samples ``[B, *shape]`` by number ``[B]`` (int64)."""
+
+    def labels(self, index: Tensor) -> Tensor | None:
+        """Class numbers ``[B]`` (int64) by sample number; None when unlabelled."""
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same samples, on a device."""
+
+    def digest(self) -> str:
+        """A text that is equal iff the samples are equal."""
+
+
+class Held:
+    """Samples held in memory.
+
+    Args:
+        values: ``[N, *shape]``, uint8 or float32, in data units.
+        labels: int64 ``[N]`` class numbers, if any.
+    """
+
+    def __init__(self, values: Tensor, labels: Tensor | None = None) -> None:
+        self.held = values
+        self.held_labels = labels
+
+    def __len__(self) -> int:
+        return len(self.held)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one sample."""
+        return tuple(self.held.shape[1:])
+
+    def values(self, index: Tensor) -> Tensor:
+        """Samples ``[B, *shape]`` by number."""
+        return self.held.index_select(0, index.to(self.held.device))
+
+    def labels(self, index: Tensor) -> Tensor | None:
+        """Class numbers ``[B]`` by sample number; None when unlabelled."""
+        if self.held_labels is None:
+            return None
+        return self.held_labels.index_select(0, index.to(self.held.device))
+
+    def to(self, device: torch.device | str) -> Held:
+        """The same samples, on a device."""
+        labels = self.held_labels
+        return Held(self.held.to(device), None if labels is None else labels.to(device))
+
+    def digest(self) -> str:
+        """SHA-256 of the values and labels."""
+        digest = hashlib.sha256()
+        for part in (self.held, self.held_labels):
+            if part is not None:
+                digest.update(f"{part.dtype} {tuple(part.shape)} ".encode())
+                digest.update(part.cpu().contiguous().numpy().data)
+        return digest.hexdigest()
+
+
+class Mirrored:
+    """Images, then each of them once more flipped left to right: 2N samples, nothing drawn."""
+
+    def __init__(self, base: Store) -> None:
+        self.base = base
+
+    def __len__(self) -> int:
+        return 2 * len(self.base)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one sample."""
+        return self.base.shape
+
+    def values(self, index: Tensor) -> Tensor:
+        """Samples ``[B, C, H, W]`` by number."""
+        images = self.base.values(index % len(self.base))
+        flipped = (index >= len(self.base)).to(images.device)
+        return torch.where(flipped[:, None, None, None], images.flip(-1), images)
+
+    def labels(self, index: Tensor) -> Tensor | None:
+        """Class numbers ``[B]``; a mirror image has its original's."""
+        return self.base.labels(index % len(self.base))
+
+    def to(self, device: torch.device | str) -> Mirrored:
+        """The same samples, on a device."""
+        return Mirrored(self.base.to(device))
+
+    def digest(self) -> str:
+        """Says that the base is mirrored."""
+        return f"mirrored {self.base.digest()}"
+
+
+class Resized:
+    """Images resized when asked for, for stores too large or too lively to resize at once."""
+
+    def __init__(self, base: Store, size: int) -> None:
+        self.base = base
+        self.size = size
+
+    def __len__(self) -> int:
+        return len(self.base)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one sample."""
+        return (self.base.shape[0], self.size, self.size)
+
+    def values(self, index: Tensor) -> Tensor:
+        """Samples ``[B, C, size, size]`` by number."""
+        return resize_images(self.base.values(index), self.size)
+
+    def labels(self, index: Tensor) -> Tensor | None:
+        """Class numbers ``[B]`` by sample number; None when unlabelled."""
+        return self.base.labels(index)
+
+    def to(self, device: torch.device | str) -> Resized:
+        """The same samples, on a device."""
+        return Resized(self.base.to(device), self.size)
+
+    def digest(self) -> str:
+        """Says that the base is resized."""
+        return f"resized {self.size} {self.base.digest()}"
+
+
+def resize(store: Store, size: int) -> Store:
+    """The store's images at ``size`` × ``size``; at once if they are in memory."""
+    if store.shape[1:] == (size, size):
+        return store
+    if not isinstance(store, Held):
+        return Resized(store, size)
+    parts = [resize_images(part, size) for part in torch.split(store.held, RESIZE_AT_ONCE)]
+    return Held(torch.cat(parts), store.held_labels)
+
+
+def resize_images(images: Tensor, size: int) -> Tensor:
+    """The centre squares of images, resized.
+
+    Bilinear with antialiasing: unlike sharper filters it never leaves the range of the values.
+
+    Args:
+        images: ``[B, C, H, W]``, uint8 or float32.
+        size: in pixels.
+
+    Returns:
+        ``[B, C, size, size]`` of the same dtype.
+    """
+    height, width = images.shape[-2:]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    square = images[..., top : top + side, left : left + side].to(torch.float32)
+    resized = F.interpolate(square, (size, size), mode="bilinear", antialias=True)
+    return resized.round().to(torch.uint8) if images.dtype == torch.uint8 else resized

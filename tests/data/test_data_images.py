@@ -1,0 +1,127 @@
+"""Folders of image files."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from uncollapse import data
+from uncollapse.data import images
+from uncollapse.errors import ConfigError, DataError
+
+
+def save(path, mode="RGB", size=(20, 12), colour=None, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.new(mode, size, colour if colour is not None else 0)
+    image.save(path, **options)
+    return path
+
+
+def first(dataset, number=0):
+    return dataset.restore(dataset.take(torch.tensor([number])))[0].round()
+
+
+def test_images_of_any_size_in_order(tmp_path):
+    save(tmp_path / "b.png", colour=(10, 20, 30), size=(40, 9))
+    save(tmp_path / "a" / "z.bmp", colour=(1, 2, 3), size=(9, 100))
+    save(tmp_path / ".hidden.png", "L")
+    (tmp_path / "notes.txt").write_text("no image")
+    dataset = data.load(f"images:{tmp_path}", size=16)
+    assert (dataset.kind, dataset.shape, len(dataset)) == ("images", (3, 16, 16), 2)
+    assert dataset.store.held.dtype == torch.uint8
+    assert first(dataset, 0)[:, 0, 0].tolist() == [1, 2, 3]
+    assert first(dataset, 1)[:, 5, 5].tolist() == [10, 20, 30]
+    assert dataset.classes == ()
+    assert data.load(f"images:{tmp_path}").shape == (3, 64, 64)
+    assert len(data.load(f"images:{tmp_path}", flips=True)) == 4
+
+
+def test_centre_is_kept_and_resizing_is_antialiased(tmp_path):
+    stripes = np.zeros((64, 128), np.uint8)
+    stripes[:, 32:96:2] = 200  # fine stripes in the centre square
+    Image.fromarray(stripes).save(tmp_path / "s.png")
+    image = first(data.load(f"images:{tmp_path}", size=8))
+    assert image.shape == (1, 8, 8)
+    assert (image[:, :, 1:-1] - 100).abs().max() <= 12  # grey, not moiré
+
+
+def test_exif_orientation_is_applied(tmp_path):
+    image = Image.new("RGB", (16, 16), "black")
+    image.paste((255, 255, 255), (0, 0, 16, 8))  # white above
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down
+    image.save(tmp_path / "a.png", exif=exif)
+    seen = first(data.load(f"images:{tmp_path}", size=16))
+    assert seen[0, 2, 8] == 0
+    assert seen[0, 13, 8] == 255
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "suffix", "seen"),
+    [
+        ("1", 1, ".png", [255]),
+        ("L", 77, ".png", [77]),
+        ("LA", (77, 0), ".png", [255]),
+        ("RGBA", (9, 9, 9, 0), ".png", [255, 255, 255]),
+        ("RGBA", (9, 8, 7, 255), ".png", [9, 8, 7]),
+        ("P", 0, ".gif", [0, 0, 0]),
+        ("I;16", 77 * 256, ".png", [77]),
+        ("CMYK", (0, 0, 0, 0), ".tif", [255, 255, 255]),
+    ],
+)
+def test_modes(tmp_path, mode, colour, suffix, seen):
+    save(tmp_path / f"a{suffix}", mode, colour=colour)
+    assert first(data.load(f"images:{tmp_path}", size=8))[:, 0, 0].tolist() == seen
+
+
+def test_subfolders_are_classes_only_if_all_images_are_in_them(tmp_path):
+    save(tmp_path / "cat" / "1.png", "L")
+    assert data.load(f"images:{tmp_path}", size=8).classes == ()
+    save(tmp_path / "ant" / "deep" / "1.png", "L")
+    (tmp_path / "empty").mkdir()
+    dataset = data.load(f"images:{tmp_path}", size=8)
+    assert dataset.classes == ("ant", "cat")
+    assert dataset.labels(torch.arange(2)).tolist() == [0, 1]
+    save(tmp_path / "z.png", "L")
+    assert data.load(f"images:{tmp_path}", size=8).classes == ()
+
+
+def test_errors_name_the_file(tmp_path):
+    spec = f"images:{tmp_path}"
+    with pytest.raises(DataError, match=r"has no images; these count: \.bmp"):
+        data.load(spec)
+    with pytest.raises(DataError, match="does not exist; images:FOLDER needs"):
+        data.load(spec + "/none")
+    grey = save(tmp_path / "a.png", "L")
+    with pytest.raises(DataError, match="is a file, not a folder"):
+        data.load(f"images:{grey}")
+    with pytest.raises(ConfigError, match="at least 8 pixels, not 7"):
+        data.load(spec, size=7)
+    colour = save(tmp_path / "b.png", "RGB")
+    with pytest.raises(DataError, match=r"a.png is grey, .*b.png is in colour.*: convert them"):
+        data.load(spec)
+    colour.write_bytes(b"no image\nat all")
+    with pytest.raises(DataError, match=r"b\.png cannot be read as an image") as error:
+        data.load(spec)
+    assert "\n" not in str(error.value)
+    whole = save(colour, "L", size=(200, 200)).read_bytes()
+    colour.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=r"b\.png cannot be read as an image"):
+        data.load(spec)
+    colour.unlink()
+    save(tmp_path / "b.tif", "F")
+    with pytest.raises(DataError, match=r"b.tif has 32 bits a pixel; save"):
+        data.load(spec)
+
+
+def test_many_images_show_progress_on_a_terminal(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(images, "MANY", 1)
+    for i in range(3):
+        save(tmp_path / f"{i}.png", "L")
+    data.load(f"images:{tmp_path}", size=8)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    data.load(f"images:{tmp_path}", size=8)
+    out, err = capsys.readouterr()
+    assert "reading 3 images" in err
+    assert out == ""

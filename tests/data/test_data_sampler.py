@@ -1,0 +1,112 @@
+"""The sampler: epochs, members, and going on exactly."""
+
+import time
+
+import pytest
+import torch
+
+from uncollapse import data
+from uncollapse.errors import CheckpointError, ConfigError, DataError
+
+
+def numbers(count):
+    return data.from_tensor(torch.arange(float(count)))
+
+
+class Huge:
+    """As many samples as stacked MNIST has, without it."""
+
+    def __len__(self):
+        return 60_000**3
+
+
+def test_each_epoch_visits_all_once_and_epochs_differ():
+    sampler = data.Sampler(numbers(12), 4, [0, 1])
+    epochs = [torch.cat([sampler.next() for _ in range(3)], 1) for _ in range(3)]
+    for epoch in epochs:
+        assert epoch.dtype == torch.int64
+        assert epoch.sort(1).values.tolist() == [list(range(12))] * 2
+    assert not torch.equal(epochs[0], epochs[1])
+    assert not torch.equal(epochs[0][0], epochs[0][1])
+
+
+def test_the_incomplete_last_batch_is_dropped():
+    sampler = data.Sampler(numbers(10), 4, [0])
+    for _ in range(5):
+        epoch = torch.cat([sampler.next(), sampler.next()], 1)
+        assert epoch.unique().numel() == 8
+    assert data.Sampler(numbers(4), 4, [0]).next().sort().values.tolist() == [[0, 1, 2, 3]]
+
+
+@pytest.mark.parametrize("dataset", [numbers(50), Huge()])
+def test_a_member_draws_what_a_single_run_of_its_seed_draws(dataset):
+    stack = data.Sampler(dataset, 8, [3, 5, 7])
+    singles = [data.Sampler(dataset, 8, [seed]) for seed in (3, 5, 7)]
+    for _ in range(20):
+        assert torch.equal(stack.next(), torch.cat([single.next() for single in singles]))
+
+
+@pytest.mark.parametrize("dataset", [numbers(50), Huge()])
+@pytest.mark.parametrize("steps", [0, 1, 4, 6, 7, 13])
+def test_goes_on_exactly(dataset, steps):
+    sampler = data.Sampler(dataset, 8, [3, 5])
+    for _ in range(steps):
+        sampler.next()
+    state = {key: value.clone() for key, value in sampler.state().items()}
+    expected = [sampler.next() for _ in range(15)]
+    other = data.Sampler(dataset, 8, [3, 5])
+    other.next()
+    other.restore(state)
+    for batch in expected:
+        assert torch.equal(other.next(), batch)
+    sampler.restore(state)
+    assert torch.equal(sampler.next(), expected[0])
+
+
+def test_the_state_is_small():
+    state = data.Sampler(numbers(100_000), 8, [3, 5]).state()
+    assert sum(tensor.numel() * tensor.element_size() for tensor in state.values()) < 20_000
+
+
+def test_huge_data_is_drawn_with_replacement_over_all_of_it():
+    sampler = data.Sampler(Huge(), 1000, [0])
+    draws = sampler.next()
+    assert draws.max() > 60_000**3 * 0.9
+    assert draws.min() < 60_000**3 * 0.1
+    assert not torch.equal(draws, sampler.next())
+
+
+def test_batches_can_be_changed_without_changing_the_order():
+    sampler, same = (data.Sampler(numbers(12), 4, [0]) for _ in range(2))
+    sampler.next().zero_()
+    same.next()
+    state = sampler.state()
+    sampler.restore(state)
+    sampler.next()
+    same.next()
+    assert torch.equal(sampler.next(), same.next())
+
+
+def test_errors():
+    with pytest.raises(DataError) as error:
+        data.Sampler(numbers(100), 128, [0])
+    assert str(error.value) == (
+        "batch 128 is larger than the data (100 samples): choose at most 100"
+    )
+    with pytest.raises(ConfigError, match=r"^batch must be at least 1, not 0$"):
+        data.Sampler(numbers(100), 0, [0])
+    state = data.Sampler(numbers(100), 4, [0, 1]).state()
+    with pytest.raises(CheckpointError, match=r"have shape \[2, \d+\], \[1, \d+\] is"):
+        data.Sampler(numbers(100), 4, [0]).restore(state)
+    last = data.Sampler(numbers(100), 100, [0])
+    last.next()
+    with pytest.raises(CheckpointError, match="at sample 100 of an epoch, but there are 50"):
+        data.Sampler(numbers(50), 4, [0]).restore(last.state())
+
+
+def test_is_fast():
+    sampler = data.Sampler(numbers(100_000), 64, [0])
+    start = time.perf_counter()
+    for _ in range(1000):
+        sampler.next()
+    assert (time.perf_counter() - start) / 1000 < 200e-6  # about 3 µs where nothing else runs
