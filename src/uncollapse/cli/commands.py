@@ -69,12 +69,13 @@ def data_list_command() -> int:
     """A table of the named data sets."""
     console = Console()
     table = Table(box=None, pad_edge=False)
-    for title in ("name", "sample", "count", "what it is", "from", "here"):
+    for title in ("name", "sample", "count", "what it is", "here"):
         table.add_column(title, no_wrap=title != "what it is")
     for entry in CATALOGUE.values():
         count = f"{entry.count:,}" if entry.count < 1e9 else f"{entry.count:.2g}"
         here = "yes" if entry.present else "no"
-        table.add_row(entry.name, entry.shape, count, entry.description, entry.source, here)
+        what = f"{entry.description} ({entry.source})"
+        table.add_row(entry.name, entry.shape, count, what, here)
     console.print(table)
     for form, text in FORMS.items():
         console.print(f"{form}  {text}", highlight=False)
@@ -103,9 +104,8 @@ def data_show_command(data: str, out: Path | None, size: int | None, flips: bool
     if out is not None:
         if out.suffix != ".png":
             raise ConfigError(f"--out must end in .png, not '{out.name}'")
-        _save_picture(
-            out, pictures.draw(dataset, shown[:64] if dataset.kind == "images" else shown)
-        )
+        some = shown[:64] if dataset.kind == "images" else shown
+        _save_picture(out, pictures.draw(dataset, some))
         print(f"picture: {out}")
     return 0
 

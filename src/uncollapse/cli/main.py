@@ -36,6 +36,7 @@ PLAYERS = Group("Players", sort_key=1)
 LEARNING = Group("Learning", sort_key=2)
 RUN = Group("Run", sort_key=3)
 DATA = Group("Data", sort_key=4)
+REPEATED = Parameter(negative="", show_default=False)
 
 
 @app.command
@@ -50,7 +51,7 @@ def train(
     device: Annotated[str | None, Parameter(group=RUN)] = None,
     sample_every: Annotated[int | None, Parameter(group=RUN)] = None,
     checkpoint_every: Annotated[int | None, Parameter(group=RUN)] = None,
-    tracker: Annotated[tuple[str, ...], Parameter(group=RUN, negative="", show_default=False)] = (),
+    tracker: Annotated[tuple[str, ...], REPEATED, Parameter(group=RUN)] = (),
     config: Annotated[Path | None, Parameter(group=RUN)] = None,
     game: Annotated[str | None, Parameter(group=PLAYERS)] = None,
     generator: Annotated[str | None, Parameter(group=PLAYERS)] = None,
