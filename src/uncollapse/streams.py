@@ -7,6 +7,7 @@ never stopped would have drawn.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -42,6 +43,12 @@ class Streams:
 
     def __len__(self) -> int:
         return len(self.generators)
+
+    def __getitem__(self, members: slice) -> Streams:
+        """The streams of some members; the same ones, not copies."""
+        some = copy.copy(self)
+        some.generators = self.generators[members]
+        return some
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normal numbers, ``[member, *shape]``; each member draws its own."""
@@ -94,6 +101,12 @@ class Ambient:
             for seed in seeds
         ]
 
+    def __getitem__(self, members: slice) -> Ambient:
+        """The shares of some members; the same ones, not copies."""
+        some = copy.copy(self)
+        some.states = self.states[members]
+        return some
+
     def run(self, member: int, function: Callable[..., T], *arguments: object) -> T:
         """Calls ``function`` with the global generators in ``member``'s state."""
         outer = [g.get_state() for g in self.default]
@@ -102,7 +115,7 @@ class Ambient:
         try:
             return function(*arguments)
         finally:
-            self.states[member] = [g.get_state() for g in self.default]
+            self.states[member][:] = [g.get_state() for g in self.default]
             for generator, state in zip(self.default, outer, strict=True):
                 generator.set_state(state)
 

@@ -123,7 +123,9 @@ def _report(run: Run) -> int:
 
 
 def _free_folder(data: str) -> Path:
-    name = re.sub(r"[^A-Za-z0-9.-]+", "-", data.rpartition("/")[2] or data).strip("-") or "run"
+    form, _, path = data.partition(":")
+    given = Path(path).stem if form in ("images", "array", "idx") else data
+    name = re.sub(r"[^A-Za-z0-9.-]+", "-", given).strip("-") or "run"
     for number in itertools.count(1):
         folder = Path("runs") / (name if number == 1 else f"{name}-{number}")
         if not (folder / "config.yaml").exists():

@@ -28,6 +28,7 @@ app = App(
     version=__version__,
     help_format="markdown",
     result_action="return_value",
+    suppress_keyboard_interrupt=False,  # a stopped run says how to go on
 )
 data_app = App(name="data", help="What can be learned, and how to get it.")
 app.command(data_app)

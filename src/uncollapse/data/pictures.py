@@ -92,12 +92,12 @@ def _grid(images: NDArray[np.uint8]) -> Image.Image:
 
 def _pixels(dataset: Dataset, samples: Tensor) -> NDArray[np.uint8]:
     """Samples as ``[n, H, W]`` grey or ``[n, H, W, 3]`` colours, 0 … 255."""
-    low, high = 0.0, 255.0
-    if dataset.source_dtype != np.uint8:
-        real = dataset.restore(dataset.take(_spread(dataset, 64)))
-        low, high = image_range(float(real.min()), float(real.max()))
-    data = dataset.restore(samples.detach().cpu())
-    shown = ((data - low) / (high - low if high > low else 1.0)).nan_to_num(0.5).clamp(0, 1)
+    samples = samples.detach().float().cpu()
+    low, high = -1.0, 1.0
+    if bool((dataset.scale == 1).all()):  # taken as they are: black and white must be guessed
+        known = dataset.take(_spread(dataset, 64)) if len(dataset) else samples
+        low, high = image_range(float(known.min()), float(known.max()))
+    shown = ((samples - low) / (high - low if high > low else 1.0)).nan_to_num(0.5).clamp(0, 1)
     channels = shown.shape[1]
     # 4 channels are RGB and alpha; other numbers have no colours of their own
     shown = shown[:, :3].movedim(1, -1) if channels in (3, 4) else shown.mean(1)

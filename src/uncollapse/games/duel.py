@@ -44,20 +44,20 @@ class Duel:
             real_mb = draw.real()
             with torch.no_grad():
                 fake_mb = G(draw.latents())
-            judged = objective.discriminator(D, real_mb, fake_mb, streams)
+            judged = D.stack.each(objective.discriminator, real_mb, fake_mb, streams)
             D.update(judged.loss)
 
         fake_mb = G(draw.latents())
-        loss_mb = objective.generator(D, real_mb, fake_mb)
+        loss_mb = D.stack.each(objective.generator, real_mb, fake_mb)
         G.update(loss_mb)
 
         return {
-            "loss_d": _mean(judged.loss),
-            "loss_g": _mean(loss_mb),
             "d_real": _mean(judged.real),
             "d_fake": _mean(judged.fake),
+            "loss_d": _mean(judged.loss),
+            "loss_g": _mean(loss_mb),
         }
 
 
 def _mean(values_mb: Tensor) -> Tensor:
-    return values_mb.detach().flatten(1).mean(1)
+    return torch.stack([values_b.mean() for values_b in values_mb.detach()])

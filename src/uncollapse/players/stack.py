@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from uncollapse.errors import CheckpointError
 from uncollapse.streams import Ambient
+
+Judged = TypeVar("Judged", bound="Tensor | tuple[Tensor, ...]")
 
 
 class Stack:
@@ -39,6 +42,29 @@ class Stack:
                 for m, (network, x_b) in enumerate(zip(self.networks, x_mb, strict=True))
             ]
         )
+
+    def each(self, rule: Callable[..., Judged], *arguments: Any) -> Judged:
+        """Applies ``rule(stack, *arguments)`` to one member at a time, and joins what comes out.
+
+        A stack's loss could be computed in one go; but then a member's numbers may differ in the
+        last bit from those of a run of its own, as the same sums are split in other ways.
+
+        Args:
+            rule: takes a stack (of one member here) and the arguments; gives a tensor
+                ``[member, ...]``, or a named tuple of such.
+            arguments: each ``[member, ...]``, or streams; anything with a slice for a member.
+        """
+        if len(self) == 1:
+            return rule(self, *arguments)
+        parts = [
+            rule(self._alone(m), *(argument[m : m + 1] for argument in arguments))
+            for m in range(len(self))
+        ]
+        joined: Judged = _join(parts)
+        return joined
+
+    def _alone(self, member: int) -> Stack:
+        return Stack([self.networks[member]], self.ambient[member : member + 1])
 
     @torch.no_grad()
     def evaluate(self, x_mb: Tensor, ambient: Ambient) -> Tensor:
@@ -87,3 +113,9 @@ class Stack:
                         f"{list(state[name].shape)} there, {[len(self), *tensor.shape]} here"
                     )
             network.load_state_dict({name: state[name][m] for name in mine})
+
+
+def _join(parts: Sequence[Any]) -> Any:
+    if isinstance(parts[0], Tensor):
+        return torch.cat(list(parts))
+    return type(parts[0])(*(torch.cat(field) for field in zip(*parts, strict=True)))

@@ -24,12 +24,14 @@ from uncollapse.players import Optimizer
 from uncollapse.players import optimizers as optimizer_names
 from uncollapse.remedies import Remedy
 from uncollapse.remedies import registry as remedy_names
+from uncollapse.streams import Ambient
 from uncollapse.training import checkpoint
 from uncollapse.training.config import GIVEN, Config, positive
 from uncollapse.training.folder import RunFolder
 from uncollapse.training.loop import failed, loop, take_pictures
 from uncollapse.training.recorder import Recorder
 from uncollapse.training.run import Run, finished
+from uncollapse.training.trackers import check as check_trackers
 from uncollapse.training.trackers import start as start_trackers
 from uncollapse.training.training import Factory, Training
 
@@ -109,10 +111,8 @@ def train(
         UncollapseError: of the kind that says what is wrong; see :mod:`uncollapse.errors`.
         StoppedBySignal: a KeyboardInterrupt, after everything was saved.
     """
-    own = generator is not None and not isinstance(generator, str)
-    dataset = data_room.load(
-        data, size=size, flips=flips, identity=own and not isinstance(data, (str, Dataset))
-    )
+    latent = _sizes(latent)
+    dataset = _open(data, size, flips, generator)
     chosen_game, game_name = _choose(game_names, game)
     chosen = [_choose(remedy_names, remedy) for remedy in remedies]
     make_generator, generator_name = _network(generator, "generator", dataset, latent, replicas)
@@ -156,6 +156,7 @@ def train(
         chosen_game,
         [remedy for remedy, _ in chosen],
     )
+    check_trackers(trackers)
     folder = None if out is None else RunFolder(out)
     if folder is not None:
         folder.create(config)
@@ -205,14 +206,8 @@ def resume(
         config = dataclasses.replace(config, steps=steps)
     folder.lock()
     try:
-        own = generator is not None and not isinstance(generator, str)
         source: Data = config.data if data is None else data
-        dataset = data_room.load(
-            source,
-            size=config.size,
-            flips=config.flips,
-            identity=own and not isinstance(source, (str, Dataset)),
-        )
+        dataset = _open(source, config.size, config.flips, generator or config.generator)
         if dataset.fingerprint != config.data_fingerprint:
             raise CheckpointError(f"{folder.path}: its data ({config.data}) is not what it was")
         make_generator, _ = _network(
@@ -277,7 +272,7 @@ def _network(
     network: Network | None,
     role: str,
     dataset: Dataset,
-    latent: int | Sequence[int] | None,
+    latent: tuple[int, ...] | None,
     replicas: int,
 ) -> tuple[Factory, str]:
     """A factory for a player's networks, and the words that name it (or ``GIVEN``)."""
@@ -297,8 +292,7 @@ def _network(
     name = network or str(nets.families.spec(nets.default(dataset.shape)))
     if role == "discriminator":
         return nets.build_discriminator(name, dataset.shape), name
-    size = latent if latent is None or isinstance(latent, int) else int(latent[0])
-    return nets.build_generator(name, dataset.shape, size), name
+    return nets.build_generator(name, dataset.shape, latent[0] if latent else None), name
 
 
 def _default_discriminator(dataset: Dataset, objective: Objective) -> str:
@@ -319,14 +313,27 @@ def _importable(factory: Callable[[], nn.Module]) -> str:
     return GIVEN
 
 
-def _latent(latent: int | Sequence[int] | None, make_generator: Factory) -> tuple[int, ...]:
-    if isinstance(latent, int):
-        latent = (latent,)
+def _open(data: Data, size: int | None, flips: bool, generator: Network | None) -> Dataset:
+    """The data set. With a generator of somebody's own, tensors and loaders are not scaled."""
+    family = generator.partition(":")[0] if isinstance(generator, str) else generator
+    own = family is not None and family not in nets.families
+    identity = own and not isinstance(data, (str, Dataset))
+    return data_room.load(data, size=size, flips=flips, identity=identity)
+
+
+def _sizes(latent: int | Sequence[int] | None) -> tuple[int, ...] | None:
+    if latent is None:
+        return None
+    sizes = (latent,) if isinstance(latent, (int, str)) else tuple(latent)
+    for size in sizes:
+        positive("latent", size)
+    return sizes
+
+
+def _latent(latent: tuple[int, ...] | None, make_generator: Factory) -> tuple[int, ...]:
     if latent is not None:
-        for axis in latent:
-            positive("latent", axis)
-        return tuple(latent)
-    found = nets.latent_of(make_generator())
+        return latent
+    found = nets.latent_of(Ambient([0], "trial").run(0, make_generator))
     if found is None:
         raise ConfigError("the generator does not tell its latent's size: say latent=...")
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,18 +31,11 @@ class TensorBoard:
     Args:
         folder: the run's folder.
         step: the step that a resumed run goes on from; later events of an earlier try are hidden.
-
-    Raises:
-        MissingExtraError: tensorboard is not installed.
     """
 
     def __init__(self, folder: Path, step: int) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            raise MissingExtraError(
-                "the tensorboard tracker needs a package: pip install 'uncollapse[tensorboard]'"
-            ) from None
+        from torch.utils.tensorboard import SummaryWriter
+
         make: Any = SummaryWriter
         self.writer = make(str(folder / "tensorboard"), purge_step=step + 1)
 
@@ -68,8 +62,8 @@ class TensorBoard:
 TRACKERS: dict[str, Callable[[Path, int], Tracker]] = {"tensorboard": TensorBoard}
 
 
-def start(names: Sequence[str], folder: Path | None, step: int) -> list[Tracker]:
-    """Starts the trackers named.
+def check(names: Sequence[str]) -> None:
+    """Whether the trackers named can be had, before anything is written.
 
     Raises:
         ConfigError: an unknown name.
@@ -78,4 +72,15 @@ def start(names: Sequence[str], folder: Path | None, step: int) -> list[Tracker]
     for name in names:
         if name not in TRACKERS:
             raise unknown("tracker", name, TRACKERS)
+        try:
+            importlib.import_module(f"torch.utils.{name}")
+        except ImportError:
+            raise MissingExtraError(
+                f"the {name} tracker needs a package: pip install 'uncollapse[{name}]'"
+            ) from None
+
+
+def start(names: Sequence[str], folder: Path | None, step: int) -> list[Tracker]:
+    """Starts the trackers named, at a step of a run; without a folder there are none."""
+    check(names)
     return [TRACKERS[name](folder, step) for name in names] if folder is not None else []

@@ -59,7 +59,8 @@ class Training:
         self.remedies = list(cures)
         self.step = 0
         self.best = float("inf")
-        nets.probe(generator(), discriminator(), data.shape, config.latent)
+        trial = Ambient(config.seeds, "trial")  # so that the caller's randomness is not drawn from
+        nets.probe(trial.run(0, generator), trial.run(0, discriminator), data.shape, config.latent)
         game.set_up(
             Table(
                 generator=generator,
