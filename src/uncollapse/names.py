@@ -46,6 +46,8 @@ class Registry(Generic[T]):
         Raises:
             ConfigError: unknown name or setting, or a setting of the wrong type.
         """
+        if isinstance(spec, type):
+            return spec()  # type: ignore[no-any-return]
         if not isinstance(spec, str):
             return spec
         name, _, arguments = spec.partition(":")
@@ -65,11 +67,13 @@ class Registry(Generic[T]):
         nearest: str | None = None
         changes = sys.maxsize
         for name, choice in self.choices.items():
-            plain: Any = choice() if isinstance(choice, type) else choice
-            if type(chosen) is not type(plain):
+            if type(chosen) is not (choice if isinstance(choice, type) else type(choice)):
                 continue
-            values = {f.name: getattr(chosen, f.name) for f in _fields(plain)}
-            changed = [f"{k}={v}" for k, v in values.items() if v != getattr(plain, k)]
+            changed = [
+                f"{f.name}={getattr(chosen, f.name)}"
+                for f in _fields(chosen)
+                if getattr(chosen, f.name) != getattr(choice, f.name, dataclasses.MISSING)
+            ]
             if len(changed) < changes:
                 nearest, changes = name + ":" * bool(changed) + ",".join(changed), len(changed)
         return nearest
@@ -79,16 +83,18 @@ class Registry(Generic[T]):
         fields = _fields(cls)
         types_ = typing.get_type_hints(cls)
         settings: dict[str, object] = {}
-        for position, part in enumerate(p for p in arguments.split(",") if p):
-            key, equals, text = part.partition("=")
+        for position, part in enumerate(arguments.split(",") if arguments else []):
+            key, equals, text = (word.strip() for word in part.partition("="))
             if not equals:
                 if position >= len(fields):
                     raise ConfigError(
                         f"{self.what} '{name}' takes {len(fields)} setting(s), not '{arguments}'"
                     )
-                key, text = fields[position].name, part
+                key, text = fields[position].name, key
             if key not in types_ or key not in {f.name for f in fields}:
                 raise unknown(f"setting of {self.what} '{name}'", key, [f.name for f in fields])
+            if key in settings:
+                raise ConfigError(f"{self.what} '{name}': {key} is given twice in '{arguments}'")
             settings[key] = _convert(text, types_[key], f"{self.what} '{name}': {key}")
         return settings
 
@@ -101,7 +107,7 @@ def _convert(text: str, kind: object, where: str) -> object:
     options = [kind]
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
         options = list(typing.get_args(kind))
-    for option in options:
+    for option in sorted(options, key=lambda option: option is str):  # anything can be a str
         if option is type(None) and text.lower() == "none":
             return None
         if option is bool and text.lower() in ("true", "false"):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from uncollapse.errors import CheckpointError
+from uncollapse.errors import CheckpointError, ShapeError
 from uncollapse.players import Stack
 from uncollapse.streams import Ambient
 
@@ -53,7 +53,7 @@ def test_a_member_computes_bit_for_bit_what_it_computes_alone(batch, width):
 
 
 def test_too_few_inputs_are_refused():
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(ShapeError, match="3 networks need as many inputs"):
         make()(torch.randn(2, 5, 4))
 
 

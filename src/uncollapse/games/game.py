@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from uncollapse.errors import ConfigError
 from uncollapse.objectives import Objective, penalties
 from uncollapse.players import Optimizer, Player, Stack
 from uncollapse.remedies import Playing, Remedy
@@ -71,6 +72,10 @@ class Table:
     seeds: Sequence[int]
     device: torch.device
 
+    def __post_init__(self) -> None:
+        if self.critic_steps < 1:
+            raise ConfigError(f"critic_steps must be above 0, not {self.critic_steps}")
+
     def seat_generator(self, role: str) -> Player:
         """A player of generators, one a member, each initialised from its member's seed."""
         return self._seat(role, self.generator, self.lr[0])
@@ -96,5 +101,7 @@ class Table:
     def _seat(self, role: str, make: Callable[[], nn.Module], lr: float) -> Player:
         birth = Ambient(self.seeds, f"{role}/birth")
         networks = [birth.run(m, make).to(self.device) for m in range(len(self.seeds))]
+        if len({id(network) for network in networks}) < len(networks):
+            raise ConfigError(f"the {role}'s factory gives the same module again: make a new one")
         stack = Stack(networks, Ambient(self.seeds, f"{role}/life", self.device))
         return Player(stack, self.optimizer, lr)

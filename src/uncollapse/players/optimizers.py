@@ -15,6 +15,10 @@ from uncollapse.names import Registry
 class Optimizer(Protocol):
     """Settings from which an optimiser is made."""
 
+    @property
+    def memory(self) -> set[str]:
+        """What it remembers of each weight, by torch's names."""
+
     def make(self, parameters: Sequence[Tensor], lr: float) -> torch.optim.Optimizer:
         """Torch's optimiser over ``parameters`` with learning rate ``lr``."""
 
@@ -25,6 +29,11 @@ class Adam:
 
     beta1: float = 0.5
     beta2: float = 0.999
+
+    @property
+    def memory(self) -> set[str]:
+        """Step counter, mean gradient, mean squared gradient."""
+        return {"step", "exp_avg", "exp_avg_sq"}
 
     def make(self, parameters: Sequence[Tensor], lr: float) -> torch.optim.Optimizer:
         """``torch.optim.Adam``, in its fused form."""
@@ -37,6 +46,11 @@ class RMSprop:
 
     alpha: float = 0.99
 
+    @property
+    def memory(self) -> set[str]:
+        """Step counter and mean squared gradient."""
+        return {"step", "square_avg"}
+
     def make(self, parameters: Sequence[Tensor], lr: float) -> torch.optim.Optimizer:
         """``torch.optim.RMSprop``."""
         return torch.optim.RMSprop(parameters, lr=lr, alpha=self.alpha)
@@ -47,6 +61,11 @@ class SGD:
     """Stochastic gradient descent with heavy-ball ``momentum``."""
 
     momentum: float = 0.0
+
+    @property
+    def memory(self) -> set[str]:
+        """The running gradient, if there is momentum."""
+        return {"momentum_buffer"} if self.momentum else set()
 
     def make(self, parameters: Sequence[Tensor], lr: float) -> torch.optim.Optimizer:
         """``torch.optim.SGD``."""

@@ -30,6 +30,7 @@ class Player:
 
     def __init__(self, stack: Stack, optimizer: Optimizer, lr: float) -> None:
         self.stack = stack
+        self.settings = optimizer
         self.parameters = stack.parameters()
         self.after_update: list[Callable[[Player], None]] = []
         if not self.parameters:
@@ -63,15 +64,19 @@ class Player:
             react(self)
 
     def state(self) -> dict[str, Tensor]:
-        """Weights, buffers and the optimiser's memory by name, each ``[member, ...]``."""
+        """Weights, buffers and the optimiser's memory by name, each ``[member, ...]``.
+
+        A weight that was never updated has the memory that torch would begin with: zeros.
+        """
         state = {f"network/{name}": tensor for name, tensor in self.stack.state().items()}
-        memory: dict[str, list[Tensor]] = {}
-        slots = self.optimizer.state
+        memory = self.optimizer.state
         for name, weights in self._by_name().items():
-            for key, value in slots.get(weights[0], {}).items():
-                if isinstance(value, Tensor):
-                    memory[f"optimizer/{key}/{name}"] = [slots[w][key] for w in weights]
-        return state | {name: torch.stack(tensors) for name, tensors in memory.items()}
+            if any(weight in memory for weight in weights):
+                for slot in sorted(self.settings.memory):
+                    state[f"optimizer/{slot}/{name}"] = torch.stack(
+                        [memory[w][slot] if w in memory else _begin(slot, w) for w in weights]
+                    )
+        return state
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Goes on from a saved :meth:`state`.
@@ -79,23 +84,36 @@ class Player:
         Raises:
             CheckpointError: it is of another architecture or another optimiser.
         """
-        network, memory = "network/", "optimizer/"
-        self.stack.restore(
-            {k.removeprefix(network): v for k, v in state.items() if k.startswith(network)}
-        )
         by_name = self._by_name()
-        self.optimizer.state.clear()
-        for key, stacked in state.items():
-            if not key.startswith(memory):
-                continue
-            slot, _, name = key.removeprefix(memory).partition("/")
-            if name not in by_name or len(stacked) != len(by_name[name]):
+        memory: dict[str, dict[str, Tensor]] = {}
+        for key, tensor in state.items():
+            part, _, rest = key.partition("/")
+            if part == "optimizer":
+                slot, _, name = rest.partition("/")
+                memory.setdefault(name, {})[slot] = tensor
+        for name, slots in memory.items():
+            if name not in by_name:
                 raise CheckpointError(f"the checkpoint is of another network: '{name}' is not here")
-            # Torch keeps step counters on the CPU, except for fused optimisers.
-            on_cpu = slot == "step" and not self.optimizer.defaults.get("fused")
-            for weight, tensor in zip(by_name[name], stacked, strict=True):
-                device = "cpu" if on_cpu else weight.device
-                self.optimizer.state[weight][slot] = tensor.clone().to(device)
+            begin = {slot: _begin(slot, by_name[name][0]).shape for slot in self.settings.memory}
+            members = len(self.stack)
+            if {slot: t.shape for slot, t in slots.items()} != {
+                slot: (members, *shape) for slot, shape in begin.items()
+            }:
+                raise CheckpointError(
+                    f"the checkpoint is of another optimizer: of '{name}' it remembers "
+                    f"{', '.join(sorted(slots))}, in other shapes or under other names than here"
+                )
+        self.stack.restore(
+            {k.removeprefix("network/"): v for k, v in state.items() if k.startswith("network/")}
+        )
+        self.optimizer.state.clear()
+        for name, slots in memory.items():
+            for slot, stacked in slots.items():
+                # Torch keeps step counters on the CPU, except for fused optimisers.
+                on_cpu = slot == "step" and not self.optimizer.defaults.get("fused")
+                for weight, tensor in zip(by_name[name], stacked, strict=True):
+                    device = "cpu" if on_cpu else weight.device
+                    self.optimizer.state[weight][slot] = tensor.clone().to(device)
 
     def _by_name(self) -> dict[str, list[Tensor]]:
         """Trainable weights by name, one a member."""
@@ -104,3 +122,7 @@ class Player:
             for network in self.stack.networks
         ]
         return {name: [member[name] for member in members] for name in members[0]}
+
+
+def _begin(slot: str, weight: Tensor) -> Tensor:
+    return torch.zeros(()) if slot == "step" else torch.zeros_like(weight)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from uncollapse.errors import CheckpointError
+from uncollapse.errors import CheckpointError, ConfigError, ShapeError
 from uncollapse.streams import Ambient
 
 Judged = TypeVar("Judged", bound="Tensor | tuple[Tensor, ...]")
@@ -35,13 +35,26 @@ class Stack:
         return len(self.networks)
 
     def __call__(self, x_mb: Tensor) -> Tensor:
-        """Runs all members: ``[member, batch, *in]`` to ``[member, batch, *out]``."""
-        return torch.stack(
-            [
-                self.ambient.run(m, network, x_b)
-                for m, (network, x_b) in enumerate(zip(self.networks, x_mb, strict=True))
-            ]
-        )
+        """Runs all members: ``[member, batch, *in]`` to ``[member, batch, *out]``.
+
+        Raises:
+            ShapeError: not one input for each member.
+        """
+        if len(x_mb) != len(self):
+            raise ShapeError(f"{len(self)} networks need as many inputs, not {list(x_mb.shape)}")
+        if len(self) == 1:
+            y_b: Tensor = self.ambient.run(0, self.networks[0], x_mb[0])
+            return y_b[None]
+        return torch.stack([self._run(m, x_b) for m, x_b in enumerate(x_mb)])
+
+    def _run(self, member: int, x_b: Tensor) -> Tensor:
+        # Matrix products round by where in memory their operands begin. So a member's input, and
+        # the gradient of its output, get memory of their own, as they have in a run of its own.
+        y_b: Tensor = self.ambient.run(member, self.networks[member], x_b.clone())
+        if y_b.requires_grad:
+            y_b = y_b.view_as(y_b)
+            y_b.register_hook(torch.clone)  # type: ignore[no-untyped-call]
+        return y_b
 
     def each(self, rule: Callable[..., Judged], *arguments: Any) -> Judged:
         """Applies ``rule(stack, *arguments)`` to one member at a time, and joins what comes out.
@@ -84,9 +97,17 @@ class Stack:
         return [p for network in self.networks for p in network.parameters() if p.requires_grad]
 
     def clone(self) -> Stack:
-        """A copy that shares nothing with this one but the randomness; it needs no gradients."""
-        networks = [copy.deepcopy(network).requires_grad_(False) for network in self.networks]
-        return Stack(networks, self.ambient)
+        """A copy that shares nothing with this one but the randomness; it needs no gradients.
+
+        Raises:
+            ConfigError: torch cannot copy a network.
+        """
+        try:
+            networks = [copy.deepcopy(network) for network in self.networks]
+        except RuntimeError as error:  # torch's old weight_norm and spectral_norm, in use
+            reason = str(error).splitlines()[0]
+            raise ConfigError(f"a network cannot be copied: {reason}") from None
+        return Stack([network.requires_grad_(False) for network in networks], self.ambient)
 
     def state(self) -> dict[str, Tensor]:
         """Weights and buffers by name, each ``[member, ...]``."""

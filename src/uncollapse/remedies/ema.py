@@ -38,8 +38,14 @@ class EMA:
             raise ConfigError(f"ema: decay must be at least 0 and below 1, not {self.decay}")
 
     def join(self, game: Playing) -> None:
-        """Follows the player whose networks the game's samples come from, and replaces them."""
-        followed = next(p for p in game.players.values() if p.stack is game.output)
+        """Follows the player whose networks the game's samples come from, and replaces them.
+
+        Raises:
+            ConfigError: another EMA came first.
+        """
+        followed = next((p for p in game.players.values() if p.stack is game.output), None)
+        if followed is None:
+            raise ConfigError("ema: samples can come from one average only: give one ema")
         self.average = followed.stack.clone()
         self.updates = 0
         followed.after_update.append(self.update)
@@ -51,7 +57,9 @@ class EMA:
         self.updates += 1
         β = min(self.decay, self.updates / (self.updates + 9))
         for mean, now in zip(self.average.networks, player.stack.networks, strict=True):
-            torch._foreach_lerp_(list(mean.parameters()), list(now.parameters()), 1 - β)
+            weights: list[Tensor] = [p for p in now.parameters() if p.is_floating_point()]
+            means: list[Tensor] = [p for p in mean.parameters() if p.is_floating_point()]
+            torch._foreach_lerp_(means, weights, 1 - β)
             for kept, buffer in zip(mean.buffers(), now.buffers(), strict=True):
                 kept.copy_(buffer)
 
