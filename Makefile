@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 .PHONY: demo test bench lint clean
 
 demo: $(READY)
-	$(BIN)/uncollapse train digits --steps 6000 --remedy ema
+	$(BIN)/uncollapse train digits --steps 10000 --remedy ema
 
 test: lint
 	$(BIN)/pytest -n 2

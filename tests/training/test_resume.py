@@ -188,6 +188,27 @@ def test_resume_from_best_gives_up_what_came_after(tmp_path, points, tiny):
     assert torch.equal(again.sample(8), whole.sample(8))
 
 
+def test_a_new_last_step_is_remembered(tmp_path, points, tiny):
+    """Resumed to more steps and killed on the way, a run still knows where it was going."""
+    folder = tmp_path / "run"
+    uc.train(points, steps=10, out=folder, **tiny)
+    whole = uc.train(points, steps=40, out=tmp_path / "whole", checkpoint_every=1, **tiny)
+
+    class Killed(BaseException):
+        pass
+
+    def die(*_):
+        raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("uncollapse.training.loop.save", die)
+        with pytest.raises(Killed):
+            uc.resume(folder, steps=40, data=points)
+    again = uc.resume(folder, data=points)
+    assert again.step == 40
+    assert torch.equal(again.sample(5), whole.sample(5))
+
+
 def test_augmenting_loader_resumes_exactly(tmp_path, tiny):
     """Data that is changed at random as it is taken: torch's global generator is the run's own."""
 

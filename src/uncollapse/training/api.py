@@ -31,6 +31,7 @@ from uncollapse.training.folder import RunFolder
 from uncollapse.training.loop import failed, loop, take_pictures
 from uncollapse.training.recorder import Recorder
 from uncollapse.training.run import Run, finished
+from uncollapse.training.trackers import Tracker
 from uncollapse.training.trackers import check as check_trackers
 from uncollapse.training.trackers import start as start_trackers
 from uncollapse.training.training import Factory, Training
@@ -235,6 +236,7 @@ def resume(
                 "train on"
             )
         folder.forget_after(training.step)
+        folder.keep_config(config)  # a kill must not forget the new last step
     except BaseException:
         folder.unlock()
         raise
@@ -243,11 +245,11 @@ def resume(
 
 def _go(training: Training, folder: RunFolder | None, progress: bool | None) -> Run:
     """Trains, whatever happens leaving the run folder whole."""
-    watching = start_trackers(
-        training.config.trackers, None if folder is None else folder.path, training.step
-    )
-    recorder = Recorder(folder, watching, training.game.players)
+    watching: list[Tracker] = []
     try:
+        path = None if folder is None else folder.path
+        watching += start_trackers(training.config.trackers, path, training.step)
+        recorder = Recorder(folder, watching, training.game.players)
         if training.step == 0:
             take_pictures(training, folder, recorder)
         loop(training, folder, recorder, progress)

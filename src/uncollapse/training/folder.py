@@ -52,6 +52,10 @@ class RunFolder:
         except OSError as error:
             raise cannot_write(self.path, error) from None
         self.lock()
+        self.keep_config(config)
+
+    def keep_config(self, config: Config) -> None:
+        """Writes ``config.yaml``."""
         write_atomically(self.config_path, config.to_yaml())
 
     def config(self) -> Config:
