@@ -197,7 +197,7 @@ def test_a_new_last_step_is_remembered(tmp_path, points, tiny):
     class Killed(BaseException):
         pass
 
-    def die(*_):
+    def die(*_, **__):
         raise Killed
 
     with pytest.MonkeyPatch.context() as patch:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from uncollapse.errors import ConfigError, ShapeError, unknown
@@ -111,7 +112,8 @@ class Objective:
         fake_logits = _Once(critic)(fake)
         real_logits = fake_logits
         if self.compares:
-            real_logits = _Once(critic)(real)
+            with torch.no_grad():  # the generator has no part in them
+                real_logits = _Once(critic)(real)
             _same_shape(real_logits, fake_logits)
         return per_sample(LOSSES[self.loss].generator(real_logits, fake_logits))
 
