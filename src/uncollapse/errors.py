@@ -31,7 +31,15 @@ class RunFolderError(UncollapseError):
 
 
 class NonFiniteError(UncollapseError):
-    """Training met NaN or infinity and stopped; the last good checkpoint is kept."""
+    """Training met NaN or infinity and stopped; the last good checkpoint is kept.
+
+    Attributes:
+        step: where it was met.
+    """
+
+    def __init__(self, text: str, step: int) -> None:
+        super().__init__(text)
+        self.step = step
 
 
 class MissingExtraError(UncollapseError):
@@ -47,6 +55,7 @@ def unknown(what: str, name: str, known: Iterable[str]) -> ConfigError:
         known: every name there is.
     """
     names = sorted(known)
-    near = difflib.get_close_matches(name.lower(), [n.lower() for n in names], n=1, cutoff=0.5)
-    hint = f" Did you mean '{near[0]}'?" if near else ""
+    lower = {n.lower(): n for n in names}
+    near = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.5)
+    hint = f" Did you mean '{lower[near[0]]}'?" if near else ""
     return ConfigError(f"unknown {what} '{name}'.{hint} Known: {', '.join(names)}")

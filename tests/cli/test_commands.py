@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -115,7 +114,7 @@ def test_data_commands(command):
 
 
 def test_help_is_instant_and_teaches():
-    """Nothing heavy is imported for it; 0.5 s is what a person does not notice."""
+    """Nothing heavy is imported for it; `make bench` has the time."""
     code = "import sys, uncollapse.cli.main as m; m.run_command(['--help']); " + (
         "print([n for n in ('torch', 'numpy', 'sklearn', 'PIL') if n in sys.modules])"
     )
@@ -123,14 +122,6 @@ def test_help_is_instant_and_teaches():
     assert shown.stdout.strip().endswith("[]")
     for command in ("train", "resume", "sample", "data"):
         assert command in shown.stdout
-
-    def seconds():
-        begun = time.perf_counter()
-        command = [sys.executable, "-m", "uncollapse", "--help"]
-        subprocess.run(command, capture_output=True, check=True)
-        return time.perf_counter() - begun
-
-    assert min(seconds() for _ in range(3)) < 0.5
 
 
 def test_importing_the_package_is_light():

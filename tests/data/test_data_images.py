@@ -98,7 +98,7 @@ def test_errors_name_the_file(tmp_path):
     with pytest.raises(ConfigError, match="at least 8 pixels, not 7"):
         data.load(spec, size=7)
     colour = save(tmp_path / "b.png", "RGB")
-    with pytest.raises(DataError, match=r"a.png is grey, .*b.png is in colour.*: convert them"):
+    with pytest.raises(DataError, match=r"a.png is grey, .*b.png is in colour.*: make copies"):
         data.load(spec)
     colour.write_bytes(b"no image\nat all")
     with pytest.raises(DataError, match=r"b\.png cannot be read as an image") as error:

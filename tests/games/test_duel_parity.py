@@ -132,7 +132,7 @@ def wgan_gp_d(D, x, y, ε):
 
 def dragan_d(D, x, y, ε):
     loss = bce_d(D, x, y, ε)
-    around = x + x.std() / 2 * ε.normal(BATCH, 2)[0].double()
+    around = x + x.std(correction=0) / 2 * ε.normal(BATCH, 2)[0].double()
     return loss + 10 * (slope(D, around).sqrt() - 1).pow(2).mean()
 
 

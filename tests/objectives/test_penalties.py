@@ -67,7 +67,7 @@ def test_where_the_slope_is_measured():
     assert between.norm(dim=1).unique().numel() == 6  # every sample has its own ε
     real = torch.randn(6, 4, dtype=torch.float64)
     torch.manual_seed(0)
-    around = real + real.std() / 2 * torch.randn_like(real)
+    around = real + real.std(correction=0) / 2 * torch.randn_like(real)
     torch.manual_seed(0)
     torch.testing.assert_close(penalties.dragan(critic, real, fake), (around.norm(dim=1) - 1) ** 2)
 

@@ -1,5 +1,6 @@
 """A run that was stopped, however it was stopped, ends as the run that never was."""
 
+import contextlib
 import json
 import os
 import random
@@ -7,12 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+from typing import NamedTuple
 
 import pytest
 import torch
 
 import uncollapse as uc
 from uncollapse.training import checkpoint
+from uncollapse.training import folder as run_folder
+from uncollapse.training.files import write_atomically
 
 KILLS = 10
 STEPS = 2500
@@ -67,54 +71,129 @@ def record(folder):
     )
 
 
+class Uninterrupted(NamedTuple):
+    record: tuple
+    startup: float  # seconds until it trains
+    training: float  # seconds that it trains
+
+
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole") / "run"
-    code, text = finish(train(folder))
+    begun = time.monotonic()
+    process = train(folder)
+    wait_for_rows(folder, process)
+    trains = time.monotonic()
+    code, text = finish(process)
     assert code == 0, text
-    return record(folder)
+    return Uninterrupted(record(folder), trains - begun, time.monotonic() - trains)
 
 
 def test_killed_at_ten_random_moments(tmp_path, uninterrupted):
+    """Ten kills between the start of the process and a twelfth of the training's time into it."""
     folder = tmp_path / "run"
-    moments = random.Random(time.time_ns())
-    kills, reached = 0, []
-    while kills < KILLS:
+    seed = time.time_ns()
+    print("moments drawn from seed", seed)  # shown if it fails
+    moments = random.Random(seed)
+    sizes = []
+    for kill in range(KILLS):
         process = go_on(folder)
-        before = _bytes(folder)
-        if kills % 3:  # two of three die while they train, the others at any moment, start-up too
-            while _bytes(folder) == before and process.poll() is None:
-                time.sleep(0.005)
-            time.sleep(moments.uniform(0, 0.25))
+        if kill % 2:
+            time.sleep(moments.uniform(0, uninterrupted.startup))
         else:
-            time.sleep(moments.uniform(0, 3))
-        assert process.poll() in (None, 0), process.communicate()[0]
-        if process.poll() == 0:
-            break
+            wait_for_rows(folder, process)
+            time.sleep(moments.uniform(0, uninterrupted.training / (KILLS + 2)))
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        kills += 1
-        reached.append(_bytes(folder))
-    if kills == KILLS:
-        code, text = finish(go_on(folder))
-        assert code == 0, text
-    assert kills >= KILLS - 2, "the run ended before it could be killed often: lengthen STEPS"
-    assert len(set(reached)) > 2, "no kill fell into training"
-    assert record(folder) == uninterrupted
+        assert process.returncode == -signal.SIGKILL, "it ended before it could be killed"
+        sizes.append(size_of(folder))
+    assert len(set(sizes)) > 3, "no kill fell into training"
+    code, text = finish(go_on(folder))
+    assert code == 0, text
+    assert record(folder) == uninterrupted.record
 
 
-def _bytes(folder):
+def size_of(folder):
     path = folder / "metrics.jsonl"
     return path.stat().st_size if path.exists() else 0
+
+
+def wait_for_rows(folder, process):
+    """Until the run goes on writing: a resumed one first drops the rows after its checkpoint."""
+    lowest = size_of(folder)
+    while size_of(folder) <= lowest and process.poll() is None:
+        lowest = min(lowest, size_of(folder))
+        time.sleep(0.002)
+
+
+class Killed(BaseException):
+    """A stand-in for SIGKILL between two writes: nothing after it is run but clean-up."""
+
+
+def test_killed_before_and_after_every_single_write(tmp_path, points, tiny):
+    """Whatever of checkpoints, names, pictures, config and record was written last."""
+    words = tiny | {"checkpoint_every": 4, "sample_every": 5, "remedies": ["ema:0.5"]}
+    whole = uc.train(points, steps=12, out=tmp_path / "whole", **words)
+    writes = count_writes(lambda: uc.train(points, steps=12, out=tmp_path / "count", **words))
+    assert writes > 10
+    for last in range(1, writes + 1):
+        for before in (True, False):
+            folder = tmp_path / f"{last}-{before}"
+            with pytest.raises(Killed), dying_at(last, before):
+                uc.train(points, steps=12, out=folder, **words)
+            newest = checkpoint.newest(folder / "checkpoints")
+            if not (folder / "config.yaml").exists():
+                again = uc.train(points, steps=12, out=folder, **words)
+            elif newest is not None and newest == ("last", 12):
+                again = uc.load(folder)
+            else:
+                again = uc.resume(folder, data=points)
+            assert again.metrics == whole.metrics, (last, before)
+            assert record(folder) == record(tmp_path / "whole"), (last, before)
+
+
+def count_writes(run):
+    calls = []
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (checkpoint, run_folder):
+            patch.setattr(module, "write_atomically", recording(calls, write_atomically))
+        run()
+    return len(calls)
+
+
+def recording(calls, write):
+    def recorded(path, content):
+        calls.append(path)
+        write(path, content)
+
+    return recorded
+
+
+@contextlib.contextmanager
+def dying_at(last, before):
+    """The ``last``-th write, and all after it, do not happen, or the ``last``-th just did."""
+    calls = []
+
+    def dying(path, content):
+        calls.append(path)
+        if before and len(calls) >= last:
+            raise Killed
+        write_atomically(path, content)
+        if len(calls) >= last:
+            raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (checkpoint, run_folder):
+            patch.setattr(module, "write_atomically", dying)
+        yield
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_and_says_how_to_go_on(tmp_path, uninterrupted, number):
     folder = tmp_path / "run"
     process = train(folder)
-    while _bytes(folder) == 0 and process.poll() is None:
-        time.sleep(0.01)
-    time.sleep(0.2)
+    wait_for_rows(folder, process)
+    time.sleep(uninterrupted.training / 5)
     process.send_signal(number)
     code, text = finish(process)
     assert code == 128 + number, text
@@ -124,18 +203,19 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, uninterrupted, number):
     assert f"stopped at step {stopped} of {STEPS}" in text
     code, text = finish(start("resume", folder))
     assert code == 0, text
-    assert record(folder) == uninterrupted
+    assert record(folder) == uninterrupted.record
 
 
 def test_two_processes_do_not_train_one_run(tmp_path):
     folder = tmp_path / "run"
     process = train(folder)
-    while _bytes(folder) == 0 and process.poll() is None:
-        time.sleep(0.01)
-    with pytest.raises(uc.UncollapseError, match="another process is training this run"):
-        uc.resume(folder)
-    process.kill()
-    process.communicate()
+    try:
+        wait_for_rows(folder, process)
+        with pytest.raises(uc.UncollapseError, match="another process is training this run"):
+            uc.resume(folder)
+    finally:
+        process.kill()
+        process.communicate()
 
 
 NETS = {
@@ -176,15 +256,20 @@ def _hash(folder):
 
 def test_resume_from_best_gives_up_what_came_after(tmp_path, points, tiny):
     whole = uc.train(points, steps=60, checkpoint_every=10, out=tmp_path / "a", **tiny)
+    rows = list(whole.metrics)  # they are read from the folder, which is about to change
     folder = tmp_path / "a" / "checkpoints"
     best = json.loads((folder / "best.json").read_text())["step"]
     scores = {r["step"]: r["energy_distance"] for r in whole.metrics if "energy_distance" in r}
     assert best == min(scores, key=scores.get)
     if best == 60:
         pytest.skip("the last was the best")
+    last = uc.load(tmp_path / "a").step
+    with pytest.raises(uc.UncollapseError, match="complete"):
+        uc.resume(tmp_path / "a", start="best", steps=5, data=points)
+    assert uc.load(tmp_path / "a").step == last  # a refusal changes nothing
     again = uc.resume(tmp_path / "a", start="best", data=points)
     assert again.step == 60
-    assert again.metrics == whole.metrics
+    assert again.metrics == rows
     assert torch.equal(again.sample(8), whole.sample(8))
 
 

@@ -192,12 +192,6 @@ def test_penalised_critics_have_no_batch_norm_by_default():
     assert norms("wgan-gp") == "dcgan:norm=none"
 
 
-def test_every_batch_is_used_at_critic_steps(points, tiny):
-    one = uc.train(points, steps=10, **tiny)
-    three = uc.train(points, steps=10, critic_steps=3, **tiny)
-    assert one.metrics != three.metrics
-
-
 def test_progress_without_a_terminal_is_plain_lines(points, tiny, capfd):
     uc.train(points, steps=10, progress=True, **tiny)
     _, err = capfd.readouterr()
@@ -214,7 +208,7 @@ BAD = [
     ({"batch": 201}, DataError, "batch 201 is larger than the data"),
     ({"replicas": 0}, ConfigError, "replicas must be"),
     ({"critic_steps": -1}, ConfigError, "critic_steps must be"),
-    ({"seed": -1}, ConfigError, "seed must be 0 or more"),
+    ({"seed": -1}, ConfigError, "seed must be a whole number, 0 or more"),
     ({"lr": 0.0}, ConfigError, "generator's learning rate must be above 0"),
     ({"lr": (1e-3, float("nan"))}, ConfigError, "discriminator's learning rate must be above 0"),
     ({"lr": (1e-3, 1e-3, 1e-3)}, ConfigError, "lr takes one rate, or two"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def sample_command(folder: Path, out: Path, count: int, seed: int, start: str, r
     """Writes samples as numbers or as a picture."""
     if out.suffix not in (".npz", ".png"):
         raise ConfigError(f"--out must end in .npz or .png, not '{out.name}'")
-    run = uc.load(folder, checkpoint_name=start)
+    run = uc.load(folder, start=start)
     if out.suffix == ".png":
         _save_picture(out, run.picture(count, seed=seed, replica=replica))
     else:
@@ -92,7 +93,7 @@ def data_get_command(name: str) -> int:
 def data_show_command(data: str, out: Path | None, size: int | None, flips: bool) -> int:
     """Facts about a data set, and a picture."""
     dataset = uc.data.load(data, size=size, flips=flips)
-    shown = dataset.take(torch.randperm(min(len(dataset), 10_000))[:1000])
+    shown = dataset.take(torch.randint(len(dataset), (1000,)))
     restored = dataset.restore(shown)
     print(f"{dataset.name}: {len(dataset):,} samples of shape {list(dataset.shape)}")
     print(f"values: {restored.min():.4g} to {restored.max():.4g} ({dataset.source_dtype})")
@@ -105,20 +106,23 @@ def data_show_command(data: str, out: Path | None, size: int | None, flips: bool
         if out.suffix != ".png":
             raise ConfigError(f"--out must end in .png, not '{out.name}'")
         some = shown[:64] if dataset.kind == "images" else shown
-        _save_picture(out, pictures.draw(dataset, some))
+        _save_picture(out, pictures.draw_real(dataset, some))
         print(f"picture: {out}")
     return 0
 
 
 def _report(run: Run) -> int:
-    assert run.folder is not None
-    scores = [row["energy_distance"] for row in run.metrics if "energy_distance" in row]
-    print(
-        f"trained to step {run.step}; energy distance of the samples to the data {scores[-1]:.4f}"
-    )
+    scores = [
+        row["energy_distance"]
+        for row in run.metrics
+        if row["step"] == run.step and "energy_distance" in row
+    ]
+    of = f" (mean of {len(scores)} replicas)" if len(scores) > 1 else ""
+    folder = shlex.quote(str(run.folder))
+    print(f"trained to step {run.step}; distance to the data: {sum(scores) / len(scores):.4f}{of}")
     print(f"run folder:      {run.folder}")
-    print(f"sample pictures: {run.folder / 'samples'}")
-    print(f"draw more:       uncollapse sample {run.folder} -n 64 --out samples.png")
+    print(f"sample pictures: {run.folder}/samples")
+    print(f"draw more:       uncollapse sample {folder} -n 64 --out samples.png")
     return 0
 
 

@@ -234,7 +234,12 @@ def data_get(name: str, /) -> int:
 
 @data_app.command(name="show")
 def data_show(
-    data: str, /, *, out: Path | None = None, size: int | None = None, flips: bool = False
+    data: str,
+    /,
+    *,
+    out: Path | None = None,
+    size: int | None = None,
+    flips: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Say what is in a data set, and draw some of it.
 
@@ -243,7 +248,7 @@ def data_show(
     data
         A name, or images:FOLDER, array:FILE, idx:FOLDER.
     out
-        FILE.png for a picture of 64 random samples.
+        FILE.png for a picture of some random samples.
     size
         Resize and crop images to this many pixels.
     flips

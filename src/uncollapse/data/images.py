@@ -135,7 +135,7 @@ def _read_all(files: Sequence[Path], size: int, where: Path) -> NDArray[np.uint8
                 pair = sorted([(len(array), files[row]), (values.shape[1], files[0])])
                 raise DataError(
                     f"{where} mixes grey and colour images ({pair[0][1]} is grey, {pair[1][1]} is"
-                    " in colour): convert them to one kind, e.g. with `mogrify -colorspace Gray`"
+                    " in colour): make copies of one kind, such as RGB"
                 )
             values[row] = array
     assert values is not None  # there are files

@@ -106,8 +106,8 @@ def lazy(loader: DataLoader[Any], *, name: str = "loader") -> Dataset:
     Its samples are fetched by number and collated by the loader's ``collate_fn`` whenever they
     are taken; the loader's own order, batch size and workers are not used. Shape, range (as for
     :func:`from_tensor`), mean and deviation come from 512 evenly spaced samples; so does the
-    fingerprint, since augmented data is never twice the same. Augmentation draws from the global
-    random generators.
+    fingerprint, since augmented data is never twice the same. Augmentation draws from torch's
+    global generator, which a run keeps; what draws from Python's or numpy's is not resumed exactly.
 
     Labels are known if the second element of a sample is an integer and the data set has
     ``classes``, as those of torchvision have.

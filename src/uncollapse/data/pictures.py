@@ -36,6 +36,18 @@ REAL: Colour = (172, 178, 188)
 FAKE: Colour = (225, 60, 45)
 
 
+def draw_real(dataset: Dataset, real: Tensor) -> Image.Image:
+    """A picture of the data itself: :func:`draw` without anything generated.
+
+    Args:
+        dataset: what there is to learn.
+        real: ``[n, *shape]``, network units.
+    """
+    if dataset.kind == "images":
+        return draw(dataset, real)
+    return draw(dataset, real[:0], background=real)
+
+
 def draw(dataset: Dataset, fake: Tensor, *, background: Tensor | None = None) -> Image.Image:
     """A picture of generated samples.
 
@@ -54,7 +66,10 @@ def draw(dataset: Dataset, fake: Tensor, *, background: Tensor | None = None) ->
         DataError: no samples, or samples of another shape than the data.
     """
     for what, samples in (("fake", fake), ("background", background)):
-        if samples is not None and (len(samples) == 0 or samples.shape[1:] != dataset.shape):
+        some = samples is background is not None or background is None
+        if samples is not None and (
+            samples.shape[1:] != dataset.shape or (some and len(samples) == 0)
+        ):
             raise DataError(
                 f"{what} has shape {list(samples.shape)}; {dataset.name} is drawn from"
                 f" [n, {', '.join(map(str, dataset.shape))}], n at least 1"
@@ -110,7 +125,7 @@ def _scatter(real: Numbers, fake: Numbers) -> Image.Image:
     plot.ticks(horizontal=False)
     plot.dots(real, REAL, opacity=120, radius=1.6)
     outside = plot.dots(fake, FAKE, opacity=150, radius=2.1)
-    return plot.finish(_caption(outside, len(fake)))
+    return plot.finish(_caption(outside, len(fake)), generated=len(fake) > 0)
 
 
 def _histograms(real: Numbers, fake: Numbers) -> Image.Image:
@@ -118,7 +133,7 @@ def _histograms(real: Numbers, fake: Numbers) -> Image.Image:
     shares = []
     for values in (real, fake):
         counts, _ = np.histogram(values[np.isfinite(values)], BINS, limits)
-        shares.append(counts / len(values))
+        shares.append(counts / max(len(values), 1))
     # all in one bin would press the real ones flat: such a bar leaves through the top instead
     top = min(shares[1].max(), TALLEST * shares[0].max())
     plot = _Plot(limits, (0.0, 1.05 * max(top, shares[0].max())))
@@ -126,7 +141,7 @@ def _histograms(real: Numbers, fake: Numbers) -> Image.Image:
     plot.bars(shares[0], REAL, opacity=190)
     plot.bars(shares[1], FAKE, opacity=135)
     inside = np.histogram(fake[np.isfinite(fake)], 1, limits)[0].sum()
-    return plot.finish(_caption(len(fake) - int(inside), len(fake)))
+    return plot.finish(_caption(len(fake) - int(inside), len(fake)), generated=len(fake) > 0)
 
 
 class _Plot:
@@ -179,11 +194,11 @@ class _Plot:
                 self.pen.line((left, at[1], right, at[1]), fill=(*FRAME, 130), width=FINER)
                 self._write((left - gap, at[1]), text, "rm")
 
-    def finish(self, caption: str) -> Image.Image:
+    def finish(self, caption: str, *, generated: bool) -> Image.Image:
         """The picture, with frame, legend and caption."""
         self.pen.rectangle(self.box, outline=FRAME, width=FINER)
         x, y, r = self.box[0], TOP * FINER // 2, 4 * FINER
-        for text, colour in (("real", REAL), ("generated", FAKE)):
+        for text, colour in (("real", REAL), ("generated", FAKE))[: 1 + generated]:
             self.pen.ellipse((x, y - r, x + 2 * r, y + r), fill=colour)
             self._write((x + 3 * r, y), text, "lm")
             x += 3 * r + int(self.font.getlength(text)) + 14 * FINER

@@ -99,9 +99,10 @@ class Table:
         return Streams(self.seeds, purpose, self.device)
 
     def _seat(self, role: str, make: Callable[[], nn.Module], lr: float) -> Player:
-        birth = Ambient(self.seeds, f"{role}/birth")
+        birth = Ambient(self.seeds, f"{role}/birth", self.device)
         networks = [birth.run(m, make).to(self.device) for m in range(len(self.seeds))]
-        if len({id(network) for network in networks}) < len(networks):
-            raise ConfigError(f"the {role}'s factory gives the same module again: make a new one")
+        weights = [{id(p) for p in (*n.parameters(), *n.buffers())} for n in networks]
+        if len(set().union(*weights)) < sum(map(len, weights)):
+            raise ConfigError(f"the {role}'s factory gives the same weights again: make new ones")
         stack = Stack(networks, Ambient(self.seeds, f"{role}/life", self.device))
         return Player(stack, self.optimizer, lr)

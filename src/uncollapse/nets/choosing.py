@@ -49,7 +49,10 @@ def resolve(spec: str) -> Family | factory.Factory:
         return families.get(spec)
     if factory.names_factory(spec):
         return factory.load(spec)
-    raise ConfigError(f"{unknown('network', name, families)}, or your own package.module:factory")
+    raise ConfigError(
+        f"{unknown('network', name, families)}, or package.module:factory of your own, found from "
+        "the current directory or among the installed packages"
+    )
 
 
 def build_generator(

@@ -50,10 +50,10 @@ class Factory:
 
 def names_factory(spec: str) -> bool:
     """Whether ``spec`` is written like a factory: a dotted or importable module before a colon."""
-    module, colon, _ = spec.partition(":")
+    module, colon, attribute = spec.partition(":")
     if not colon or not module:
         return False
-    if "." in module:
+    if "." in module or attribute.isidentifier():
         return True
     _reach_current_directory()
     try:
@@ -88,6 +88,11 @@ def load(spec: str) -> Factory:
 
 
 def _imported(path: str, spec: str) -> ModuleType:
+    if not all(part.isidentifier() for part in path.split(".")):
+        raise ConfigError(
+            f"network '{spec}': '{path}' is no module's name; write package.module:factory, "
+            "without a path or .py"
+        )
     _reach_current_directory()
     try:
         return importlib.import_module(path)

@@ -62,7 +62,7 @@ def dragan(
     Kodali et al. 2017, eq. 2.3 (their weight is 10). The paper leaves the size of δ open; half of
     the batch's standard deviation is what its authors' code takes.
     """
-    spread = real.flatten(batch_axes - 1).std(dim=-1) / 2
+    spread = real.flatten(batch_axes - 1).std(dim=-1, correction=0) / 2
     spread = spread.reshape(spread.shape + (1,) * (real.dim() - spread.dim()))
     around = (real + spread * _normal(real, streams, batch_axes)).detach().requires_grad_()
     return _norm(gradient(critic, around, batch_axes)).sub(1).square()
@@ -106,8 +106,11 @@ def _norm(slope: Tensor) -> Tensor:
 
 
 def _leaf(samples: Tensor) -> Tensor:
-    # The caller's own tensor where it can serve, so that its logits need not be computed again.
-    return samples if samples.requires_grad else samples.detach().requires_grad_()
+    # The caller's own leaf serves, so that its logits need not be computed again; a tensor with a
+    # history is cut off from it, or a generator would learn from the discriminator's penalty.
+    return (
+        samples if samples.requires_grad and samples.is_leaf else samples.detach().requires_grad_()
+    )
 
 
 def _uniform(lead: torch.Size, like: Tensor, streams: Streams | None) -> Tensor:

@@ -71,11 +71,12 @@ class Player:
         state = {f"network/{name}": tensor for name, tensor in self.stack.state().items()}
         memory = self.optimizer.state
         for name, weights in self._by_name().items():
-            if any(weight in memory for weight in weights):
-                for slot in sorted(self.settings.memory):
-                    state[f"optimizer/{slot}/{name}"] = torch.stack(
-                        [memory[w][slot] if w in memory else _begin(slot, w) for w in weights]
-                    )
+            known = [memory[weight] for weight in weights if weight in memory]
+            for slot in sorted(self.settings.memory) if known else ():
+                begin = torch.zeros_like(known[0][slot])
+                state[f"optimizer/{slot}/{name}"] = torch.stack(
+                    [memory[w][slot] if w in memory else begin for w in weights]
+                )
         return state
 
     def restore(self, state: dict[str, Tensor]) -> None:
@@ -94,11 +95,12 @@ class Player:
         for name, slots in memory.items():
             if name not in by_name:
                 raise CheckpointError(f"the checkpoint is of another network: '{name}' is not here")
-            begin = {slot: _begin(slot, by_name[name][0]).shape for slot in self.settings.memory}
-            members = len(self.stack)
-            if {slot: t.shape for slot, t in slots.items()} != {
-                slot: (members, *shape) for slot, shape in begin.items()
-            }:
+            shape = by_name[name][0].shape
+            wanted = {
+                slot: (len(self.stack), *(() if slot == "step" else shape))
+                for slot in self.settings.memory
+            }
+            if {slot: tuple(tensor.shape) for slot, tensor in slots.items()} != wanted:
                 raise CheckpointError(
                     f"the checkpoint is of another optimizer: of '{name}' it remembers "
                     f"{', '.join(sorted(slots))}, in other shapes or under other names than here"
@@ -122,7 +124,3 @@ class Player:
             for network in self.stack.networks
         ]
         return {name: [member[name] for member in members] for name in members[0]}
-
-
-def _begin(slot: str, weight: Tensor) -> Tensor:
-    return torch.zeros(()) if slot == "step" else torch.zeros_like(weight)

@@ -111,8 +111,8 @@ class Stack:
 
     def state(self) -> dict[str, Tensor]:
         """Weights and buffers by name, each ``[member, ...]``."""
-        states = [network.state_dict() for network in self.networks]
-        return {name: torch.stack([s[name] for s in states]) for name in states[0]}
+        states = [_tensors(network) for network in self.networks]
+        return {name: torch.stack([s[name] for s in states]).detach() for name in states[0]}
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Takes weights and buffers from a saved :meth:`state`.
@@ -121,7 +121,7 @@ class Stack:
             CheckpointError: names, shapes or the number of members differ.
         """
         for m, network in enumerate(self.networks):
-            mine = network.state_dict()
+            mine = _tensors(network)
             if mine.keys() != state.keys():
                 odd = sorted(mine.keys() ^ state.keys())[0]
                 raise CheckpointError(
@@ -133,7 +133,14 @@ class Stack:
                         f"the checkpoint is of another network: '{name}' is "
                         f"{list(state[name].shape)} there, {[len(self), *tensor.shape]} here"
                     )
-            network.load_state_dict({name: state[name][m] for name in mine})
+            with torch.no_grad():
+                for name, tensor in mine.items():
+                    tensor.copy_(state[name][m])
+
+
+def _tensors(network: nn.Module) -> dict[str, Tensor]:
+    """Weights and all buffers, also those that a ``state_dict`` leaves out."""
+    return dict(network.named_parameters()) | dict(network.named_buffers())
 
 
 def _join(parts: Sequence[Any]) -> Any:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import importlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,7 +36,7 @@ from uncollapse.training.run import Run, finished
 from uncollapse.training.trackers import Tracker
 from uncollapse.training.trackers import check as check_trackers
 from uncollapse.training.trackers import start as start_trackers
-from uncollapse.training.training import Factory, Training
+from uncollapse.training.training import Factory, Training, resolve_device
 
 T = TypeVar("T")
 
@@ -113,9 +115,9 @@ def train(
         StoppedBySignal: a KeyboardInterrupt, after everything was saved.
     """
     latent = _sizes(latent)
+    if isinstance(data, str):
+        data = _absolute(data)
     dataset = _open(data, size, flips, generator)
-    chosen_game, game_name = _choose(game_names, game)
-    chosen = [_choose(remedy_names, remedy) for remedy in remedies]
     make_generator, generator_name = _network(generator, "generator", dataset, latent, replicas)
     chosen_objective, objective_name = _choose(objective_names, objective)
     if discriminator is None:
@@ -123,9 +125,12 @@ def train(
     make_discriminator, discriminator_name = _network(
         discriminator, "discriminator", dataset, None, replicas
     )
+    chosen_game, game_name = _choose(game_names, game)
+    chosen_optimizer, optimizer_name = _choose(optimizer_names, optimizer)
+    cures = [_choose(remedy_names, remedy) for remedy in _several(remedies)]
     default_batch, default_lr = DEFAULTS[dataset.kind]
     positive("steps", steps)
-    often = max(1, steps // CHECKPOINTS)
+    often = max(10, steps // CHECKPOINTS)
     config = Config(
         data=data if isinstance(data, str) else GIVEN,
         size=size,
@@ -134,19 +139,19 @@ def train(
         discriminator=discriminator_name,
         game=game_name,
         objective=objective_name,
-        remedies=tuple(name for _, name in chosen),
+        remedies=tuple(name for _, name in cures),
         latent=_latent(latent, make_generator),
         batch=min(default_batch, len(dataset)) if batch is None else batch,
         steps=steps,
         lr=_rates(default_lr if lr is None else lr),
-        optimizer=_choose(optimizer_names, optimizer)[1],
+        optimizer=optimizer_name,
         critic_steps=critic_steps,
         replicas=replicas,
         seed=seed,
-        device=device,
+        device=str(resolve_device(device)),
         sample_every=often if sample_every is None else sample_every,
         checkpoint_every=often if checkpoint_every is None else checkpoint_every,
-        trackers=tuple(trackers),
+        trackers=tuple(_several(trackers)),
         data_fingerprint=dataset.fingerprint,
     )
     training = Training(
@@ -155,9 +160,13 @@ def train(
         make_generator,
         make_discriminator,
         chosen_game,
-        [remedy for remedy, _ in chosen],
+        [cure for cure, _ in cures],
+        chosen_objective,
+        chosen_optimizer,
     )
-    check_trackers(trackers)
+    check_trackers(config.trackers)
+    if config.trackers and out is None:
+        raise ConfigError("trackers write into the run's folder: say out")
     folder = None if out is None else RunFolder(out)
     if folder is not None:
         folder.create(config)
@@ -172,6 +181,10 @@ def resume(
     data: Data | None = None,
     generator: Network | None = None,
     discriminator: Network | None = None,
+    game: Game | None = None,
+    objective: Objective | None = None,
+    remedies: Sequence[str | Remedy] | None = None,
+    optimizer: Optimizer | None = None,
     progress: bool | None = None,
 ) -> Run:
     """Goes on with a run, exactly as if it had never stopped.
@@ -180,9 +193,13 @@ def resume(
         out: its folder.
         start: "last", or "best" to give up all that came after the best checkpoint.
         steps: the step to train to, if not the one the run was begun with.
-        data: the run's data, where it was given as an object; also generator, discriminator.
-        generator: see ``data``.
-        discriminator: see ``data``.
+        data: the run's data, if it was an object that no name leads to. Likewise:
+        generator: as for ``data``.
+        discriminator: as for ``data``.
+        game: as for ``data``.
+        objective: as for ``data``.
+        remedies: as for ``data``; all of them.
+        optimizer: as for ``data``.
         progress: as for :func:`train`.
 
     Returns:
@@ -196,8 +213,17 @@ def resume(
         raise ConfigError(f"start must be 'last' or 'best', not '{start}'")
     folder = RunFolder(out)
     config = folder.config()
-    for word, given in (("data", data), ("generator", generator), ("discriminator", discriminator)):
-        if getattr(config, word) == GIVEN and given is None:
+    given = {
+        "data": data,
+        "generator": generator,
+        "discriminator": discriminator,
+        "game": game,
+        "objective": objective,
+        "remedies": remedies,
+        "optimizer": optimizer,
+    }
+    for word, thing in given.items():
+        if thing is None and GIVEN in _several(getattr(config, word)):
             raise ConfigError(
                 f"{folder.path}: its {word} was an object of the program that trained it: resume "
                 f"it there, uncollapse.resume(folder, {word}=...)"
@@ -217,24 +243,29 @@ def resume(
         make_discriminator, _ = _network(
             discriminator or config.discriminator, "discriminator", dataset, None, config.replicas
         )
+        cures = config.remedies if remedies is None else _several(remedies)
         training = Training(
             config,
             dataset,
             make_generator,
             make_discriminator,
-            game_names.get(config.game),
-            [remedy_names.get(name) for name in config.remedies],
+            _choose(game_names, game or config.game)[0],
+            [_choose(remedy_names, remedy)[0] for remedy in cures],
+            _choose(objective_names, objective or config.objective)[0],
+            _choose(optimizer_names, optimizer or config.optimizer)[0],
         )
-        if start == checkpoint.BEST or checkpoint.exists(folder.checkpoints):
-            saved = checkpoint.load(folder.checkpoints, start)
-            training.restore(saved)
-            if start == checkpoint.BEST:
-                checkpoint.return_to(folder.checkpoints, start)
+        newest = checkpoint.newest(folder.checkpoints)
+        if start == checkpoint.LAST and newest is not None:
+            start = newest.name
+        if start == checkpoint.BEST or newest is not None:
+            training.restore(checkpoint.load(folder.checkpoints, start))
         if training.step >= config.steps:
             raise ConfigError(
                 f"{folder.path} is complete at step {training.step}: say --steps with more to "
                 "train on"
             )
+        if start == checkpoint.BEST:
+            checkpoint.return_to(folder.checkpoints, start)
         folder.forget_after(training.step)
         folder.keep_config(config)  # a kill must not forget the new last step
     except BaseException:
@@ -257,7 +288,7 @@ def _go(training: Training, folder: RunFolder | None, progress: bool | None) -> 
         raise failed(error, training, folder) from None
     finally:
         for tracker in watching:
-            tracker.flush()
+            tracker.close()
         if folder is not None:
             folder.unlock()
     return finished(training, folder, recorder.rows)
@@ -266,6 +297,8 @@ def _go(training: Training, folder: RunFolder | None, progress: bool | None) -> 
 def _choose(registry: Registry[T], choice: str | T) -> tuple[T, str]:
     """A choice of our own (never the caller's object) and the words that name it."""
     chosen = copy.deepcopy(registry.get(choice))
+    if not dataclasses.is_dataclass(chosen):
+        raise ConfigError(f"{choice!r} is no {registry.what}: give a name or an object of one")
     name = registry.spec(chosen)
     return chosen, GIVEN if name is None else name
 
@@ -283,8 +316,7 @@ def _network(
             raise ConfigError(
                 f"replicas={replicas} needs a {role} for each: give a factory, not one module"
             )
-        module = network
-        return lambda: copy.deepcopy(module), GIVEN
+        return partial(_copied, network, role), GIVEN
     if network is not None and not isinstance(network, str):
         if not callable(network):
             raise ConfigError(
@@ -295,6 +327,14 @@ def _network(
     if role == "discriminator":
         return nets.build_discriminator(name, dataset.shape), name
     return nets.build_generator(name, dataset.shape, latent[0] if latent else None), name
+
+
+def _copied(module: nn.Module, role: str) -> nn.Module:
+    try:
+        return copy.deepcopy(module)
+    except RuntimeError as error:  # torch's old weight_norm and spectral_norm, once used
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"the {role} cannot be copied; give a factory: {reason}") from None
 
 
 def _default_discriminator(dataset: Dataset, objective: Objective) -> str:
@@ -309,7 +349,9 @@ def _importable(factory: Callable[[], nn.Module]) -> str:
     """``package.module:factory`` if that leads back to ``factory``, else ``GIVEN``."""
     module, name = getattr(factory, "__module__", None), getattr(factory, "__qualname__", "")
     if module and module != "__main__" and name.isidentifier():
-        found = getattr(importlib.import_module(module), name, None)
+        found = None
+        with contextlib.suppress(ImportError):
+            found = getattr(importlib.import_module(module), name, None)
         if found is factory:
             return f"{module}:{name}"
     return GIVEN
@@ -321,6 +363,19 @@ def _open(data: Data, size: int | None, flips: bool, generator: Network | None) 
     own = family is not None and family not in nets.families
     identity = own and not isinstance(data, (str, Dataset))
     return data_room.load(data, size=size, flips=flips, identity=identity)
+
+
+def _absolute(data: str) -> str:
+    """The same data, from whatever folder the run is gone on with."""
+    form, colon, path = data.partition(":")
+    if colon and f"{form}:" in {known.partition(":")[0] + ":" for known in data_room.FORMS}:
+        return f"{form}:{Path(path).expanduser().resolve()}"
+    return data
+
+
+def _several(things: str | Sequence[T]) -> Sequence[str | T]:
+    """A single name is a list of one."""
+    return [things] if isinstance(things, str) else things
 
 
 def _sizes(latent: int | Sequence[int] | None) -> tuple[int, ...] | None:
@@ -343,6 +398,8 @@ def _latent(latent: tuple[int, ...] | None, make_generator: Factory) -> tuple[in
 
 def _rates(lr: float | Sequence[float]) -> tuple[float, float]:
     rates = (lr, lr) if isinstance(lr, (int, float)) else tuple(lr)
+    if not all(isinstance(rate, (int, float)) for rate in rates):
+        raise ConfigError(f"lr must be a number, or two, not {lr!r}")
     if len(rates) != 2:
         raise ConfigError(f"lr takes one rate, or two (generator, discriminator), not {len(rates)}")
     return (float(rates[0]), float(rates[1]))

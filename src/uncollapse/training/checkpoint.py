@@ -15,7 +15,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import safetensors
 import safetensors.torch
@@ -89,9 +89,27 @@ def load(folder: Path, name: str = LAST) -> Checkpoint:
         raise CheckpointError(f"{path}: not a safetensors file ({error}){hint}") from None
 
 
-def exists(folder: Path, name: str = LAST) -> bool:
-    """Whether there is a checkpoint of that name."""
-    return (folder / f"{name}.json").exists()
+class Newest(NamedTuple):
+    """Which name leads to the checkpoint that a run has got furthest with, and its step."""
+
+    name: str
+    step: int
+
+
+def newest(folder: Path) -> Newest | None:
+    """The furthest checkpoint, None if there is none.
+
+    It is the last one, or the best one if a kill came after that was written and before the name
+    of the last one followed.
+    """
+    found = []
+    for name in (LAST, BEST):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            index = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+            found.append(Newest(name, int(index["step"])))
+    if not found and (folder / f"{LAST}.json").exists():
+        return Newest(LAST, 0)  # damaged: loading it says how
+    return max(found, key=lambda one: one.step, default=None)
 
 
 def return_to(folder: Path, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,34 @@ from uncollapse.errors import ConfigError, unknown
 
 GIVEN = "given in Python"
 """Stands in a config for an object that only the program that made it can give again."""
+
+
+KINDS: dict[str, type] = {
+    "data": str,
+    "size": int,
+    "flips": bool,
+    "generator": str,
+    "discriminator": str,
+    "game": str,
+    "objective": str,
+    "remedies": str,
+    "latent": int,
+    "batch": int,
+    "steps": int,
+    "lr": float,
+    "optimizer": str,
+    "critic_steps": int,
+    "replicas": int,
+    "seed": int,
+    "device": str,
+    "sample_every": int,
+    "checkpoint_every": int,
+    "trackers": str,
+    "data_fingerprint": str,
+}
+"""What kind each word of a config file is of."""
+LISTS = ("remedies", "latent", "lr", "trackers")
+KIND_NAMES = {str: "text", int: "a whole number", bool: "true or false", float: "a number"}
 
 
 @dataclass(frozen=True)
@@ -50,8 +79,10 @@ class Config:
         for name in ("batch", "steps", "critic_steps", "replicas", "sample_every"):
             positive(name, getattr(self, name))
         positive("checkpoint_every", self.checkpoint_every)
-        if self.seed < 0:
-            raise ConfigError(f"seed must be 0 or more, not {self.seed}")
+        if not isinstance(self.seed, int) or self.seed < 0:
+            raise ConfigError(f"seed must be a whole number, 0 or more, not {self.seed!r}")
+        if len(self.lr) != 2:
+            raise ConfigError(f"lr takes two rates here, not {len(self.lr)}")
         for name, rate in zip(("generator", "discriminator"), self.lr, strict=True):
             if not 0 < rate < float("inf"):
                 raise ConfigError(f"the {name}'s learning rate must be above 0, not {rate}")
@@ -87,7 +118,7 @@ class Config:
 
         Words that only say how long to train and what to show may differ.
         """
-        free = {"steps", "sample_every", "checkpoint_every", "trackers", "device"}
+        free = {"steps", "sample_every", "checkpoint_every", "trackers"}
         for name, value in dataclasses.asdict(self).items():
             if name not in free and _plain(value) != other.get(name):
                 return f"{name} is {other.get(name)!r} there and {_plain(value)!r} here"
@@ -110,11 +141,39 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"config file {path}{line}: not valid YAML") from None
     if not isinstance(words, dict):
         raise ConfigError(f"config file {path}: must hold 'word: value' lines, like config.yaml")
-    known = {f.name for f in dataclasses.fields(Config)}
     for word in words:
-        if word not in known:
-            raise unknown(f"word in {path}:", str(word), known)
-    return words
+        if word not in KINDS:
+            raise unknown(f"word in {path}:", str(word), KINDS)
+    return {word: _checked(path, word, value) for word, value in words.items()}
+
+
+def _checked(path: Path, word: str, value: Any) -> Any:
+    """The value, if it is of the word's kind; one of several kinds of lists may stand alone."""
+    kind = KINDS[word]
+    if value is None and word not in ("remedies", "trackers"):
+        return None
+    items = value if isinstance(value, list) else [value]
+    if kind is float:  # YAML takes 2e-4 for a text, as it has no point
+        items = [_number(item) for item in items]
+    alone = word not in LISTS
+    fits = all(
+        isinstance(item, kind) and (kind is bool) == isinstance(item, bool) for item in items
+    )
+    if not fits or (alone and isinstance(value, list)):
+        raise ConfigError(
+            f"config file {path}: {word} must be {KIND_NAMES[kind]}"
+            f"{'' if alone else ', or a list of such'}, not {value!r}"
+        )
+    return items[0] if alone else items
+
+
+def _number(item: Any) -> Any:
+    if isinstance(item, int) and not isinstance(item, bool):
+        return float(item)
+    if isinstance(item, str):
+        with contextlib.suppress(ValueError):
+            return float(item)
+    return item
 
 
 def positive(name: str, value: object) -> None:

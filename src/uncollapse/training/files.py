@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 
@@ -33,7 +34,9 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 def cannot_write(path: Path, error: OSError) -> RunFolderError:
     """The one line for a write that failed."""
     reason = error.strerror or str(error)
-    return RunFolderError(f"cannot write {path}: {reason}; free some space or choose another --out")
+    full = error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+    advice = "free some space" if full else "choose another place (out)"
+    return RunFolderError(f"cannot write {path}: {reason}; {advice}")
 
 
 def _sync_folder(folder: Path) -> None:

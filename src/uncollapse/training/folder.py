@@ -6,6 +6,7 @@ import fcntl
 import io
 import json
 import os
+import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -42,9 +43,10 @@ class RunFolder:
             RunFolderError: there is a run already, or the folder cannot be written.
         """
         if self.config_path.exists():
+            quoted = shlex.quote(str(self.path))
             raise RunFolderError(
-                f"{self.path} already holds a run: go on with `uncollapse resume {self.path}`, "
-                "or choose another --out"
+                f"{self.path} already holds a run: go on with `uncollapse resume {quoted}` (in "
+                "Python uc.resume), or choose another place (out)"
             )
         try:
             for folder in (self.checkpoints, self.samples):
@@ -52,7 +54,11 @@ class RunFolder:
         except OSError as error:
             raise cannot_write(self.path, error) from None
         self.lock()
-        self.keep_config(config)
+        try:
+            self.keep_config(config)
+        except BaseException:
+            self.unlock()
+            raise
 
     def keep_config(self, config: Config) -> None:
         """Writes ``config.yaml``."""
@@ -95,6 +101,12 @@ class RunFolder:
     def append_metrics(self, rows: Iterable[Row]) -> None:
         """Adds rows to ``metrics.jsonl``."""
         _append(self._metrics, rows)
+
+    def sync(self) -> None:
+        """Puts the record on the disk itself, so that no checkpoint is ahead of it."""
+        if self._metrics.exists():
+            with open(self._metrics, "rb") as file:
+                os.fsync(file.fileno())
 
     def append_verdict(self, row: Row) -> None:
         """Adds a row to ``verdicts.jsonl``."""
@@ -142,4 +154,9 @@ def _rows(path: Path) -> Iterator[Row]:
     with open(path, encoding="utf-8") as file:
         for line in file:
             if line.endswith("\n"):
-                yield json.loads(line)
+                try:
+                    yield json.loads(line)
+                except ValueError:
+                    raise RunFolderError(
+                        f"{path}: damaged, a line is not JSON: {line[:40]!r}"
+                    ) from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from uncollapse.data.pictures import draw
 from uncollapse.errors import NonFiniteError
 from uncollapse.training import checkpoint
@@ -31,21 +33,21 @@ def loop(
             observation = training.game.step(training.draw)
             training.step += 1
             step, finished = training.step, training.step == config.steps
+            signal = stop.number  # looked at once: a later one is for the next round
 
             recorder.observe(step, observation)
             if step % config.sample_every == 0 or finished:
                 take_pictures(training, folder, recorder)
             if step % config.checkpoint_every == 0 or finished:
                 save(training, folder, recorder, scored=True)
-            elif stop.number is not None:
+            elif signal is not None:
                 save(training, folder, recorder, scored=False)
             progress.update(step, recorder.latest)
 
-            if stop.number is not None and not finished:
-                how = f"go on with `uncollapse resume {folder.path}`" if folder else "nothing kept"
-                raise StoppedBySignal(
-                    f"stopped at step {step} of {config.steps}: {how}", stop.number
-                )
+            if signal is not None and not finished:
+                quoted = shlex.quote(str(folder.path)) if folder else ""
+                how = f"go on with `uncollapse resume {quoted}`" if folder else "nothing kept"
+                raise StoppedBySignal(f"stopped at step {step} of {config.steps}: {how}", signal)
 
 
 def take_pictures(training: Training, folder: RunFolder | None, recorder: Recorder) -> None:
@@ -67,7 +69,9 @@ def save(training: Training, folder: RunFolder | None, recorder: Recorder, *, sc
     A checkpoint made because somebody asked to stop is not scored: the record of a run must not
     depend on when it was interrupted.
     """
-    recorder.check_tensors(training.step)
+    recorder.flush()
+    saved = training.checkpoint()
+    recorder.check_tensors(training.step, saved.tensors)
     best = False
     if scored:
         distances = training.score()
@@ -75,10 +79,12 @@ def save(training: Training, folder: RunFolder | None, recorder: Recorder, *, sc
         mean = sum(distances) / len(distances)
         if best := mean < training.best:
             training.best = mean
+            saved = training.checkpoint()  # which remembers how good it is
     if folder is not None:
-        checkpoint.save(folder.checkpoints, training.checkpoint(), best=best)
-        for tracker in recorder.trackers:
+        for tracker in recorder.trackers:  # before the checkpoint, which is never ahead of a record
             tracker.flush()
+        folder.sync()
+        checkpoint.save(folder.checkpoints, saved, best=best)
 
 
 def failed(error: NonFiniteError, training: Training, folder: RunFolder | None) -> NonFiniteError:
@@ -90,14 +96,15 @@ def failed(error: NonFiniteError, training: Training, folder: RunFolder | None) 
             "step": training.step,
             "state": "failed",
             "failure": "divergence",
-            "since": training.step,
+            "since": error.step,
             "evidence": [str(error)],
         }
     )
-    if not checkpoint.exists(folder.checkpoints):
-        return NonFiniteError(f"{error}; no checkpoint was made yet")
-    kept = checkpoint.load(folder.checkpoints).facts["step"]
+    kept = checkpoint.newest(folder.checkpoints)
+    if kept is None:
+        return NonFiniteError(f"{error}; no checkpoint was made yet", error.step)
     return NonFiniteError(
-        f"{error}; the checkpoint of step {kept} in {folder.path} is kept, and a lower learning "
-        "rate is the first thing to try"
+        f"{error}; the checkpoint of step {kept.step} in {folder.path} is kept; to get further, "
+        "train anew, with a lower learning rate first",
+        error.step,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -55,7 +55,7 @@ class Recorder:
             NonFiniteError: a number is NaN or infinite.
         """
         self.waiting.append((step, observation))
-        if step % EVERY == 0 or step == 1 or next(iter(observation.values())).is_cpu:
+        if step % EVERY == 0 or step == 1 or all(t.is_cpu for t in observation.values()):
             self._look(step)
 
     def measure(self, step: int, measures: dict[str, Sequence[float]]) -> None:
@@ -67,18 +67,27 @@ class Recorder:
         for name, values in measures.items():
             for member, value in enumerate(values):
                 if not math.isfinite(value):
-                    raise NonFiniteError(self._report(step, name, member, value))
+                    raise NonFiniteError(self._report(step, name, member, value), step)
         self._write(step, measures)
 
-    def check_tensors(self, step: int) -> None:
-        """Refuses weights, buffers or optimiser memory that are not finite.
+    def flush(self) -> None:
+        """Looks at all that waits.
+
+        Raises:
+            NonFiniteError: a number is NaN or infinite.
+        """
+        if self.waiting:
+            self._look(self.waiting[-1][0])
+
+    def check_tensors(self, step: int, tensors: Mapping[str, Tensor]) -> None:
+        """Refuses to go on with tensors (each ``[member, ...]``) that are not finite.
 
         Raises:
             NonFiniteError: naming the first of them.
         """
-        bad = self._bad_tensor()
+        bad = _first_bad(tensors)
         if bad:
-            raise NonFiniteError(f"step {step}: {bad} is not finite (NaN or infinity)")
+            raise NonFiniteError(f"step {step}: {bad} is not finite (NaN or infinity)", step)
 
     def _look(self, step: int) -> None:
         names = list(self.waiting[0][1])
@@ -89,7 +98,7 @@ class Recorder:
             for name, members in zip(names, values, strict=True):
                 for member, value in enumerate(members):
                     if not math.isfinite(value):
-                        raise NonFiniteError(self._report(at, name, member, value))
+                        raise NonFiniteError(self._report(at, name, member, value), at)
         self.waiting.clear()
         if step % EVERY == 0 or step == 1:
             self._write(step, dict(zip(names, table[-1], strict=True)))
@@ -110,18 +119,16 @@ class Recorder:
 
     def _report(self, step: int, name: str, member: int, value: float) -> str:
         what = f"step {step}: {name} ({MEANING.get(name, name)}) of member {member} is {value}"
-        bad = self._bad_tensor()
-        return f"{what}; {bad} is not finite" if bad else what
-
-    def _bad_tensor(self) -> str | None:
-        for role, player in self.players.items():
-            for name, tensor in player.state().items():
-                if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-                    member = _first_bad_member(tensor)
-                    return f"{role}'s {name} (member {member})"
-        return None
+        # Discriminators learn first in a round, so a bad number reaches their weights first.
+        roles = sorted(self.players, key=lambda role: "discriminator" not in role)
+        weights = {f"{r}/{k}": t for r in roles for k, t in self.players[r].state().items()}
+        bad = _first_bad(weights)
+        return f"{what}; by now {bad} is not finite" if bad else what
 
 
-def _first_bad_member(tensor: Tensor) -> int:
-    finite = torch.isfinite(tensor.reshape(len(tensor), -1)).all(1)
-    return int((~finite).nonzero()[0])
+def _first_bad(tensors: Mapping[str, Tensor]) -> str | None:
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            finite = torch.isfinite(tensor.reshape(len(tensor), -1)).all(1)
+            return f"{name} (member {int((~finite).nonzero()[0])})"
+    return None

@@ -15,7 +15,8 @@ from uncollapse import nets
 from uncollapse.data import Dataset
 from uncollapse.data.pictures import draw
 from uncollapse.data.stores import Held
-from uncollapse.errors import CheckpointError, ConfigError
+from uncollapse.errors import ConfigError
+from uncollapse.players import Stack
 from uncollapse.streams import Ambient, Streams
 from uncollapse.training import checkpoint
 from uncollapse.training.config import GIVEN, Config
@@ -24,6 +25,8 @@ from uncollapse.training.training import Training
 
 CHUNK = 256
 """Samples drawn at once."""
+MOST = 1_000_000
+"""Samples given at once."""
 PICTURED = {"images": 64, "points": 1024}
 """Samples in a picture, by kind of data."""
 
@@ -90,23 +93,26 @@ class Run:
 
         Args:
             count: how many.
-            seed: of the latents; the same seed gives the same samples.
+            seed: of the latents; the same seed gives the same samples, the first ones of many.
             replica: which of the run's generators.
 
         Returns:
             ``[count, *shape]`` in the data's own units, on the CPU.
 
         Raises:
-            ConfigError: no such replica, or a count below 1.
+            ConfigError: no such replica, or too few or too many samples.
         """
         if not 0 <= replica < len(self.generators):
             raise ConfigError(f"replica must be 0 to {len(self.generators) - 1}, not {replica}")
-        if count < 1:
-            raise ConfigError(f"the number of samples must be above 0, not {count}")
-        latents = Streams([seed], "samples").normal(count, *self.config.latent)[0]
-        ambient = Ambient([seed], "samples")
-        generator = self.generators[replica]
-        return torch.cat([ambient.run(0, generator, z) for z in torch.split(latents, CHUNK)])
+        if not 0 < count <= MOST:
+            raise ConfigError(
+                f"the number of samples must be 1 to {MOST:,}, not {count:,}: draw more in parts, "
+                "each with a seed of its own"
+            )
+        noise, ambient = Streams([seed], "samples"), Ambient([seed], "samples")
+        sizes = [min(CHUNK, count - begun) for begun in range(0, count, CHUNK)]
+        chunks = [noise.normal(CHUNK, *self.config.latent)[0][:size] for size in sizes]
+        return torch.cat([ambient.run(0, self.generators[replica], z) for z in chunks])
 
     def picture(self, count: int | None = None, *, seed: int = 0, replica: int = 0) -> Image:
         """A picture of samples: a grid of images, or points over real ones.
@@ -127,14 +133,14 @@ class Run:
 def load(
     folder: str | Path,
     *,
-    checkpoint_name: str = checkpoint.LAST,
+    start: str = checkpoint.LAST,
     generator: nn.Module | Callable[[], nn.Module] | None = None,
 ) -> Run:
     """The run in a folder, as :func:`uncollapse.train` returned it.
 
     Args:
         folder: a run folder.
-        checkpoint_name: "last" or "best".
+        start: which checkpoint, "last" or "best".
         generator: the run's generator (module or factory), where it was given as an object that
             no name leads to.
 
@@ -150,15 +156,11 @@ def load(
             f"{files.path}: its generator was an object of the program that trained it: give it "
             "again, uncollapse.load(folder, generator=...)"
         )
-    saved = checkpoint.load(files.checkpoints, checkpoint_name)
+    saved = checkpoint.load(files.checkpoints, start)
     networks = [network_of(config, saved, generator) for _ in range(config.replicas)]
     prefix = "output/"
     output = {k.removeprefix(prefix): v for k, v in saved.tensors.items() if k.startswith(prefix)}
-    for m, network in enumerate(networks):
-        try:
-            network.load_state_dict({name: tensor[m] for name, tensor in output.items()})
-        except (RuntimeError, IndexError):
-            raise CheckpointError(f"{files.path}: its weights are of another generator") from None
+    Stack(networks, Ambient(config.seeds, "load")).restore(output)
     return Run(config, int(saved.facts["step"]), networks, _described(saved), files)
 
 

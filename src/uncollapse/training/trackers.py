@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,6 +24,9 @@ class Tracker(Protocol):
     def flush(self) -> None:
         """Puts everything on disk."""
 
+    def close(self) -> None:
+        """Likewise, for good."""
+
 
 class TensorBoard:
     """Event files in ``RUN/tensorboard``; look with ``tensorboard --logdir RUN``.
@@ -34,10 +37,25 @@ class TensorBoard:
     """
 
     def __init__(self, folder: Path, step: int) -> None:
+        self.check()
         from torch.utils.tensorboard import SummaryWriter
 
         make: Any = SummaryWriter
-        self.writer = make(str(folder / "tensorboard"), purge_step=step + 1)
+        self.writer = make(str(folder / "tensorboard"), purge_step=step + 1 if step else 0)
+
+    @staticmethod
+    def check() -> None:
+        """Whether tensorboard can be imported.
+
+        Raises:
+            MissingExtraError: it is not installed.
+        """
+        try:
+            importlib.import_module("torch.utils.tensorboard")
+        except ImportError:
+            raise MissingExtraError(
+                "the tensorboard tracker needs a package: pip install 'uncollapse[tensorboard]'"
+            ) from None
 
     def numbers(self, rows: Sequence[dict[str, Any]]) -> None:
         """One scalar a number; several members are told apart by name."""
@@ -58,8 +76,12 @@ class TensorBoard:
         """Writes the events out."""
         self.writer.flush()
 
+    def close(self) -> None:
+        """Writes the events out and ends."""
+        self.writer.close()
 
-TRACKERS: dict[str, Callable[[Path, int], Tracker]] = {"tensorboard": TensorBoard}
+
+TRACKERS = {"tensorboard": TensorBoard}
 
 
 def check(names: Sequence[str]) -> None:
@@ -72,15 +94,9 @@ def check(names: Sequence[str]) -> None:
     for name in names:
         if name not in TRACKERS:
             raise unknown("tracker", name, TRACKERS)
-        try:
-            importlib.import_module(f"torch.utils.{name}")
-        except ImportError:
-            raise MissingExtraError(
-                f"the {name} tracker needs a package: pip install 'uncollapse[{name}]'"
-            ) from None
+        TRACKERS[name].check()
 
 
 def start(names: Sequence[str], folder: Path | None, step: int) -> list[Tracker]:
     """Starts the trackers named, at a step of a run; without a folder there are none."""
-    check(names)
     return [TRACKERS[name](folder, step) for name in names] if folder is not None else []

@@ -9,11 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from uncollapse import nets, objectives, players
+from uncollapse import nets
 from uncollapse.data import Dataset
 from uncollapse.errors import CheckpointError, ConfigError
 from uncollapse.games import Game, Table
 from uncollapse.metrics import energy_distance
+from uncollapse.objectives import Objective
+from uncollapse.players import Optimizer
 from uncollapse.remedies import Remedy
 from uncollapse.streams import Ambient, Streams
 from uncollapse.training.checkpoint import Checkpoint
@@ -36,6 +38,8 @@ class Training:
         discriminator: makes one discriminator.
         game: the game, not set up yet.
         cures: the remedies, not joined yet.
+        objective: what the players play for.
+        optimizer: how they learn.
 
     Raises:
         ShapeError: the networks fit neither the data nor each other.
@@ -51,6 +55,8 @@ class Training:
         discriminator: Factory,
         game: Game,
         cures: Sequence[Remedy],
+        objective: Objective,
+        optimizer: Optimizer,
     ) -> None:
         self.config = config
         self.device = resolve_device(config.device)
@@ -59,15 +65,17 @@ class Training:
         self.remedies = list(cures)
         self.step = 0
         self.best = float("inf")
-        trial = Ambient(config.seeds, "trial")  # so that the caller's randomness is not drawn from
+        trial = Ambient(
+            config.seeds, "trial", self.device
+        )  # so that the caller's randomness is not drawn from
         nets.probe(trial.run(0, generator), trial.run(0, discriminator), data.shape, config.latent)
         game.set_up(
             Table(
                 generator=generator,
                 discriminator=discriminator,
-                objective=objectives.get(config.objective),
+                objective=objective,
                 remedies=self.remedies,
-                optimizer=players.optimizers.get(config.optimizer),
+                optimizer=optimizer,
                 lr=config.lr,
                 critic_steps=config.critic_steps,
                 seeds=config.seeds,
@@ -181,7 +189,6 @@ def resolve_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigError(f"device '{name}' cannot be used here: {reason}") from None
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise ConfigError(f"device '{name}' cannot be used here; say auto, cpu or cuda") from None
     return device
