@@ -27,7 +27,7 @@ def loop(
     config = training.config
     with (
         StopRequest() as stop,
-        ProgressLine(config.data, training.step, config.steps, shown) as progress,
+        ProgressLine(training.data.name, training.step, config.steps, shown) as progress,
     ):
         while training.step < config.steps:
             observation = training.game.step(training.draw)

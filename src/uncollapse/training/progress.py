@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -26,7 +27,7 @@ class ProgressLine:
     """
 
     def __init__(self, title: str, step: int, steps: int, shown: bool | None) -> None:
-        self.title = title
+        self.title = Path(title).name  # images:/home/somebody/photos is photos
         self.begun, self.steps = step, steps
         self.live: Progress | None = None
         console = Console(stderr=True)
@@ -43,7 +44,7 @@ class ProgressLine:
                 console=console,
                 auto_refresh=False,
             )
-            self.task = self.live.add_task(title, total=steps, completed=step, text="")
+            self.task = self.live.add_task(self.title, total=steps, completed=step, text="")
 
     def __enter__(self) -> ProgressLine:
         if self.live:
