@@ -5,7 +5,7 @@ turns in one process, so that whatever else the machine does hits both. Ours is 
 random streams, recording, progress line. The last column adds what pictures, scores and checkpoints
 cost as often as a default run takes them, every 250 of 5,000 steps.
 
-    python bench/training_step.py            # about three minutes
+    python bench/training_step.py            # about six minutes
     python bench/training_step.py --quick    # a look
 """
 
@@ -171,7 +171,7 @@ def main() -> None:
     torch.manual_seed(0)
     images, points = torch.rand(8192, 1, 28, 28) * 2 - 1, torch.randn(100_000, 2)
     cases = [
-        (Case("document 002, batch 1024", Conv28(), images, 1024, 1, 8), article_loop),
+        (Case("document 002, batch 1024", Conv28(), images, 1024, 1, 4), article_loop),
         (Case("document 002, batch 64", Conv28(), images, 64, 10, 24), article_loop),
         (Case("MLP 4x512, batch 256", MLP(), points, 256, 40, 24), toy_loop),
         (Case("MLP 3x128, batch 256", MLP(128, 3, 32), points, 256, 150, 24), toy_loop),

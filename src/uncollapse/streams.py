@@ -24,6 +24,13 @@ def derive_seed(seed: int, purpose: str) -> int:
     return int.from_bytes(digest[:8], "little") >> 1
 
 
+def spread_seeds(seeds: Sequence[int], count: int) -> list[int]:
+    """``count`` seeds for each seed, one after another; a count of 1 leaves seeds as they are."""
+    if count == 1:
+        return list(seeds)
+    return [derive_seed(seed, f"part {n}") for seed in seeds for n in range(count)]
+
+
 class Streams:
     """One random generator per member, for one purpose.
 
@@ -106,6 +113,12 @@ class Ambient:
         some = copy.copy(self)
         some.states = self.states[members]
         return some
+
+    def copy(self) -> Ambient:
+        """The same shares, which from here on are drawn from separately."""
+        twin = copy.copy(self)
+        twin.states = [list(states) for states in self.states]
+        return twin
 
     def run(self, member: int, function: Callable[..., T], *arguments: object) -> T:
         """Calls ``function`` with the global generators in ``member``'s state."""

@@ -99,7 +99,7 @@ def train(
     config
         A YAML file of these words, such as another run's config.yaml; options given here win.
     game
-        Who plays whom: duel. Default: duel.
+        Who plays whom: duel, or sgan:pairs=N. Default: duel.
     generator
         mlp, dcgan, conv28, pacgan (with settings: mlp:width=256,depth=3), or
         package.module:factory of your own. Default: what suits the data.

@@ -2,8 +2,9 @@
 
 from uncollapse.games.duel import Duel
 from uncollapse.games.game import Draw, Game, Observation, Table
+from uncollapse.games.sgan import SGAN
 from uncollapse.names import Registry
 
-registry: Registry[Game] = Registry("game", {"duel": Duel})
+registry: Registry[Game] = Registry("game", {"duel": Duel, "sgan": SGAN})
 
-__all__ = ["Draw", "Duel", "Game", "Observation", "Table", "registry"]
+__all__ = ["SGAN", "Draw", "Duel", "Game", "Observation", "Table", "registry"]

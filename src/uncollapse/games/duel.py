@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
 
-from uncollapse.games.game import Draw, Observation, Table
+from uncollapse.games.game import Draw, Observation, Table, mean_by_member
 from uncollapse.players import Player, Stack
 from uncollapse.streams import Streams
 
@@ -52,12 +51,8 @@ class Duel:
         G.update(loss_mb)
 
         return {
-            "d_real": _mean(judged.real),
-            "d_fake": _mean(judged.fake),
-            "loss_d": _mean(judged.loss),
-            "loss_g": _mean(loss_mb),
+            "d_real": mean_by_member(judged.real),
+            "d_fake": mean_by_member(judged.fake),
+            "loss_d": mean_by_member(judged.loss),
+            "loss_g": mean_by_member(loss_mb),
         }
-
-
-def _mean(values_mb: Tensor) -> Tensor:
-    return torch.stack([values_b.mean() for values_b in values_mb.detach()])

@@ -13,7 +13,7 @@ from uncollapse.errors import ConfigError
 from uncollapse.objectives import Objective, penalties
 from uncollapse.players import Optimizer, Player, Stack
 from uncollapse.remedies import Playing, Remedy
-from uncollapse.streams import Ambient, Streams
+from uncollapse.streams import Ambient, Streams, spread_seeds
 
 Observation = dict[str, Tensor]
 """What happened in one round, by name, one number a member: ``[member]``, without a graph."""
@@ -27,6 +27,12 @@ class Draw(Protocol):
 
     def latents(self) -> Tensor:
         """Noise for generators, ``[member, batch, *latent]``."""
+
+    def of(self, role: str, count: int) -> Draw:
+        """The draws of a role that each member plays ``count`` times, ``[member * count, ...]``.
+
+        They have random numbers of their own; the same role always goes on with the same ones.
+        """
 
 
 class Game(Protocol):
@@ -76,13 +82,13 @@ class Table:
         if self.critic_steps < 1:
             raise ConfigError(f"critic_steps must be above 0, not {self.critic_steps}")
 
-    def seat_generator(self, role: str) -> Player:
-        """A player of generators, one a member, each initialised from its member's seed."""
-        return self._seat(role, self.generator, self.lr[0])
+    def seat_generator(self, role: str, count: int = 1) -> Player:
+        """A player of generators, ``count`` a member, each initialised from a seed of its own."""
+        return self._seat(role, count, self.generator, self.lr[0])
 
-    def seat_discriminator(self, role: str) -> Player:
+    def seat_discriminator(self, role: str, count: int = 1) -> Player:
         """A player of discriminators, likewise; kept within the objective's clip."""
-        player = self._seat(role, self.discriminator, self.lr[1])
+        player = self._seat(role, count, self.discriminator, self.lr[1])
         if self.objective.clip:
             player.after_update.append(
                 lambda p: penalties.clip_weights_(p.parameters, self.objective.clip)
@@ -94,15 +100,21 @@ class Table:
         for remedy in self.remedies:
             remedy.join(game)
 
-    def streams(self, purpose: str) -> Streams:
-        """Each member's random numbers for one purpose."""
-        return Streams(self.seeds, purpose, self.device)
+    def streams(self, purpose: str, count: int = 1) -> Streams:
+        """Random numbers for one purpose, ``count`` streams a member."""
+        return Streams(spread_seeds(self.seeds, count), purpose, self.device)
 
-    def _seat(self, role: str, make: Callable[[], nn.Module], lr: float) -> Player:
-        birth = Ambient(self.seeds, f"{role}/birth", self.device)
-        networks = [birth.run(m, make).to(self.device) for m in range(len(self.seeds))]
+    def _seat(self, role: str, count: int, make: Callable[[], nn.Module], lr: float) -> Player:
+        seeds = spread_seeds(self.seeds, count)
+        birth = Ambient(seeds, f"{role}/birth", self.device)
+        networks = [birth.run(m, make).to(self.device) for m in range(len(seeds))]
         weights = [{id(p) for p in (*n.parameters(), *n.buffers())} for n in networks]
         if len(set().union(*weights)) < sum(map(len, weights)):
             raise ConfigError(f"the {role}'s factory gives the same weights again: make new ones")
-        stack = Stack(networks, Ambient(self.seeds, f"{role}/life", self.device))
+        stack = Stack(networks, Ambient(seeds, f"{role}/life", self.device))
         return Player(stack, self.optimizer, lr)
+
+
+def mean_by_member(values_mb: Tensor) -> Tensor:
+    """For the record: ``[member]`` from ``[member, batch, ...]``, each member by itself."""
+    return torch.stack([values_b.mean() for values_b in values_mb.detach()])

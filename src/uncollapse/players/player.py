@@ -31,6 +31,7 @@ class Player:
     def __init__(self, stack: Stack, optimizer: Optimizer, lr: float) -> None:
         self.stack = stack
         self.settings = optimizer
+        self.lr = lr
         self.parameters = stack.parameters()
         self.after_update: list[Callable[[Player], None]] = []
         if not self.parameters:
@@ -62,6 +63,15 @@ class Player:
         self.optimizer.zero_grad()
         for react in self.after_update:
             react(self)
+
+    def clone(self) -> Player:
+        """A player with the same weights and the same memory, which then goes its own way."""
+        twin = Player(self.stack.clone(), self.settings, self.lr)
+        for mine, its in zip(self.parameters, twin.parameters, strict=True):
+            memory = self.optimizer.state.get(mine, {})
+            twin.optimizer.state[its] = {slot: value.clone() for slot, value in memory.items()}
+        twin.after_update = list(self.after_update)
+        return twin
 
     def state(self) -> dict[str, Tensor]:
         """Weights, buffers and the optimiser's memory by name, each ``[member, ...]``.

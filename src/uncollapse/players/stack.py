@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
@@ -97,7 +98,7 @@ class Stack:
         return [p for network in self.networks for p in network.parameters() if p.requires_grad]
 
     def clone(self) -> Stack:
-        """A copy that shares nothing with this one but the randomness; it needs no gradients.
+        """A copy that shares nothing with this one.
 
         Raises:
             ConfigError: torch cannot copy a network.
@@ -107,7 +108,24 @@ class Stack:
         except RuntimeError as error:  # torch's old weight_norm and spectral_norm, in use
             reason = str(error).splitlines()[0]
             raise ConfigError(f"a network cannot be copied: {reason}") from None
-        return Stack([network.requires_grad_(False) for network in networks], self.ambient)
+        return Stack(networks, self.ambient.copy())
+
+    @contextmanager
+    def untouched(self) -> Iterator[None]:
+        """While it lasts, running the stack leaves no trace: buffers and randomness are put back.
+
+        For those who look at another's networks: batch statistics would remember them.
+        """
+        kept = [[buffer.clone() for buffer in n.buffers()] for n in self.networks]
+        draws = [state.clone() for state in self.ambient.state()]
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for network, before in zip(self.networks, kept, strict=True):
+                    for buffer, value in zip(network.buffers(), before, strict=True):
+                        buffer.copy_(value)
+            self.ambient.restore(draws)
 
     def state(self) -> dict[str, Tensor]:
         """Weights and buffers by name, each ``[member, ...]``."""

@@ -47,6 +47,8 @@ class EMA:
         if followed is None:
             raise ConfigError("ema: samples can come from one average only: give one ema")
         self.average = followed.stack.clone()
+        for network in self.average.networks:
+            network.requires_grad_(False)
         self.updates = 0
         followed.after_update.append(self.update)
         game.output = self.average

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from uncollapse.data import Dataset, Sampler
-from uncollapse.streams import Ambient, Streams
+from uncollapse.streams import Ambient, Streams, derive_seed, spread_seeds
 
 
 class DataDraw:
@@ -36,9 +36,19 @@ class DataDraw:
         self.data = data
         self.batch = batch
         self.latent = tuple(latent)
+        self.seeds = list(seeds)
+        self.device = device
+        self.roles: dict[str, DataDraw] = {}
         self.sampler = Sampler(data, batch, seeds)
         self.noise = Streams(seeds, "latents", device)
         self.augmentation = Ambient(seeds, "augmentation")
+
+    def of(self, role: str, count: int) -> DataDraw:
+        """The draws of a role that each member plays ``count`` times: streams of their own."""
+        if role not in self.roles:
+            seeds = [derive_seed(seed, f"role {role}") for seed in spread_seeds(self.seeds, count)]
+            self.roles[role] = DataDraw(self.data, self.batch, self.latent, seeds, self.device)
+        return self.roles[role]
 
     def real(self) -> Tensor:
         """Samples of the data, ``[member, batch, *shape]``, in network units."""
@@ -59,6 +69,11 @@ class DataDraw:
             {f"sampler/{name}": tensor for name, tensor in self.sampler.state().items()}
             | {f"latents/{m}": state for m, state in enumerate(self.noise.state())}
             | {f"augmentation/{m}": state for m, state in enumerate(self.augmentation.state())}
+            | {
+                f"role {role} {len(draw.seeds) // len(self.seeds)}/{name}": tensor
+                for role, draw in self.roles.items()
+                for name, tensor in draw.state().items()
+            }
         )
 
     def restore(self, state: dict[str, Tensor]) -> None:
@@ -70,3 +85,11 @@ class DataDraw:
         members = range(len(self.noise))
         self.noise.restore([state[f"latents/{m}"] for m in members])
         self.augmentation.restore([state[f"augmentation/{m}"] for m in members])
+        parts: dict[str, dict[str, Tensor]] = {}
+        for key, tensor in state.items():
+            part, _, name = key.partition("/")
+            if part.startswith("role "):
+                parts.setdefault(part.removeprefix("role "), {})[name] = tensor
+        for part, saved in parts.items():
+            role, _, count = part.rpartition(" ")
+            self.of(role, int(count)).restore(saved)
