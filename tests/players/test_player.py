@@ -312,3 +312,13 @@ def test_settings_that_torch_refuses_are_one_line(optimizer):
     with pytest.raises(ConfigError, match=r"^optimizer ") as caught:
         seat(optimizer=optimizer)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_clone_has_the_same_memory_and_goes_its_own_way(optimizer):
+    """The same further updates lead it to the same weights; the original stands still meanwhile."""
+    player = learn(seat(optimizer=optimizer), 3)
+    before = copied(player.state())
+    twin = learn(player.clone(), 4, 3)
+    assert_equal_states(player.state(), before)
+    assert_equal_states(twin.state(), learn(player, 4, 3).state())

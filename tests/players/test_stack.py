@@ -114,17 +114,40 @@ def test_evaluate_draws_from_the_ambient_it_is_given():
     assert torch.equal(following, Stack(stack.networks, Ambient([1], "life"))(x))
 
 
-def test_a_clone_shares_no_weight_and_needs_no_gradients():
+def test_a_clone_shares_nothing_and_can_learn():
     stack = make()
     twin = stack.clone()
     before = copy.deepcopy(twin.state())
-    assert twin.parameters() == []
-    assert all(p.requires_grad for p in stack.networks[0].parameters())
+    assert [p.shape for p in twin.parameters()] == [p.shape for p in stack.parameters()]
     with torch.no_grad():
         for weight in stack.parameters():
             weight.add_(1)
     stack(torch.randn(3, 5, 4))
     assert all(torch.equal(t, before[k]) for k, t in twin.state().items())
+
+
+def test_a_clone_draws_its_own_randomness():
+    network = nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.5))
+    stack, x = Stack([network], Ambient([1], "life")), torch.randn(1, 5, 4)
+    expected = Stack([network], Ambient([1], "life"))(x)
+    stack.clone()(x)
+    assert torch.equal(stack(x), expected)
+
+
+def test_untouched_leaves_no_trace():
+    """Batch statistics and randomness are put back, whatever happens; gradients still flow."""
+    network = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Dropout(0.5))
+    stack, x = Stack([network], Ambient([1], "life")), torch.randn(1, 5, 4, requires_grad=True)
+    before, draws = copy.deepcopy(stack.state()), copy.deepcopy(stack.ambient.state())
+    with stack.untouched():
+        stack(x).square().sum().backward()
+        assert not torch.equal(stack.state()["1.running_mean"], before["1.running_mean"])
+    with pytest.raises(ZeroDivisionError), stack.untouched():
+        stack(x)
+        raise ZeroDivisionError
+    assert x.grad.abs().sum() > 0
+    assert all(torch.equal(t, before[k]) for k, t in stack.state().items())
+    assert all(torch.equal(a, b) for a, b in zip(stack.ambient.state(), draws, strict=True))
 
 
 def test_state_round_trip():
