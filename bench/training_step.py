@@ -46,7 +46,7 @@ class Case:
 
 
 def article_loop(case: Case) -> Callable[[int], None]:
-    """Document 002's loop: sigmoid and BCELoss with labels, two backward passes for D."""
+    """The loop of a practitioner's MNIST article: BCELoss with labels, two backward passes for D."""
     shape = tuple(case.data.shape[1:])
     G = case.family.generator(shape, case.family.latent)
     D = nn.Sequential(case.family.discriminator(shape), nn.Sigmoid())
@@ -171,8 +171,8 @@ def main() -> None:
     torch.manual_seed(0)
     images, points = torch.rand(8192, 1, 28, 28) * 2 - 1, torch.randn(100_000, 2)
     cases = [
-        (Case("document 002, batch 1024", Conv28(), images, 1024, 1, 4), article_loop),
-        (Case("document 002, batch 64", Conv28(), images, 64, 10, 24), article_loop),
+        (Case("article's nets, batch 1024", Conv28(), images, 1024, 1, 4), article_loop),
+        (Case("article's nets, batch 64", Conv28(), images, 64, 10, 24), article_loop),
         (Case("MLP 4x512, batch 256", MLP(), points, 256, 40, 24), toy_loop),
         (Case("MLP 3x128, batch 256", MLP(128, 3, 32), points, 256, 150, 24), toy_loop),
     ]

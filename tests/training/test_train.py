@@ -223,6 +223,7 @@ BAD = [
     ({"size": 32}, ConfigError, "size is for images"),
     ({"generator": my_generator()[0]}, ShapeError, r"the generator gives \[4, 8\]"),
     ({"generator": my_generator(), "replicas": 2}, ConfigError, "give a factory"),
+    ({"generator": my_generator().double()}, ConfigError, r"weight '0.weight' is torch.float64"),
     ({"generator": 3}, ConfigError, "must be a name, a module or a factory, not int"),
     ({"discriminator": lambda: nn.Linear(2, 2)}, ShapeError, "one logit each"),
     ({"generator": "nowhere.nets:make"}, ConfigError, "no module 'nowhere"),

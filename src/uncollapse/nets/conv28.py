@@ -1,4 +1,4 @@
-"""The two small convolutional networks of document 002, for 28 x 28 images."""
+"""The two small convolutional networks of a practitioner's MNIST article, for 28 x 28 images."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from uncollapse.nets.family import Generator, at_least, is_image, numel
 
 @dataclass(frozen=True)
 class Conv28:
-    """The MNIST networks of document 002, without any normalisation.
+    """The MNIST networks of neptune.ai's article "GAN failure modes", without normalisation.
 
     With one channel the generator has 1,334,785 parameters, the discriminator 69,825. Weights
     start as PyTorch starts them.
 
-    Differs from the document: 1. the discriminator gives logits, without the Sigmoid. 2. Images may
+    Differs from the article: 1. the discriminator gives logits, without the Sigmoid. 2. Images may
     have any number of channels.
 
     Attributes:

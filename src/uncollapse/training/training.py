@@ -68,7 +68,9 @@ class Training:
         trial = Ambient(
             config.seeds, "trial", self.device
         )  # so that the caller's randomness is not drawn from
-        nets.probe(trial.run(0, generator), trial.run(0, discriminator), data.shape, config.latent)
+        networks = trial.run(0, generator), trial.run(0, discriminator)
+        _in_float32(*networks)
+        nets.probe(*networks, data.shape, config.latent)
         game.set_up(
             Table(
                 generator=generator,
@@ -167,6 +169,21 @@ class Training:
             | {f"remedy/{i}": remedy for i, remedy in enumerate(self.remedies)}
             | {"draw": self.draw}
         )
+
+
+def _in_float32(*networks: nn.Module) -> None:
+    """Refuses weights of another precision than data and latents have.
+
+    Raises:
+        ConfigError: naming the first such weight.
+    """
+    for network in networks:
+        for name, weight in network.named_parameters():
+            if weight.is_floating_point() and weight.dtype != torch.float32:
+                raise ConfigError(
+                    f"weight '{name}' is {weight.dtype}, data and latents are torch.float32: "
+                    "make the network .float()"
+                )
 
 
 def _reference(data: Dataset, seeds: Sequence[int]) -> Tensor:
