@@ -46,7 +46,7 @@ class Case:
 
 
 def article_loop(case: Case) -> Callable[[int], None]:
-    """The loop of a practitioner's MNIST article: BCELoss with labels, two backward passes for D."""
+    """The MNIST article's loop: BCELoss with labels, two backward passes for D."""
     shape = tuple(case.data.shape[1:])
     G = case.family.generator(shape, case.family.latent)
     D = nn.Sequential(case.family.discriminator(shape), nn.Sigmoid())
