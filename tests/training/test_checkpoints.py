@@ -51,10 +51,14 @@ def test_one_flipped_bit_is_refused(run):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"file": 3}', "null"])
-def test_damaged_json_is_refused(run, text):
+def test_damaged_json_is_refused(run, points, text):
+    """Also by resume, which must not quietly go on from the best one instead."""
     (run / "checkpoints" / "last.json").write_text(text)
-    with pytest.raises(CheckpointError, match=r"last\.json: damaged.*"):
+    with pytest.raises(CheckpointError, match=r"last\.json: damaged.*; try --from best"):
         uc.load(run)
+    with pytest.raises(CheckpointError, match=r"last\.json: damaged.*; try --from best"):
+        uc.resume(run, steps=30, data=points)
+    assert uc.resume(run, start="best", steps=30, data=points).step == 30
 
 
 def test_missing_checkpoint_names_the_other(run):

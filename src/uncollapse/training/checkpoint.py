@@ -104,11 +104,13 @@ def newest(folder: Path) -> Newest | None:
     """
     found = []
     for name in (LAST, BEST):
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            index = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-            found.append(Newest(name, int(index["step"])))
-    if not found and (folder / f"{LAST}.json").exists():
-        return Newest(LAST, 0)  # damaged: loading it says how
+        path = folder / f"{name}.json"
+        if path.exists():
+            try:
+                found.append(Newest(name, int(json.loads(path.read_text("utf-8"))["step"])))
+            except (OSError, ValueError, KeyError, TypeError):
+                if name == LAST:
+                    return Newest(LAST, 0)  # damaged: loading it says so, nothing is passed over
     return max(found, key=lambda one: one.step, default=None)
 
 
