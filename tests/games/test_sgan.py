@@ -11,10 +11,11 @@ from torch.nn.functional import binary_cross_entropy_with_logits as bce
 import uncollapse as uc
 from uncollapse import objectives
 from uncollapse.errors import ConfigError
-from uncollapse.games import SGAN, Duel, Table
+from uncollapse.games import SGAN, Table
 from uncollapse.players import optimizers
 from uncollapse.training.draw import DataDraw
 
+LOCAL = ("local generator", "local discriminator")
 N, BATCH, LATENT, ROUNDS, LR = 3, 12, 2, 20, 0.01
 
 
@@ -55,7 +56,9 @@ def make_draw(seeds):
     return DoubleDraw(DataDraw(data, BATCH, (LATENT,), seeds, torch.device("cpu")))
 
 
-def make_table(objective="non-saturating", norm=False, critic_steps=1, seeds=(7,), remedies=()):
+def make_table(
+    objective="non-saturating", norm=False, critic_steps=1, seeds=(7,), remedies=(), at_once=False
+):
     return Table(
         generator=lambda: generator(norm),
         discriminator=lambda: discriminator(norm),
@@ -66,6 +69,7 @@ def make_table(objective="non-saturating", norm=False, critic_steps=1, seeds=(7,
         critic_steps=critic_steps,
         seeds=list(seeds),
         device=torch.device("cpu"),
+        at_once=at_once,
     )
 
 
@@ -137,18 +141,21 @@ def clip(name, D):
 
 
 def naive_round(name, pairs, top, draw, noise, critic_steps, messengers):
-    local, visit = draw.of("local", N), draw.of("visit", N)
+    local = draw.of("local", N)
     for _ in range(critic_steps):
         real, z = local.real(), local.latents()
+        fakes = [pair.G(z[n]) for n, pair in enumerate(pairs)]
         for n, pair in enumerate(pairs):
-            fake = pair.G(z[n]).detach()
-            loss = d_loss(name, pair.D, real[n], fake, noise["local"][n : n + 1])
+            loss = d_loss(name, pair.D, real[n], fakes[n].detach(), noise["local"][n : n + 1])
             learn(pair.opt_d, loss)
             clip(name, pair.D)
-    z = local.latents()
     for n, pair in enumerate(pairs):
-        learn(pair.opt_g, g_loss(name, pair.D, real[n], pair.G(z[n])))
+        learn(pair.opt_g, g_loss(name, pair.D, real[n], fakes[n]))
+    naive_global(name, pairs, top, draw, noise, critic_steps, messengers)
 
+
+def naive_global(name, pairs, top, draw, noise, critic_steps, messengers):
+    visit = draw.of("visit", N)
     clones = []
     for pair in pairs:
         D = copy.deepcopy(pair.D)
@@ -157,13 +164,16 @@ def naive_round(name, pairs, top, draw, noise, critic_steps, messengers):
         clones.append((D, optimizer))
     if messengers:
         for _ in range(critic_steps):
-            fake = top.G(draw.latents()[0]).detach()
+            fake = top.G(draw.latents()[0])
             real = visit.real()
             for n, (D, optimizer) in enumerate(clones):
-                learn(optimizer, d_loss(name, D, real[n], fake, noise["messenger"][n : n + 1]))
+                loss = d_loss(name, D, real[n], fake.detach(), noise["messenger"][n : n + 1])
+                learn(optimizer, loss)
                 clip(name, D)
+    else:
+        fake = top.G(draw.latents()[0])
 
-    fake, real = top.G(draw.latents()[0]), visit.real()
+    real = visit.real()
     learn(top.opt_g, sum(g_loss(name, D, real[n], fake) for n, (D, _) in enumerate(clones)))
 
     real, z = visit.real(), visit.latents()
@@ -188,11 +198,12 @@ OBJECTIVES = [
 @pytest.mark.parametrize("messengers", [True, False])
 @pytest.mark.parametrize("norm", [False, True], ids=["plain", "batch-norm"])
 @pytest.mark.parametrize("critic_steps", [1, 2])
-def test_equals_algorithm_1(objective, messengers, norm, critic_steps):
-    table = make_table(objective, norm, critic_steps)
+@pytest.mark.parametrize("at_once", [False, True], ids=["one-by-one", "at-once"])
+def test_equals_algorithm_1(objective, messengers, norm, critic_steps, at_once):
+    table = make_table(objective, norm, critic_steps, at_once=at_once)
     game = SGAN(N, messengers=messengers)
     game.set_up(table)
-    stacks = {role: player.stack.networks for role, player in game.players.items()}
+    stacks = {role: player.stack.separate() for role, player in game.players.items()}
     pairs = [
         Pair(g, d)
         for g, d in zip(stacks["local generator"], stacks["local discriminator"], strict=True)
@@ -214,40 +225,35 @@ def test_equals_algorithm_1(objective, messengers, norm, critic_steps):
         "discriminator": [top.D],
     }
     for role, networks in expected.items():
-        for mine, naive in zip(stacks[role], networks, strict=True):
+        for mine, naive in zip(game.players[role].stack.separate(), networks, strict=True):
             for (name, a), b in zip(mine.named_parameters(), naive.parameters(), strict=True):
                 torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9, msg=f"{role} {name}")
+
+
+class Alone(SGAN):
+    """The local pairs, and a global pair that never plays."""
+
+    def _play_globally(self, draw):
+        return {}
 
 
 @pytest.mark.parametrize("objective", ["non-saturating", "wgan-gp"])
 @pytest.mark.parametrize("messengers", [True, False])
 @pytest.mark.parametrize("norm", [False, True], ids=["plain", "batch-norm"])
-def test_local_pairs_do_not_know_of_the_global_pair(objective, messengers, norm):
-    """Their trajectories, buffers included, are bit-identical to duels of their own."""
-    table = make_table(objective, norm, critic_steps=2, remedies=[uc.remedies.EMA(0.9)])
-    game, draw = SGAN(N, messengers=messengers), make_draw([7])
-    game.set_up(table)
-
-    class Alone(Duel):
-        """The local pairs of the same table, and nobody else."""
-
-        def set_up(self, table):
-            self.table = table
-            self.players = {
-                "generator": table.seat_generator("local generator", N),
-                "discriminator": table.seat_discriminator("local discriminator", N),
-            }
-            self.randomness = {"penalty": table.streams("local penalty", N)}
-            self.output = self.players["generator"].stack
-
-    alone, own = Alone(), make_draw([7])
-    alone.set_up(table)
-    for _ in range(10):
-        game.step(draw)
-        alone.step(own.of("local", N))
-    for role in ("generator", "discriminator"):
-        mine = game.players[f"local {role}"].state()
-        theirs = alone.players[role].state()
+@pytest.mark.parametrize("at_once", [False, True], ids=["one-by-one", "at-once"])
+def test_local_pairs_do_not_know_of_the_global_pair(objective, messengers, norm, at_once):
+    """Their trajectories, buffers included, are bit-identical to those without one."""
+    states = []
+    for kind in (SGAN, Alone):
+        remedies = [uc.remedies.EMA(0.9)]
+        table = make_table(objective, norm, critic_steps=2, remedies=remedies, at_once=at_once)
+        game, draw = kind(N, messengers=messengers), make_draw([7])
+        game.set_up(table)
+        for _ in range(10):
+            game.step(draw)
+        states.append({role: game.players[role].state() for role in LOCAL})
+    for role in LOCAL:
+        mine, theirs = (state[role] for state in states)
         assert mine.keys() == theirs.keys()
         assert all(torch.equal(mine[name], theirs[name]) for name in mine)
 

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from uncollapse.errors import ConfigError
 from uncollapse.objectives import Objective, penalties
-from uncollapse.players import Optimizer, Player, Stack
+from uncollapse.players import AtOnce, Optimizer, Player, Stack
+from uncollapse.players.sharing import lower_layers, tie
 from uncollapse.remedies import Playing, Remedy
 from uncollapse.streams import Ambient, Streams, spread_seeds
 
@@ -66,6 +67,7 @@ class Table:
         critic_steps: discriminator updates for each generator update.
         seeds: one seed a member; networks and random points follow from it alone.
         device: where the networks live.
+        at_once: whether a stack of several members runs all of them at once.
     """
 
     generator: Callable[[], nn.Module]
@@ -77,18 +79,32 @@ class Table:
     critic_steps: int
     seeds: Sequence[int]
     device: torch.device
+    at_once: bool = False
 
     def __post_init__(self) -> None:
         if self.critic_steps < 1:
             raise ConfigError(f"critic_steps must be above 0, not {self.critic_steps}")
 
-    def seat_generator(self, role: str, count: int = 1) -> Player:
-        """A player of generators, ``count`` a member, each initialised from a seed of its own."""
-        return self._seat(role, count, self.generator, self.lr[0])
+    def seat_generator(self, role: str, count: int = 1, sharing: float = 0.0) -> Player:
+        """A player of generators, ``count`` a member, each initialised from a seed of its own.
 
-    def seat_discriminator(self, role: str, count: int = 1) -> Player:
+        Args:
+            role: what they are.
+            count: how many a member.
+            sharing: about this part of the parameters, nearest to the samples, is common to the
+                ``count`` generators of a member.
+        """
+        networks = self._networks(role, count, self.generator)
+        if sharing:
+            tie(networks, count, lower_layers(networks[0], sharing, first=False))
+        return self._seat(role, count, networks, self.lr[0])
+
+    def seat_discriminator(self, role: str, count: int = 1, sharing: float = 0.0) -> Player:
         """A player of discriminators, likewise; kept within the objective's clip."""
-        player = self._seat(role, count, self.discriminator, self.lr[1])
+        networks = self._networks(role, count, self.discriminator)
+        if sharing:
+            tie(networks, count, lower_layers(networks[0], sharing, first=True))
+        player = self._seat(role, count, networks, self.lr[1])
         if self.objective.clip:
             player.after_update.append(
                 lambda p: penalties.clip_weights_(p.parameters, self.objective.clip)
@@ -104,15 +120,19 @@ class Table:
         """Random numbers for one purpose, ``count`` streams a member."""
         return Streams(spread_seeds(self.seeds, count), purpose, self.device)
 
-    def _seat(self, role: str, count: int, make: Callable[[], nn.Module], lr: float) -> Player:
+    def _networks(self, role: str, count: int, make: Callable[[], nn.Module]) -> list[nn.Module]:
         seeds = spread_seeds(self.seeds, count)
         birth = Ambient(seeds, f"{role}/birth", self.device)
         networks = [birth.run(m, make).to(self.device) for m in range(len(seeds))]
         weights = [{id(p) for p in (*n.parameters(), *n.buffers())} for n in networks]
         if len(set().union(*weights)) < sum(map(len, weights)):
             raise ConfigError(f"the {role}'s factory gives the same weights again: make new ones")
-        stack = Stack(networks, Ambient(seeds, f"{role}/life", self.device))
-        return Player(stack, self.optimizer, lr)
+        return networks
+
+    def _seat(self, role: str, count: int, networks: list[nn.Module], lr: float) -> Player:
+        run = AtOnce if self.at_once and len(networks) > 1 else Stack
+        life = Ambient(spread_seeds(self.seeds, count), f"{role}/life", self.device)
+        return Player(run(networks, life), self.optimizer, lr)
 
 
 def mean_by_member(values_mb: Tensor) -> Tensor:

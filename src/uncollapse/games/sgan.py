@@ -9,8 +9,11 @@ from torch import Tensor
 
 from uncollapse.errors import ConfigError
 from uncollapse.games.game import Draw, Observation, Table, mean_by_member
+from uncollapse.objectives import Judgement
 from uncollapse.players import Player, Stack
 from uncollapse.streams import Streams
+
+WHEN = ("per-round", "per-local")
 
 
 @dataclass
@@ -28,97 +31,193 @@ class SGAN:
         pairs: N, at least 1.
         messengers: False trains the global generator against the local discriminators as they are
             (the paper's simplified SGAN).
+        sharing: about this part of the parameters is common to all local generators, and likewise
+            to all local discriminators (N-SW-GAN; 0.5 in the paper): whole layers, those next to
+            the samples. Running statistics stay each member's own.
+        global_updates: "per-round", or "per-local": the global pair is updated after each local
+            pair (appendix A.2), so N times a round.
+        payoff: how much more the global players play against the opponents that they lose to. The
+            loss against opponent n weighs ``w_n = N softmax_n(payoff * l_n)``, where l_n is the
+            mean loss against n in this batch, standardised over n; 0 is the paper's uniform
+            choice, and a negative number prefers opponents that are easily beaten.
+        diversity: weight of a term that pushes the local generators of a game apart: for each
+            sample its mean similarity ``exp(-|x - y|² / 2h²)`` to the other generators' samples,
+            with h² half of the mean squared distance between real samples. 0 keeps local pairs
+            independent.
 
     Raises:
-        ConfigError: fewer than one pair.
+        ConfigError: a setting out of range, or two that exclude each other.
     """
 
     pairs: int = 5
     messengers: bool = True
+    sharing: float = 0.0
+    global_updates: str = "per-round"
+    payoff: float = 0.0
+    diversity: float = 0.0
     players: dict[str, Player] = field(init=False, repr=False, compare=False)
     output: Stack = field(init=False, repr=False, compare=False)
     table: Table = field(init=False, repr=False, compare=False)
     randomness: dict[str, Streams] = field(init=False, repr=False, compare=False)
+    messenger: Player = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.pairs < 1:
             raise ConfigError(f"sgan: pairs must be above 0, not {self.pairs}")
+        if not 0 <= self.sharing < 1:
+            raise ConfigError(f"sgan: sharing must be at least 0 and below 1, not {self.sharing}")
+        if self.global_updates not in WHEN:
+            raise ConfigError(
+                f"sgan: global_updates must be {' or '.join(WHEN)}, not '{self.global_updates}'"
+            )
+        if not abs(self.payoff) < float("inf"):
+            raise ConfigError(f"sgan: payoff must be a finite number, not {self.payoff}")
+        if not 0 <= self.diversity < float("inf"):
+            raise ConfigError(f"sgan: diversity must be 0 or more, not {self.diversity}")
+        if self.global_updates == "per-local" and (self.sharing or self.diversity):
+            raise ConfigError(
+                "sgan: global_updates=per-local updates one local pair after another, which they "
+                "cannot be with sharing or diversity: leave these 0"
+            )
 
     def set_up(self, table: Table) -> None:
-        """Seats N local pairs and one global pair for each replica."""
+        """Seats N local pairs and one global pair for each replica.
+
+        Raises:
+            ConfigError: pairs are to be updated one after another, but run all at once.
+        """
+        if self.global_updates == "per-local" and table.at_once:
+            raise ConfigError("sgan: global_updates=per-local needs members=one-by-one")
         self.table = table
+        N, sharing = self.pairs, self.sharing
         self.players = {
-            "local generator": table.seat_generator("local generator", self.pairs),
-            "local discriminator": table.seat_discriminator("local discriminator", self.pairs),
+            "local generator": table.seat_generator("local generator", N, sharing),
+            "local discriminator": table.seat_discriminator("local discriminator", N, sharing),
             "generator": table.seat_generator("generator"),
             "discriminator": table.seat_discriminator("discriminator"),
         }
         self.randomness = {
-            "local penalty": table.streams("local penalty", self.pairs),
-            "messenger penalty": table.streams("messenger penalty", self.pairs),
+            "local penalty": table.streams("local penalty", N),
+            "messenger penalty": table.streams("messenger penalty", N),
             "penalty": table.streams("penalty"),
         }
         self.output = self.players["generator"].stack
         table.welcome_remedies(self)
+        self.messenger = self.players["local discriminator"].clone()  # remedies included
 
     def step(self, draw: Draw) -> Observation:
         """One iteration of algorithm 1."""
-        G, D = self.players["local generator"], self.players["local discriminator"]
-        G0, D0 = self.players["generator"], self.players["discriminator"]
-        objective, pairs = self.table.objective, range(self.pairs)
-        local, visit = draw.of("local", self.pairs), draw.of("visit", self.pairs)
+        local = draw.of("local", self.pairs)
+        batches = [(local.real(), local.latents()) for _ in range(self.table.critic_steps)]
+        if self.global_updates == "per-round":
+            self._play_locally(slice(None), batches)
+            return self._play_globally(draw)
+        for n in range(self.pairs):
+            self._play_locally(slice(n, None, self.pairs), batches)  # pair n of every replica
+            seen = self._play_globally(draw)
+        return seen
 
-        # Each local pair: I_D updates of its discriminator, then one of its generator.
-        for _ in range(self.table.critic_steps):
-            real_mb = local.real()
-            with torch.no_grad():
-                fake_mb = G(local.latents())
-            judged = D.stack.each(
-                objective.discriminator, real_mb, fake_mb, self.randomness["local penalty"]
+    def _play_locally(self, members: slice, batches: list[tuple[Tensor, Tensor]]) -> None:
+        """Each local pair: I_D updates of its discriminator, then one of its generator."""
+        G, D = self.players["local generator"], self.players["local discriminator"]
+        g, d, objective = G.stack[members], D.stack[members], self.table.objective
+        for real_mb, latents_mb in batches:
+            fake_mb = g(latents_mb[members])
+            real_mb = real_mb[members]
+            judged = d.each(
+                objective.discriminator,
+                real_mb,
+                fake_mb.detach(),
+                self.randomness["local penalty"][members],
             )
             D.update(judged.loss)
-        G.update(D.stack.each(objective.generator, real_mb, G(local.latents())))
+        loss_mb = d.each(objective.generator, real_mb, fake_mb)
+        if self.diversity:
+            loss_mb = loss_mb + self.diversity * self._similarity(real_mb, fake_mb)
+        G.update(loss_mb)
+
+    def _play_globally(self, draw: Draw) -> Observation:
+        G, D = self.players["local generator"], self.players["local discriminator"]
+        G0, D0 = self.players["generator"], self.players["discriminator"]
+        objective, visit = self.table.objective, draw.of("visit", self.pairs)
 
         # Messengers: clones of the local discriminators, which meet the global generator I_D times.
-        messenger = D.clone() if self.messengers else D
-        for _ in range(self.table.critic_steps if self.messengers else 0):
-            with torch.no_grad():
-                fake_mb = self._to_each_pair(G0(draw.latents()))
+        messenger = self.messenger if self.messengers else D
+        fake_b = G0(draw.latents())
+        if self.messengers:
+            messenger.become(D)
+        for i in range(self.table.critic_steps if self.messengers else 0):
+            fake_b = G0(draw.latents()) if i else fake_b
             judged = messenger.stack.each(
                 objective.discriminator,
                 visit.real(),
-                fake_mb,
+                self._to_each_pair(fake_b.detach()),
                 self.randomness["messenger penalty"],
             )
             messenger.update(judged.loss)
 
         # The global generator: one update against all of them, gradients added up over n.
-        fake_mb = self._to_each_pair(G0(draw.latents()))
         with messenger.stack.untouched():
-            loss_mb = messenger.stack.each(objective.generator, visit.real(), fake_mb)
-            G0.update(self._by_pair(loss_mb).sum(1))
+            loss_g_mb = messenger.stack.each(
+                objective.generator, visit.real(), self._to_each_pair(fake_b)
+            )
+            loss_g_rb = self._sum_over_pairs(self._by_pair(loss_g_mb))
+            G0.update(loss_g_rb)
 
         # The global discriminator: one update against all local generators, likewise.
         real_rnb = self._by_pair(visit.real())
         with torch.no_grad(), G.stack.untouched():
             fake_rnb = self._by_pair(G(visit.latents()))
+        judged = self._judge_pairs(D0, real_rnb, fake_rnb)
+        loss_d_rb = self._sum_over_pairs(judged.loss)
+        D0.update(loss_d_rb)
+
+        return {
+            "d_real": mean_by_member(judged.real),
+            "d_fake": mean_by_member(judged.fake),
+            "loss_d": mean_by_member(loss_d_rb),
+            "loss_g": mean_by_member(loss_g_rb),
+        }
+
+    def _judge_pairs(self, D0: Player, real_rnb: Tensor, fake_rnb: Tensor) -> Judgement:
+        """The global discriminator's loss against each local generator, ``[replica, pair, batch]``.
+
+        The batches of the pairs are judged in a row, as batch statistics are of one opponent's.
+        """
         judgements = [
             D0.stack.each(
-                objective.discriminator,
+                self.table.objective.discriminator,
                 real_rnb[:, n],
                 fake_rnb[:, n],
                 self.randomness["penalty"],
             )
-            for n in pairs
+            for n in range(self.pairs)
         ]
-        D0.update(sum_of([judged.loss for judged in judgements]))
+        return Judgement(*(torch.stack(field, 1) for field in zip(*judgements, strict=True)))
 
-        return {
-            "d_real": mean_by_member(torch.cat([j.real for j in judgements], 1)),
-            "d_fake": mean_by_member(torch.cat([j.fake for j in judgements], 1)),
-            "loss_d": mean_by_member(sum_of([j.loss for j in judgements])),
-            "loss_g": mean_by_member(self._by_pair(loss_mb).sum(1)),
-        }
+    def _sum_over_pairs(self, loss_rnb: Tensor) -> Tensor:
+        """Losses ``[replica, pair, batch]`` added up over opponents, by what playing them pays."""
+        if self.payoff:
+            mean_rn = loss_rnb.detach().mean(2)
+            spread_r1 = mean_rn.std(1, correction=0, keepdim=True).clamp_min(1e-12)
+            standard_rn = (mean_rn - mean_rn.mean(1, keepdim=True)) / spread_r1
+            loss_rnb = loss_rnb * self.pairs * (self.payoff * standard_rn).softmax(1)[..., None]
+        return loss_rnb.sum(1)
+
+    def _similarity(self, real_mb: Tensor, fake_mb: Tensor) -> Tensor:
+        """How near each local sample is to those of the other generators, in [0, 1].
+
+        ``[member, batch]``; the gradient moves the sample itself, not the others.
+        """
+        real_rb, fake_rb = (self._by_pair(x_mb).flatten(3).flatten(1, 2) for x_mb in (real_mb, fake_mb))
+        width_r = 2 * real_rb.var(1, correction=0).sum(-1)  # mean squared distance of real samples
+        distance_rij = torch.cdist(fake_rb, fake_rb.detach()).square()
+        near_rij = torch.exp(-distance_rij / width_r[:, None, None].clamp_min(1e-12))
+        batch = fake_mb.shape[1]
+        owner_i = torch.arange(fake_rb.shape[1], device=fake_rb.device) // batch
+        others_ij = owner_i[:, None] != owner_i[None]
+        mean_ri = (near_rij * others_ij).sum(-1) / others_ij.sum(-1).clamp_min(1)
+        return mean_ri.reshape(fake_mb.shape[:2])
 
     def _to_each_pair(self, samples_rb: Tensor) -> Tensor:
         """Replicas' samples ``[replica, ...]``, for each of their pairs: ``[member, ...]``."""
@@ -127,8 +226,3 @@ class SGAN:
     def _by_pair(self, values_mb: Tensor) -> Tensor:
         """``[member, batch, ...]`` seen as ``[replica, pair, batch, ...]``."""
         return values_mb.reshape(-1, self.pairs, *values_mb.shape[1:])
-
-
-def sum_of(losses: list[Tensor]) -> Tensor:
-    """The sum of several losses of one shape."""
-    return torch.stack(losses).sum(0)

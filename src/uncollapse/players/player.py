@@ -11,6 +11,9 @@ from uncollapse.errors import CheckpointError, ConfigError
 from uncollapse.players.optimizers import Optimizer
 from uncollapse.players.stack import Stack
 
+COUNTER = "step"
+"""What torch's optimisers call their count of updates, a single number."""
+
 
 class Player:
     """A stack with one optimiser for all of its weights.
@@ -58,6 +61,9 @@ class Player:
         total = loss_mb.mean(1).sum()
         gradients = torch.autograd.grad(total, self.parameters, allow_unused=True)
         for weight, gradient in zip(self.parameters, gradients, strict=True):
+            # Fused optimisers walk both in memory's order, so both must lie the same way.
+            if gradient is not None and gradient.stride() != weight.stride():
+                gradient = torch.empty_like(weight).copy_(gradient)
             weight.grad = gradient
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -67,11 +73,24 @@ class Player:
     def clone(self) -> Player:
         """A player with the same weights and the same memory, which then goes its own way."""
         twin = Player(self.stack.clone(), self.settings, self.lr)
-        for mine, its in zip(self.parameters, twin.parameters, strict=True):
-            memory = self.optimizer.state.get(mine, {})
-            twin.optimizer.state[its] = {slot: value.clone() for slot, value in memory.items()}
         twin.after_update = list(self.after_update)
+        twin._remember(self)
         return twin
+
+    def become(self, other: Player) -> None:
+        """Takes over weights, buffers, randomness and memory of another player of this kind."""
+        self.stack.become(other.stack)
+        self._remember(other)
+
+    def _remember(self, other: Player) -> None:
+        memory, its = self.optimizer.state, other.optimizer.state
+        for mine, theirs in zip(self.parameters, other.parameters, strict=True):
+            slots = its.get(theirs, {})
+            if memory.get(mine, {}).keys() == slots.keys():
+                for slot, value in slots.items():
+                    memory[mine][slot].copy_(value)
+            else:
+                memory[mine] = {slot: value.clone() for slot, value in slots.items()}
 
     def state(self) -> dict[str, Tensor]:
         """Weights, buffers and the optimiser's memory by name, each ``[member, ...]``.
@@ -80,13 +99,13 @@ class Player:
         """
         state = {f"network/{name}": tensor for name, tensor in self.stack.state().items()}
         memory = self.optimizer.state
-        for name, weights in self._by_name().items():
+        for name, weights in self.stack.by_name().items():
             known = [memory[weight] for weight in weights if weight in memory]
             for slot in sorted(self.settings.memory) if known else ():
                 begin = torch.zeros_like(known[0][slot])
-                state[f"optimizer/{slot}/{name}"] = torch.stack(
-                    [memory[w][slot] if w in memory else begin for w in weights]
-                )
+                parts = [memory[w][slot] if w in memory else begin for w in weights]
+                whole = torch.stack(parts) if slot == COUNTER else self.stack.join(name, parts)
+                state[f"optimizer/{slot}/{name}"] = whole.expand(len(self.stack), *whole.shape[1:])
         return state
 
     def restore(self, state: dict[str, Tensor]) -> None:
@@ -95,19 +114,19 @@ class Player:
         Raises:
             CheckpointError: it is of another architecture or another optimiser.
         """
-        by_name = self._by_name()
+        by_name = self.stack.by_name()
         memory: dict[str, dict[str, Tensor]] = {}
         for key, tensor in state.items():
             part, _, rest = key.partition("/")
             if part == "optimizer":
                 slot, _, name = rest.partition("/")
                 memory.setdefault(name, {})[slot] = tensor
+        mine = self.stack.state()
         for name, slots in memory.items():
             if name not in by_name:
                 raise CheckpointError(f"the checkpoint is of another network: '{name}' is not here")
-            shape = by_name[name][0].shape
             wanted = {
-                slot: (len(self.stack), *(() if slot == "step" else shape))
+                slot: (len(self.stack),) if slot == COUNTER else tuple(mine[name].shape)
                 for slot in self.settings.memory
             }
             if {slot: tuple(tensor.shape) for slot, tensor in slots.items()} != wanted:
@@ -119,18 +138,12 @@ class Player:
             {k.removeprefix("network/"): v for k, v in state.items() if k.startswith("network/")}
         )
         self.optimizer.state.clear()
+        # Torch keeps step counters on the CPU, except for fused optimisers.
+        on_cpu = not self.optimizer.defaults.get("fused")
         for name, slots in memory.items():
-            for slot, stacked in slots.items():
-                # Torch keeps step counters on the CPU, except for fused optimisers.
-                on_cpu = slot == "step" and not self.optimizer.defaults.get("fused")
-                for weight, tensor in zip(by_name[name], stacked, strict=True):
-                    device = "cpu" if on_cpu else weight.device
+            for slot, whole in slots.items():
+                # All members that run at once have one counter.
+                parts = list(whole) if slot == COUNTER else self.stack.split(name, whole)
+                for weight, tensor in zip(by_name[name], parts, strict=slot != COUNTER):
+                    device = "cpu" if slot == COUNTER and on_cpu else weight.device
                     self.optimizer.state[weight][slot] = tensor.clone().to(device)
-
-    def _by_name(self) -> dict[str, list[Tensor]]:
-        """Trainable weights by name, one a member."""
-        members = [
-            {name: p for name, p in network.named_parameters() if p.requires_grad}
-            for network in self.stack.networks
-        ]
-        return {name: [member[name] for member in members] for name in members[0]}

@@ -21,12 +21,16 @@ class Stack:
 
     Member m of the output is network m of member m of the input; members never meet. Each network
     is a plain module with weights of its own, so every member computes exactly what it would
-    compute alone, bit for bit.
+    compute alone, bit for bit. (:class:`~uncollapse.players.at_once.AtOnce` is the other way.)
+
+    Networks may share parameters: one parameter object in several of them.
 
     Args:
         networks: the members.
         ambient: each member's share of torch's global randomness (for dropout and the like).
     """
+
+    way = "one-by-one"
 
     def __init__(self, networks: Sequence[nn.Module], ambient: Ambient) -> None:
         self.networks = list(networks)
@@ -35,18 +39,25 @@ class Stack:
     def __len__(self) -> int:
         return len(self.networks)
 
+    def __getitem__(self, members: slice) -> Stack:
+        """Some of the members: the same ones, not copies."""
+        return Stack(self.networks[members], self.ambient[members])
+
     def __call__(self, x_mb: Tensor) -> Tensor:
         """Runs all members: ``[member, batch, *in]`` to ``[member, batch, *out]``.
 
         Raises:
             ShapeError: not one input for each member.
         """
-        if len(x_mb) != len(self):
-            raise ShapeError(f"{len(self)} networks need as many inputs, not {list(x_mb.shape)}")
+        self._fits(x_mb)
         if len(self) == 1:
             y_b: Tensor = self.ambient.run(0, self.networks[0], x_mb[0])
             return y_b[None]
         return torch.stack([self._run(m, x_b) for m, x_b in enumerate(x_mb)])
+
+    def _fits(self, x_mb: Tensor) -> None:
+        if len(x_mb) != len(self):
+            raise ShapeError(f"{len(self)} networks need as many inputs, not {list(x_mb.shape)}")
 
     def _run(self, member: int, x_b: Tensor) -> Tensor:
         # Matrix products round by where in memory their operands begin. So a member's input, and
@@ -70,32 +81,29 @@ class Stack:
         """
         if len(self) == 1:
             return rule(self, *arguments)
-        parts = [
-            rule(self._alone(m), *(argument[m : m + 1] for argument in arguments))
-            for m in range(len(self))
-        ]
+        members = [slice(m, m + 1) for m in range(len(self))]
+        parts = [rule(self[m], *(argument[m] for argument in arguments)) for m in members]
         joined: Judged = _join(parts)
         return joined
-
-    def _alone(self, member: int) -> Stack:
-        return Stack([self.networks[member]], self.ambient[member : member + 1])
 
     @torch.no_grad()
     def evaluate(self, x_mb: Tensor, ambient: Ambient) -> Tensor:
         """The outputs in evaluation mode, on other randomness, so that looking changes nothing."""
-        modes = [[module.training for module in n.modules()] for n in self.networks]
-        for network in self.networks:
-            network.eval()
+        modules = [module for network in self._modules() for module in network.modules()]
+        modes = [module.training for module in modules]
+        own, self.ambient = self.ambient, ambient
+        for module in modules:
+            module.training = False
         try:
-            return Stack(self.networks, ambient)(x_mb)
+            return self(x_mb)
         finally:
-            for network, flags in zip(self.networks, modes, strict=True):
-                for module, flag in zip(network.modules(), flags, strict=True):
-                    module.training = flag
+            self.ambient = own
+            for module, mode in zip(modules, modes, strict=True):
+                module.training = mode
 
-    def parameters(self) -> list[Tensor]:
-        """Every trainable tensor, members one after another."""
-        return [p for network in self.networks for p in network.parameters() if p.requires_grad]
+    def separate(self) -> list[nn.Module]:
+        """The members as plain modules, which share nothing with this stack."""
+        return self._copied(self.networks)
 
     def clone(self) -> Stack:
         """A copy that shares nothing with this one.
@@ -103,12 +111,15 @@ class Stack:
         Raises:
             ConfigError: torch cannot copy a network.
         """
-        try:
-            networks = [copy.deepcopy(network) for network in self.networks]
-        except RuntimeError as error:  # torch's old weight_norm and spectral_norm, in use
-            reason = str(error).splitlines()[0]
-            raise ConfigError(f"a network cannot be copied: {reason}") from None
-        return Stack(networks, self.ambient.copy())
+        return Stack(self.separate(), self.ambient.copy())
+
+    @torch.no_grad()
+    def become(self, other: Stack) -> None:
+        """Takes over all weights, buffers and randomness of another stack of the same networks."""
+        for mine, its in ((self.weights(), other.weights()), (self.buffers(), other.buffers())):
+            if mine:
+                torch._foreach_copy_(mine, its)
+        self.ambient.restore(other.ambient.state())
 
     @contextmanager
     def untouched(self) -> Iterator[None]:
@@ -116,16 +127,43 @@ class Stack:
 
         For those who look at another's networks: batch statistics would remember them.
         """
-        kept = [[buffer.clone() for buffer in n.buffers()] for n in self.networks]
+        kept = [buffer.clone() for buffer in self.buffers()]
         draws = [state.clone() for state in self.ambient.state()]
         try:
             yield
         finally:
             with torch.no_grad():
-                for network, before in zip(self.networks, kept, strict=True):
-                    for buffer, value in zip(network.buffers(), before, strict=True):
-                        buffer.copy_(value)
+                for buffer, before in zip(self.buffers(), kept, strict=True):
+                    buffer.copy_(before)
             self.ambient.restore(draws)
+
+    def weights(self) -> list[Tensor]:
+        """Every weight once, trainable or not."""
+        return _once(p for network in self.networks for p in network.parameters())
+
+    def parameters(self) -> list[Tensor]:
+        """Every trainable weight once."""
+        return [weight for weight in self.weights() if weight.requires_grad]
+
+    def buffers(self) -> list[Tensor]:
+        """Every buffer once: running statistics and the like."""
+        return _once(b for network in self.networks for b in network.buffers())
+
+    def by_name(self) -> dict[str, list[Tensor]]:
+        """The trainable weights by name; those of one name are what :meth:`join` takes."""
+        members = [
+            {name: p for name, p in network.named_parameters() if p.requires_grad}
+            for network in self.networks
+        ]
+        return {name: [member[name] for member in members] for name in members[0]}
+
+    def join(self, name: str, parts: Sequence[Tensor]) -> Tensor:
+        """``[member, ...]`` from tensors like the weights called ``name``."""
+        return torch.stack(list(parts))
+
+    def split(self, name: str, whole: Tensor) -> list[Tensor]:
+        """The tensors that :meth:`join` would join to ``whole``."""
+        return list(whole)
 
     def state(self) -> dict[str, Tensor]:
         """Weights and buffers by name, each ``[member, ...]``."""
@@ -138,27 +176,46 @@ class Stack:
         Raises:
             CheckpointError: names, shapes or the number of members differ.
         """
-        for m, network in enumerate(self.networks):
-            mine = _tensors(network)
-            if mine.keys() != state.keys():
-                odd = sorted(mine.keys() ^ state.keys())[0]
+        mine = self.state()
+        if mine.keys() != state.keys():
+            odd = sorted(mine.keys() ^ state.keys())[0]
+            raise CheckpointError(
+                f"the checkpoint is of another network: '{odd}' is in only one of the two"
+            )
+        for name, tensor in mine.items():
+            if state[name].shape != tensor.shape:
                 raise CheckpointError(
-                    f"the checkpoint is of another network: '{odd}' is in only one of the two"
+                    f"the checkpoint is of another network: '{name}' is "
+                    f"{list(state[name].shape)} there, {list(tensor.shape)} here"
                 )
-            for name, tensor in mine.items():
-                if state[name].shape != (len(self), *tensor.shape):
-                    raise CheckpointError(
-                        f"the checkpoint is of another network: '{name}' is "
-                        f"{list(state[name].shape)} there, {[len(self), *tensor.shape]} here"
-                    )
-            with torch.no_grad():
-                for name, tensor in mine.items():
-                    tensor.copy_(state[name][m])
+        with torch.no_grad():
+            self._take(state)
+
+    def _take(self, state: dict[str, Tensor]) -> None:
+        for m, network in enumerate(self.networks):
+            for name, tensor in _tensors(network).items():
+                tensor.copy_(state[name][m])
+
+    def _modules(self) -> list[nn.Module]:
+        """Whatever modules are called in a run."""
+        return self.networks
+
+    @staticmethod
+    def _copied(networks: list[nn.Module]) -> list[nn.Module]:
+        try:
+            return copy.deepcopy(networks)  # in one go, so that what is shared stays shared
+        except RuntimeError as error:  # torch's old weight_norm and spectral_norm, in use
+            reason = str(error).splitlines()[0]
+            raise ConfigError(f"a network cannot be copied: {reason}") from None
 
 
 def _tensors(network: nn.Module) -> dict[str, Tensor]:
     """Weights and all buffers, also those that a ``state_dict`` leaves out."""
     return dict(network.named_parameters()) | dict(network.named_buffers())
+
+
+def _once(tensors: Iterator[Tensor]) -> list[Tensor]:
+    return list({id(tensor): tensor for tensor in tensors}.values())
 
 
 def _join(parts: Sequence[Any]) -> Any:

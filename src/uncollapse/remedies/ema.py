@@ -47,8 +47,8 @@ class EMA:
         if followed is None:
             raise ConfigError("ema: samples can come from one average only: give one ema")
         self.average = followed.stack.clone()
-        for network in self.average.networks:
-            network.requires_grad_(False)
+        for weight in self.average.weights():
+            weight.requires_grad_(False)
         self.updates = 0
         followed.after_update.append(self.update)
         game.output = self.average
@@ -58,12 +58,11 @@ class EMA:
         """Takes the player's present weights into the average."""
         self.updates += 1
         β = min(self.decay, self.updates / (self.updates + 9))
-        for mean, now in zip(self.average.networks, player.stack.networks, strict=True):
-            weights: list[Tensor] = [p for p in now.parameters() if p.is_floating_point()]
-            means: list[Tensor] = [p for p in mean.parameters() if p.is_floating_point()]
-            torch._foreach_lerp_(means, weights, 1 - β)
-            for kept, buffer in zip(mean.buffers(), now.buffers(), strict=True):
-                kept.copy_(buffer)
+        means = [w for w in self.average.weights() if w.is_floating_point()]
+        weights = [w for w in player.stack.weights() if w.is_floating_point()]
+        torch._foreach_lerp_(means, weights, 1 - β)
+        for kept, buffer in zip(self.average.buffers(), player.stack.buffers(), strict=True):
+            kept.copy_(buffer)
 
     def state(self) -> dict[str, Tensor]:
         """The average and its age."""

@@ -181,7 +181,7 @@ def network_of(
 
 def finished(training: Training, folder: RunFolder | None, rows: list[Row]) -> Run:
     """The run that a training has become."""
-    networks = [copy.deepcopy(network).cpu() for network in training.game.output.networks]
+    networks = [network.cpu() for network in training.game.output.separate()]
     return Run(training.config, training.step, networks, training.data.to("cpu"), folder, rows)
 
 

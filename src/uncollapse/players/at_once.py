@@ -1,0 +1,219 @@
+"""The second way to run a stack: all members in one go, their weights stacked."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from uncollapse.errors import ConfigError
+from uncollapse.nets.family import Generator
+from uncollapse.players.stack import Judged, Stack
+from uncollapse.streams import Ambient
+
+Step = Callable[[dict[str, Tensor], Tensor], Tensor]
+"""One layer of all members: every tensor by name, and ``[member, batch, ...]`` to the same."""
+
+ELEMENTWISE = (
+    nn.Identity,
+    nn.ReLU,
+    nn.LeakyReLU,
+    nn.ELU,
+    nn.GELU,
+    nn.SELU,
+    nn.SiLU,
+    nn.Softplus,
+    nn.Sigmoid,
+    nn.Tanh,
+)
+
+
+class AtOnce(Stack):
+    """N networks of one architecture, run all at once.
+
+    The weights called w of all networks are one tensor ``[member, *w]`` (those that networks share
+    stand there once), so that a layer of all members is one batched product and the optimiser
+    steps once. Layers that are not known below go through ``torch.func.vmap``.
+
+    Far faster for small networks, whose cost is calls rather than arithmetic. Sums may be split in
+    other ways than in a run alone, so members equal single runs up to rounding only; and layers
+    that draw at random draw from one common share.
+
+    Args:
+        networks: the members; their weights are copied.
+        ambient: as for :class:`Stack`.
+
+    Raises:
+        ConfigError: the networks keep tensors that are neither parameters nor buffers, or differ.
+    """
+
+    way = "at-once"
+
+    def __init__(self, networks: Sequence[nn.Module], ambient: Ambient) -> None:
+        super().__init__([], ambient)
+        self.count = len(networks)
+        self.skeleton = self._copied([networks[0]])[0]
+        _refuse_hidden_tensors(self.skeleton)
+        self.tensors: dict[str, Tensor] = {}
+        self.rows: dict[str, Tensor] = {}  # of shared weights: which row is whose
+        columns = [dict(n.named_parameters()) | dict(n.named_buffers()) for n in networks]
+        for name, first in columns[0].items():
+            column = [tensors[name] for tensors in columns]
+            different = list({id(tensor): tensor for tensor in column}.values())
+            stacked = torch.stack([tensor.detach() for tensor in different])
+            self.tensors[name] = stacked.requires_grad_(first.requires_grad)
+            if len(different) < len(column):
+                number = {id(tensor): row for row, tensor in enumerate(different)}
+                self.rows[name] = torch.tensor([number[id(t)] for t in column]).to(stacked.device)
+        self.steps = _plan(self.skeleton, "", self.tensors.keys())
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, members: slice) -> Stack:
+        if members != slice(None):
+            raise ConfigError("members that run all at once cannot be taken apart")
+        return self
+
+    def __call__(self, x_mb: Tensor) -> Tensor:
+        """As for :class:`Stack`."""
+        self._fits(x_mb)
+        tensors = self.tensors
+        if self.rows:
+            tensors = tensors | {name: tensors[name][rows] for name, rows in self.rows.items()}
+        return self.ambient.run(0, self._all, tensors, x_mb)
+
+    def _all(self, tensors: dict[str, Tensor], x_mb: Tensor) -> Tensor:
+        for step in self.steps:
+            x_mb = step(tensors, x_mb)
+        return x_mb
+
+    def each(self, rule: Callable[..., Judged], *arguments: Any) -> Judged:
+        """``rule`` of all members in one go."""
+        return rule(self, *arguments)
+
+    def separate(self) -> list[nn.Module]:
+        networks = [self._copied([self.skeleton])[0] for _ in range(len(self))]
+        Stack(networks, self.ambient).restore(self.state())
+        return networks
+
+    def clone(self) -> Stack:
+        twin = copy.copy(self)
+        twin.ambient = self.ambient.copy()
+        twin.skeleton = self._copied([self.skeleton])[0]
+        twin.tensors = {
+            name: tensor.detach().clone().requires_grad_(tensor.requires_grad)
+            for name, tensor in self.tensors.items()
+        }
+        twin.steps = _plan(twin.skeleton, "", twin.tensors.keys())
+        return twin
+
+    def weights(self) -> list[Tensor]:
+        return [self.tensors[name] for name, _ in self.skeleton.named_parameters()]
+
+    def buffers(self) -> list[Tensor]:
+        return [self.tensors[name] for name, _ in self.skeleton.named_buffers()]
+
+    def by_name(self) -> dict[str, list[Tensor]]:
+        return {
+            name: [self.tensors[name]]
+            for name, _ in self.skeleton.named_parameters()
+            if self.tensors[name].requires_grad
+        }
+
+    def join(self, name: str, parts: Sequence[Tensor]) -> Tensor:
+        return parts[0][self.rows[name]] if name in self.rows else parts[0]
+
+    def split(self, name: str, whole: Tensor) -> list[Tensor]:
+        if name not in self.rows:
+            return [whole]
+        rows = self.rows[name].tolist()
+        return [torch.stack([whole[rows.index(row)] for row in range(max(rows) + 1)])]
+
+    def state(self) -> dict[str, Tensor]:
+        return {name: self.join(name, [t]).detach().clone() for name, t in self.tensors.items()}
+
+    def _take(self, state: dict[str, Tensor]) -> None:
+        for name, tensor in self.tensors.items():
+            tensor.copy_(self.split(name, state[name])[0])
+
+    def _modules(self) -> list[nn.Module]:
+        return [self.skeleton]
+
+
+def _plan(module: nn.Module, prefix: str, names: Any) -> list[Step]:
+    """The layers of ``module`` in order, each for all members."""
+    own = {f"{prefix}{name}" for name, _ in module.named_parameters(remove_duplicate=False)}
+    known = own <= names and not _watched(module)  # a weight in two layers has one name only
+    if known and type(module).forward is nn.Sequential.forward:
+        children = module.named_children()
+        return [step for name, m in children for step in _plan(m, f"{prefix}{name}.", names)]
+    if known and type(module) is Generator:
+        return _plan(module.layers, f"{prefix}layers.", names)
+    if known and type(module) in ELEMENTWISE:
+        return [lambda tensors, x_mb: module(x_mb)]
+    if known and isinstance(module, nn.Linear) and type(module).forward is nn.Linear.forward:
+        return [_linear(f"{prefix}weight", f"{prefix}bias" if module.bias is not None else None)]
+    if known and type(module) is nn.Flatten and module.start_dim == 1 and module.end_dim == -1:
+        return [lambda tensors, x_mb: x_mb.flatten(2)]
+    if known and type(module) is nn.Unflatten and module.dim == 1:
+        sizes = module.unflattened_size
+        return [lambda tensors, x_mb: x_mb.unflatten(2, sizes)]
+    return [_vmapped(module, prefix)]
+
+
+def _linear(weight: str, bias: str | None) -> Step:
+    """``x Wᵀ + b`` of all members in one batched product."""
+
+    def step(tensors: dict[str, Tensor], x_mb: Tensor) -> Tensor:
+        rows_mb = x_mb if x_mb.dim() == 3 else x_mb.flatten(1, -2)
+        if bias is None:
+            y_mb = torch.bmm(rows_mb, tensors[weight].mT)
+        else:
+            y_mb = torch.baddbmm(tensors[bias][:, None], rows_mb, tensors[weight].mT)
+        return y_mb if x_mb.dim() == 3 else y_mb.unflatten(1, x_mb.shape[1:-1])
+
+    return step
+
+
+def _vmapped(module: nn.Module, prefix: str) -> Step:
+    """Any module, through ``torch.func``; buffers are updated in place."""
+
+    def one(tensors: dict[str, Tensor], x_b: Tensor) -> Tensor:
+        y_b: Tensor = functional_call(module, tensors, (x_b,))
+        return y_b
+
+    every = vmap(one, randomness="different")
+    named = [*module.named_parameters(), *module.named_buffers()]
+    local = [name for name, _ in named]
+
+    def step(tensors: dict[str, Tensor], x_mb: Tensor) -> Tensor:
+        y_mb: Tensor = every({name: tensors[f"{prefix}{name}"] for name in local}, x_mb)
+        return y_mb
+
+    return step
+
+
+def _watched(module: nn.Module) -> bool:
+    """Whether somebody hangs on to calls of the module."""
+    return bool(
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+    )
+
+
+def _refuse_hidden_tensors(network: nn.Module) -> None:
+    for name, module in network.named_modules():
+        for attribute, value in vars(module).items():
+            if isinstance(value, Tensor):
+                where = f"{name}.{attribute}" if name else attribute
+                raise ConfigError(
+                    f"'{where}' is a tensor but neither a parameter nor a buffer, so members "
+                    "cannot run all at once: register it as a buffer"
+                )

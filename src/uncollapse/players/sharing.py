@@ -1,0 +1,46 @@
+"""Networks with layers in common."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from torch import nn
+
+
+def lower_layers(network: nn.Module, fraction: float, *, first: bool) -> list[str]:
+    """The layers next to the samples that hold about ``fraction`` of the parameters.
+
+    Layers (modules with parameters of their own, in order of definition) are taken whole, as many
+    as bring their part of the parameters nearest to ``fraction``; fewer when two are as near.
+
+    Args:
+        network: whose layers.
+        fraction: 0 to 1.
+        first: the samples are the network's input (a discriminator), so its first layers are
+            taken; otherwise they are its output (a generator), and its last ones are.
+
+    Returns:
+        Names of parameters.
+    """
+    layers = [
+        [f"{name}.{p}" if name else p for p, _ in module.named_parameters(recurse=False)]
+        for name, module in network.named_modules()
+    ]
+    layers = [names for names in layers if names]
+    if not first:
+        layers.reverse()
+    size = {name: p.numel() for name, p in network.named_parameters()}
+    held = [sum(size.get(name, 0) for names in layers[:k] for name in names) for k in
+            range(len(layers) + 1)]
+    best = min(range(len(held)), key=lambda k: abs(held[k] - fraction * held[-1]))
+    return [name for names in layers[:best] for name in names]
+
+
+def tie(networks: Sequence[nn.Module], group: int, names: Collection[str]) -> None:
+    """Gives every ``group`` networks in a row the first one's parameters of these names."""
+    for m, network in enumerate(networks):
+        owner = networks[m - m % group]
+        for name in names:
+            path, _, attribute = name.rpartition(".")
+            common = owner.get_submodule(path).get_parameter(attribute)
+            network.get_submodule(path).register_parameter(attribute, common)
