@@ -19,6 +19,7 @@ WORDS = [
     "optimizer",
     "critic_steps",
     "replicas",
+    "members",
     "seed",
     "device",
     "out",
@@ -38,7 +39,7 @@ def test_train_takes_these_words():
 def test_the_command_line_takes_the_same_words():
     """One word, one meaning; what may be repeated is singular there."""
     singular = {"remedies": "remedy", "trackers": "tracker"}
-    options = set(inspect.signature(train).parameters) - {"config"}
+    options = set(inspect.signature(train).parameters) - {"config", "pairs"}
     assert options == {singular.get(w, w) for w in WORDS} - {"progress"}
 
 

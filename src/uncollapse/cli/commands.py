@@ -31,6 +31,8 @@ def train_command(given: dict[str, Any], config: Path | None) -> int:
     """Trains, and says where everything is."""
     words = {} if config is None else read_yaml(config)
     words = {k: v for k, v in words.items() if k not in RECORDED and v is not None} | given
+    if "pairs" in words:
+        words["game"] = _with_pairs(words.get("game"), words.pop("pairs"))
     for word, value in words.items():
         if value == GIVEN:
             raise ConfigError(
@@ -109,6 +111,14 @@ def data_show_command(data: str, out: Path | None, size: int | None, flips: bool
         _save_picture(out, pictures.draw_real(dataset, some))
         print(f"picture: {out}")
     return 0
+
+
+def _with_pairs(game: str | None, pairs: int) -> str:
+    name, _, settings = (game or "").partition(":")
+    if name != "sgan":
+        raise ConfigError("--pairs are those of another game: say --game sgan too")
+    others = [s for s in settings.split(",") if s and s.partition("=")[0] != "pairs"]
+    return f"sgan:{','.join([f'pairs={pairs}', *others])}"
 
 
 def _report(run: Run) -> int:

@@ -55,6 +55,10 @@ def train(
     tracker: Annotated[tuple[str, ...], REPEATED, Parameter(group=RUN)] = (),
     config: Annotated[Path | None, Parameter(group=RUN)] = None,
     game: Annotated[str | None, Parameter(group=PLAYERS)] = None,
+    pairs: Annotated[int | None, Parameter(group=PLAYERS)] = None,
+    members: Annotated[
+        Literal["auto", "one-by-one", "at-once"] | None, Parameter(group=PLAYERS)
+    ] = None,
     generator: Annotated[str | None, Parameter(group=PLAYERS)] = None,
     discriminator: Annotated[str | None, Parameter(group=PLAYERS)] = None,
     latent: Annotated[int | None, Parameter(group=PLAYERS)] = None,
@@ -99,7 +103,12 @@ def train(
     config
         A YAML file of these words, such as another run's config.yaml; options given here win.
     game
-        Who plays whom: duel, or sgan:pairs=N. Default: duel.
+        Who plays whom: duel, or sgan, with settings if you like: sgan:sharing=0.5. Default: duel.
+    pairs
+        Local pairs of sgan. Default: 5.
+    members
+        How networks of one kind run: one by one, all at once (faster if they are small), or auto,
+        whichever a short trial shows to be faster. Default: auto.
     generator
         mlp, dcgan, conv28, pacgan (with settings: mlp:width=256,depth=3), or
         package.module:factory of your own. Default: what suits the data.
@@ -136,6 +145,8 @@ def train(
         "checkpoint_every": checkpoint_every,
         "trackers": tracker or None,
         "game": game,
+        "pairs": pairs,
+        "members": members,
         "generator": generator,
         "discriminator": discriminator,
         "latent": latent,

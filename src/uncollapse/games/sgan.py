@@ -182,15 +182,16 @@ class SGAN:
     def _judge_pairs(self, D0: Player, real_rnb: Tensor, fake_rnb: Tensor) -> Judgement:
         """The global discriminator's loss against each local generator, ``[replica, pair, batch]``.
 
-        The batches of the pairs are judged in a row, as batch statistics are of one opponent's.
+        The pairs' batches are judged one after another where a batch has statistics that matter,
+        and as one long batch where it has none.
         """
+        objective, streams = self.table.objective, self.randomness["penalty"]
+        if D0.stack.per_sample and not objective.dragan:
+            long = [x_rnb.flatten(1, 2) for x_rnb in (real_rnb, fake_rnb)]
+            judged = D0.stack.each(objective.discriminator, *long, streams)
+            return Judgement(*(field.unflatten(1, real_rnb.shape[1:3]) for field in judged))
         judgements = [
-            D0.stack.each(
-                self.table.objective.discriminator,
-                real_rnb[:, n],
-                fake_rnb[:, n],
-                self.randomness["penalty"],
-            )
+            D0.stack.each(objective.discriminator, real_rnb[:, n], fake_rnb[:, n], streams)
             for n in range(self.pairs)
         ]
         return Judgement(*(torch.stack(field, 1) for field in zip(*judgements, strict=True)))
@@ -209,7 +210,9 @@ class SGAN:
 
         ``[member, batch]``; the gradient moves the sample itself, not the others.
         """
-        real_rb, fake_rb = (self._by_pair(x_mb).flatten(3).flatten(1, 2) for x_mb in (real_mb, fake_mb))
+        real_rb, fake_rb = (
+            self._by_pair(x_mb).flatten(3).flatten(1, 2) for x_mb in (real_mb, fake_mb)
+        )
         width_r = 2 * real_rb.var(1, correction=0).sum(-1)  # mean squared distance of real samples
         distance_rij = torch.cdist(fake_rb, fake_rb.detach()).square()
         near_rij = torch.exp(-distance_rij / width_r[:, None, None].clamp_min(1e-12))

@@ -12,24 +12,12 @@ from torch.func import functional_call, vmap
 
 from uncollapse.errors import ConfigError
 from uncollapse.nets.family import Generator
+from uncollapse.players.layers import ELEMENTWISE, judges_samples_alone, watched
 from uncollapse.players.stack import Judged, Stack
 from uncollapse.streams import Ambient
 
 Step = Callable[[dict[str, Tensor], Tensor], Tensor]
 """One layer of all members: every tensor by name, and ``[member, batch, ...]`` to the same."""
-
-ELEMENTWISE = (
-    nn.Identity,
-    nn.ReLU,
-    nn.LeakyReLU,
-    nn.ELU,
-    nn.GELU,
-    nn.SELU,
-    nn.SiLU,
-    nn.Softplus,
-    nn.Sigmoid,
-    nn.Tanh,
-)
 
 
 class AtOnce(Stack):
@@ -58,6 +46,9 @@ class AtOnce(Stack):
         self.count = len(networks)
         self.skeleton = self._copied([networks[0]])[0]
         _refuse_hidden_tensors(self.skeleton)
+        # Matrices of linear layers are kept as [member, in, out]: their gradients come out so.
+        self.transposed: set[str] = set()
+        self.steps = _plan(self.skeleton, "", self.transposed)
         self.tensors: dict[str, Tensor] = {}
         self.rows: dict[str, Tensor] = {}  # of shared weights: which row is whose
         columns = [dict(n.named_parameters()) | dict(n.named_buffers()) for n in networks]
@@ -65,11 +56,12 @@ class AtOnce(Stack):
             column = [tensors[name] for tensors in columns]
             different = list({id(tensor): tensor for tensor in column}.values())
             stacked = torch.stack([tensor.detach() for tensor in different])
+            stacked = stacked.mT.contiguous() if name in self.transposed else stacked
             self.tensors[name] = stacked.requires_grad_(first.requires_grad)
             if len(different) < len(column):
                 number = {id(tensor): row for row, tensor in enumerate(different)}
                 self.rows[name] = torch.tensor([number[id(t)] for t in column]).to(stacked.device)
-        self.steps = _plan(self.skeleton, "", self.tensors.keys())
+        self.per_sample = judges_samples_alone(self.skeleton)
 
     def __len__(self) -> int:
         return self.count
@@ -109,7 +101,7 @@ class AtOnce(Stack):
             name: tensor.detach().clone().requires_grad_(tensor.requires_grad)
             for name, tensor in self.tensors.items()
         }
-        twin.steps = _plan(twin.skeleton, "", twin.tensors.keys())
+        twin.steps = _plan(twin.skeleton, "", set())
         return twin
 
     def weights(self) -> list[Tensor]:
@@ -126,16 +118,21 @@ class AtOnce(Stack):
         }
 
     def join(self, name: str, parts: Sequence[Tensor]) -> Tensor:
-        return parts[0][self.rows[name]] if name in self.rows else parts[0]
+        whole = parts[0][self.rows[name]] if name in self.rows else parts[0]
+        return whole.mT if name in self.transposed else whole
 
     def split(self, name: str, whole: Tensor) -> list[Tensor]:
-        if name not in self.rows:
-            return [whole]
-        rows = self.rows[name].tolist()
-        return [torch.stack([whole[rows.index(row)] for row in range(max(rows) + 1)])]
+        if name in self.rows:
+            rows = self.rows[name].tolist()
+            whole = whole[[rows.index(row) for row in range(max(rows) + 1)]]
+        return [whole.mT.contiguous() if name in self.transposed else whole]
 
     def state(self) -> dict[str, Tensor]:
-        return {name: self.join(name, [t]).detach().clone() for name, t in self.tensors.items()}
+        tensors = self.tensors.items()
+        return {
+            n: self.join(n, [t]).detach().clone(memory_format=torch.contiguous_format)
+            for n, t in tensors
+        }
 
     def _take(self, state: dict[str, Tensor]) -> None:
         for name, tensor in self.tensors.items():
@@ -145,18 +142,19 @@ class AtOnce(Stack):
         return [self.skeleton]
 
 
-def _plan(module: nn.Module, prefix: str, names: Any) -> list[Step]:
-    """The layers of ``module`` in order, each for all members."""
-    own = {f"{prefix}{name}" for name, _ in module.named_parameters(remove_duplicate=False)}
-    known = own <= names and not _watched(module)  # a weight in two layers has one name only
+def _plan(module: nn.Module, prefix: str, transposed: set[str]) -> list[Step]:
+    """The layers of ``module`` in order, each for all members; notes which weights it transposes."""
+    named = [p for _, p in module.named_parameters(remove_duplicate=False)]
+    known = len(named) == len({id(p) for p in named}) and not watched(module)  # none in two layers
     if known and type(module).forward is nn.Sequential.forward:
         children = module.named_children()
-        return [step for name, m in children for step in _plan(m, f"{prefix}{name}.", names)]
+        return [step for name, m in children for step in _plan(m, f"{prefix}{name}.", transposed)]
     if known and type(module) is Generator:
-        return _plan(module.layers, f"{prefix}layers.", names)
+        return _plan(module.layers, f"{prefix}layers.", transposed)
     if known and type(module) in ELEMENTWISE:
         return [lambda tensors, x_mb: module(x_mb)]
-    if known and isinstance(module, nn.Linear) and type(module).forward is nn.Linear.forward:
+    if known and type(module) is nn.Linear:
+        transposed.add(f"{prefix}weight")
         return [_linear(f"{prefix}weight", f"{prefix}bias" if module.bias is not None else None)]
     if known and type(module) is nn.Flatten and module.start_dim == 1 and module.end_dim == -1:
         return [lambda tensors, x_mb: x_mb.flatten(2)]
@@ -172,9 +170,9 @@ def _linear(weight: str, bias: str | None) -> Step:
     def step(tensors: dict[str, Tensor], x_mb: Tensor) -> Tensor:
         rows_mb = x_mb if x_mb.dim() == 3 else x_mb.flatten(1, -2)
         if bias is None:
-            y_mb = torch.bmm(rows_mb, tensors[weight].mT)
+            y_mb = torch.bmm(rows_mb, tensors[weight])
         else:
-            y_mb = torch.baddbmm(tensors[bias][:, None], rows_mb, tensors[weight].mT)
+            y_mb = torch.baddbmm(tensors[bias][:, None], rows_mb, tensors[weight])
         return y_mb if x_mb.dim() == 3 else y_mb.unflatten(1, x_mb.shape[1:-1])
 
     return step
@@ -196,16 +194,6 @@ def _vmapped(module: nn.Module, prefix: str) -> Step:
         return y_mb
 
     return step
-
-
-def _watched(module: nn.Module) -> bool:
-    """Whether somebody hangs on to calls of the module."""
-    return bool(
-        module._forward_hooks
-        or module._forward_pre_hooks
-        or module._backward_hooks
-        or module._backward_pre_hooks
-    )
 
 
 def _refuse_hidden_tensors(network: nn.Module) -> None:

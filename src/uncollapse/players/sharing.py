@@ -30,8 +30,10 @@ def lower_layers(network: nn.Module, fraction: float, *, first: bool) -> list[st
     if not first:
         layers.reverse()
     size = {name: p.numel() for name, p in network.named_parameters()}
-    held = [sum(size.get(name, 0) for names in layers[:k] for name in names) for k in
-            range(len(layers) + 1)]
+    held = [
+        sum(size.get(name, 0) for names in layers[:k] for name in names)
+        for k in range(len(layers) + 1)
+    ]
     best = min(range(len(held)), key=lambda k: abs(held[k] - fraction * held[-1]))
     return [name for names in layers[:best] for name in names]
 

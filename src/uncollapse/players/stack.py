@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from uncollapse.errors import CheckpointError, ConfigError, ShapeError
+from uncollapse.players.layers import judges_samples_alone
 from uncollapse.streams import Ambient
 
 Judged = TypeVar("Judged", bound="Tensor | tuple[Tensor, ...]")
@@ -28,6 +29,10 @@ class Stack:
     Args:
         networks: the members.
         ambient: each member's share of torch's global randomness (for dropout and the like).
+
+    Attributes:
+        per_sample: whether outputs surely depend on their own samples alone, so that batches may
+            be joined.
     """
 
     way = "one-by-one"
@@ -35,13 +40,16 @@ class Stack:
     def __init__(self, networks: Sequence[nn.Module], ambient: Ambient) -> None:
         self.networks = list(networks)
         self.ambient = ambient
+        self.per_sample = bool(self.networks) and judges_samples_alone(self.networks[0])
 
     def __len__(self) -> int:
         return len(self.networks)
 
     def __getitem__(self, members: slice) -> Stack:
         """Some of the members: the same ones, not copies."""
-        return Stack(self.networks[members], self.ambient[members])
+        some = copy.copy(self)
+        some.networks, some.ambient = self.networks[members], self.ambient[members]
+        return some
 
     def __call__(self, x_mb: Tensor) -> Tensor:
         """Runs all members: ``[member, batch, *in]`` to ``[member, batch, *out]``.

@@ -31,12 +31,15 @@ from uncollapse.training import checkpoint
 from uncollapse.training.config import GIVEN, Config, positive
 from uncollapse.training.folder import RunFolder
 from uncollapse.training.loop import failed, loop, take_pictures
+from uncollapse.training.memory import keep_freed_memory
+from uncollapse.training.progress import say
 from uncollapse.training.recorder import Recorder
 from uncollapse.training.run import Run, finished
 from uncollapse.training.trackers import Tracker
 from uncollapse.training.trackers import check as check_trackers
 from uncollapse.training.trackers import start as start_trackers
 from uncollapse.training.training import Factory, Training, resolve_device
+from uncollapse.training.way import AT_ONCE, AUTO, ONE_BY_ONE, faster, has_members_of_its_own
 
 T = TypeVar("T")
 
@@ -64,6 +67,7 @@ def train(
     optimizer: str | Optimizer = "adam",
     critic_steps: int = 1,
     replicas: int = 1,
+    members: str = "auto",
     seed: int = 0,
     device: str = "auto",
     out: str | Path | None = None,
@@ -97,6 +101,10 @@ def train(
         optimizer: "adam", "rmsprop" or "sgd".
         critic_steps: discriminator updates for each generator update.
         replicas: so many runs side by side, of seeds ``seed``, ``seed + 1``, …
+        members: how the networks of one kind run: "one-by-one", each exactly as it would alone;
+            "at-once", with their weights stacked, which is faster for small networks and equal up
+            to rounding; or "auto", whichever a short trial shows to be faster. Replicas alone run
+            one by one unless told otherwise, so each equals its own single run to the last bit.
         seed: all randomness follows from it.
         device: "auto", "cpu", "cuda", …
         out: a folder for the run; without it nothing is written.
@@ -147,6 +155,7 @@ def train(
         optimizer=optimizer_name,
         critic_steps=critic_steps,
         replicas=replicas,
+        members=members,
         seed=seed,
         device=str(resolve_device(device)),
         sample_every=often if sample_every is None else sample_every,
@@ -154,16 +163,27 @@ def train(
         trackers=tuple(_several(trackers)),
         data_fingerprint=dataset.fingerprint,
     )
-    training = Training(
-        config,
-        dataset,
-        make_generator,
-        make_discriminator,
-        chosen_game,
-        [cure for cure, _ in cures],
-        chosen_objective,
-        chosen_optimizer,
-    )
+    keep_freed_memory()
+
+    def make(config: Config, *, trial: bool = False) -> Training:
+        parts = chosen_game, [cure for cure, _ in cures], chosen_objective, chosen_optimizer
+        return Training(
+            config,
+            dataset,
+            make_generator,
+            make_discriminator,
+            *(copy.deepcopy(parts) if trial else parts),
+        )
+
+    plain, stacked = (dataclasses.replace(config, members=m) for m in (ONE_BY_ONE, AT_ONCE))
+    config = plain if members == AUTO else config
+    training = make(config)
+    if members == AUTO and has_members_of_its_own(training):
+        trials = partial(make, plain, trial=True), partial(make, stacked, trial=True)
+        chosen, reason = faster(*trials)
+        say(f"members run {chosen} ({reason})", progress)
+        config = dataclasses.replace(config, members=chosen)
+        training = make(config)
     check_trackers(config.trackers)
     if config.trackers and out is None:
         raise ConfigError("trackers write into the run's folder: say out")

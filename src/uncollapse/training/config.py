@@ -33,6 +33,7 @@ KINDS: dict[str, type] = {
     "optimizer": str,
     "critic_steps": int,
     "replicas": int,
+    "members": str,
     "seed": int,
     "device": str,
     "sample_every": int,
@@ -41,6 +42,8 @@ KINDS: dict[str, type] = {
     "data_fingerprint": str,
 }
 """What kind each word of a config file is of."""
+MEMBERS = ("one-by-one", "at-once", "auto")
+"""How members run; "auto" only until it is decided."""
 LISTS = ("remedies", "latent", "lr", "trackers")
 KIND_NAMES = {str: "text", int: "a whole number", bool: "true or false", float: "a number"}
 
@@ -68,6 +71,7 @@ class Config:
     optimizer: str
     critic_steps: int
     replicas: int
+    members: str
     seed: int
     device: str
     sample_every: int
@@ -79,6 +83,8 @@ class Config:
         for name in ("batch", "steps", "critic_steps", "replicas", "sample_every"):
             positive(name, getattr(self, name))
         positive("checkpoint_every", self.checkpoint_every)
+        if self.members not in MEMBERS:
+            raise unknown("members", self.members, MEMBERS)
         if not isinstance(self.seed, int) or self.seed < 0:
             raise ConfigError(f"seed must be a whole number, 0 or more, not {self.seed!r}")
         if len(self.lr) != 2:

@@ -16,6 +16,13 @@ PLAIN = 10.0
 """Seconds between two lines where the output is no terminal."""
 
 
+def say(line: str, shown: bool | None) -> None:
+    """A line on standard error, where progress is shown."""
+    console = Console(stderr=True, highlight=False)
+    if console.is_terminal if shown is None else shown:
+        console.print(line, soft_wrap=True, markup=False)
+
+
 class ProgressLine:
     """Step, rate, time left and losses, on standard error.
 

@@ -82,6 +82,7 @@ class Training:
                 critic_steps=config.critic_steps,
                 seeds=config.seeds,
                 device=self.device,
+                at_once=config.members == "at-once",
             )
         )
         self.draw = DataDraw(self.data, config.batch, config.latent, config.seeds, self.device)

@@ -1,0 +1,67 @@
+"""Whether members run one by one or all at once: whichever is faster here, by a short trial."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+
+from uncollapse.errors import ConfigError
+from uncollapse.training.training import Training
+
+AUTO, ONE_BY_ONE, AT_ONCE = "auto", "one-by-one", "at-once"
+TRIAL = 0.4
+"""Seconds that each way is tried for, after a first round."""
+WORTH = 0.9
+"""All at once is chosen if it takes less than this part of the time; a tie goes to exactness."""
+ALIKE = 1e-2
+"""Relative difference of a first round's record up to which both ways compute the same."""
+
+
+def has_members_of_its_own(training: Training) -> bool:
+    """Whether the game has other members than replicas.
+
+    Replicas alone run one by one, as each then equals its own single run to the last bit.
+    """
+    players = training.game.players.values()
+    return any(len(player.stack) > training.config.replicas for player in players)
+
+
+def faster(plain: Callable[[], Training], stacked: Callable[[], Training]) -> tuple[str, str]:
+    """The faster way, and why, in words.
+
+    Args:
+        plain: a new training whose members run one by one; it is played, then dropped.
+        stacked: one whose members run at once.
+    """
+    one = plain()
+    try:
+        two = stacked()
+        mine, its = one.game.step(one.draw), two.game.step(two.draw)
+        if not all(torch.allclose(mine[k], its[k], rtol=ALIKE, atol=ALIKE) for k in mine):
+            return ONE_BY_ONE, "all at once, the networks compute or draw something else"
+        seconds = {ONE_BY_ONE: _rounds(one), AT_ONCE: _rounds(two)}
+    except (ConfigError, RuntimeError, NotImplementedError) as error:
+        reason = str(error).strip().splitlines()[0]
+        return ONE_BY_ONE, f"all at once cannot be: {reason}"
+    times = ", ".join(f"{way} {1000 * s:.3g} ms a round" for way, s in seconds.items())
+    return AT_ONCE if seconds[AT_ONCE] < WORTH * seconds[ONE_BY_ONE] else ONE_BY_ONE, times
+
+
+def _rounds(training: Training) -> float:
+    """The time of a round, once things are set up."""
+    times: list[float] = []
+    end = time.perf_counter() + TRIAL
+    while not times or time.perf_counter() < end:
+        times.append(_play(training))
+    return statistics.median(times)
+
+
+def _play(training: Training) -> float:
+    begun = time.perf_counter()
+    training.game.step(training.draw)
+    if training.device.type == "cuda":
+        torch.cuda.synchronize(training.device)
+    return time.perf_counter() - begun
