@@ -1,5 +1,6 @@
-"""``python -m uncollapse``: the same as ``uncollapse``."""
+"""``python -m uncollapse``, which is also how ``torchrun -m uncollapse`` starts it."""
 
 from uncollapse.cli.main import main
 
-main()
+if __name__ == "__main__":
+    main()

@@ -42,6 +42,10 @@ class NonFiniteError(UncollapseError):
         self.step = step
 
 
+class RankLostError(UncollapseError):
+    """Another process of the same run has ended, so this one cannot go on."""
+
+
 class MissingExtraError(UncollapseError):
     """An optional package is needed; the text says what to install."""
 

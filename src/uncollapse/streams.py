@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import torch
@@ -47,27 +47,37 @@ class Streams:
         self.generators = [
             torch.Generator(self.device).manual_seed(derive_seed(seed, purpose)) for seed in seeds
         ]
+        self.parts = 1
 
     def __len__(self) -> int:
-        return len(self.generators)
+        return len(self.generators) // self.parts
 
     def __getitem__(self, members: slice) -> Streams:
         """The streams of some members; the same ones, not copies."""
         some = copy.copy(self)
-        some.generators = self.generators[members]
+        groups = [self.generators[i :: self.parts][members] for i in range(self.parts)]
+        some.generators = [generator for group in zip(*groups, strict=True) for generator in group]
         return some
+
+    def together(self, parts: int) -> Streams:
+        """Every ``parts`` members in a row as one, who each draw their part of the first axis."""
+        joined = copy.copy(self)
+        joined.parts = parts
+        return joined
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normal numbers, ``[member, *shape]``; each member draws its own."""
-        return torch.stack(
-            [torch.randn(shape, generator=g, device=self.device) for g in self.generators]
-        )
+        return self._draw(torch.randn, shape)
 
     def uniform(self, *shape: int) -> Tensor:
         """Uniform numbers in [0, 1), ``[member, *shape]``; each member draws its own."""
-        return torch.stack(
-            [torch.rand(shape, generator=g, device=self.device) for g in self.generators]
-        )
+        return self._draw(torch.rand, shape)
+
+    def _draw(self, draw: Callable[..., Tensor], shape: tuple[int, ...]) -> Tensor:
+        if self.parts > 1:
+            shape = (shape[0] // self.parts, *shape[1:])
+        drawn = torch.stack([draw(shape, generator=g, device=self.device) for g in self.generators])
+        return drawn.reshape(len(self), -1, *drawn.shape[2:]) if self.parts > 1 else drawn
 
     def state(self) -> list[Tensor]:
         """The generators' states (byte tensors), one a member."""
@@ -131,6 +141,20 @@ class Ambient:
             self.states[member][:] = [g.get_state() for g in self.default]
             for generator, state in zip(self.default, outer, strict=True):
                 generator.set_state(state)
+
+    def by_device(self) -> dict[str, Tensor]:
+        """The states by kind of device, each ``[member, bytes]``."""
+        kinds = [generator.device.type for generator in self.default]
+        return {k: torch.stack([s[i] for s in self.states]) for i, k in enumerate(kinds)}
+
+    def restore_by_device(self, states: Mapping[str, Tensor]) -> None:
+        """Goes on from :meth:`by_device`.
+
+        Raises:
+            KeyError: a kind of device is not in it.
+        """
+        kinds = [states[generator.device.type] for generator in self.default]
+        self.states = [[state.clone() for state in member] for member in zip(*kinds, strict=True)]
 
     def state(self) -> list[Tensor]:
         """The generators' states, members one after another."""

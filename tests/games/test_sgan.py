@@ -178,7 +178,8 @@ def naive_global(name, pairs, top, draw, noise, critic_steps, messengers):
 
     real, z = visit.real(), visit.latents()
     fakes = [copy.deepcopy(pair.G)(z[n]).detach() for n, pair in enumerate(pairs)]
-    learn(top.opt_d, sum(d_loss(name, top.D, real[n], fakes[n], noise["top"]) for n in range(N)))
+    losses = [d_loss(name, top.D, real[n], fakes[n], noise["top"][n : n + 1]) for n in range(N)]
+    learn(top.opt_d, sum(losses))
     clip(name, top.D)
 
 
@@ -210,9 +211,9 @@ def test_equals_algorithm_1(objective, messengers, norm, critic_steps, at_once):
     ]
     top = Pair(stacks["generator"][0], stacks["discriminator"][0])
     noise = {
-        "local": table.streams("local penalty", N),
-        "messenger": table.streams("messenger penalty", N),
-        "top": table.streams("penalty"),
+        "local": table.of(N).streams("local penalty"),
+        "messenger": table.of(N).streams("messenger penalty"),
+        "top": table.of(N).streams("penalty"),
     }
     ours, theirs = make_draw([7]), make_draw([7])
     for _ in range(ROUNDS):
@@ -268,7 +269,12 @@ def test_gradients_add_up_over_pairs():
 
 
 def test_replicas_equal_single_runs(points, tiny):
-    words = tiny | {"game": "sgan:pairs=3", "steps": 12, "checkpoint_every": 6}
+    words = tiny | {
+        "game": "sgan:pairs=3",
+        "members": "one-by-one",
+        "steps": 12,
+        "checkpoint_every": 6,
+    }
     together = uc.train(points, replicas=2, seed=4, objective="dragan", **words)
     for replica in range(2):
         alone = uc.train(points, seed=4 + replica, objective="dragan", **words)

@@ -19,6 +19,7 @@ from torch import Tensor
 import uncollapse as uc
 from uncollapse.data import CATALOGUE, FORMS, fetch, pictures
 from uncollapse.errors import ConfigError
+from uncollapse.ranks import first_process
 from uncollapse.training import Run
 from uncollapse.training.config import GIVEN, read_yaml
 from uncollapse.training.files import write_atomically
@@ -122,6 +123,8 @@ def _with_pairs(game: str | None, pairs: int) -> str:
 
 
 def _report(run: Run) -> int:
+    if not first_process():
+        return 0
     scores = [
         row["energy_distance"]
         for row in run.metrics

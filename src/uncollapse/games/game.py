@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import torch
@@ -13,6 +13,7 @@ from uncollapse.errors import ConfigError
 from uncollapse.objectives import Objective, penalties
 from uncollapse.players import AtOnce, Optimizer, Player, Stack
 from uncollapse.players.sharing import lower_layers, tie
+from uncollapse.ranks import Ranks
 from uncollapse.remedies import Playing, Remedy
 from uncollapse.streams import Ambient, Streams, spread_seeds
 
@@ -68,6 +69,8 @@ class Table:
         seeds: one seed a member; networks and random points follow from it alone.
         device: where the networks live.
         at_once: whether a stack of several members runs all of them at once.
+        ranks: the processes that play this game together.
+        group: how many members in a row belong to one replica.
     """
 
     generator: Callable[[], nn.Module]
@@ -80,31 +83,42 @@ class Table:
     seeds: Sequence[int]
     device: torch.device
     at_once: bool = False
+    ranks: Ranks = field(default_factory=Ranks)
+    group: int = 1
 
     def __post_init__(self) -> None:
         if self.critic_steps < 1:
             raise ConfigError(f"critic_steps must be above 0, not {self.critic_steps}")
 
-    def seat_generator(self, role: str, count: int = 1, sharing: float = 0.0) -> Player:
-        """A player of generators, ``count`` a member, each initialised from a seed of its own.
+    def of(self, count: int) -> Table:
+        """The table of those of whom each member has ``count``, with a seed of their own each.
+
+        Where several processes play together, only this process's share of them sits here.
+        """
+        seeds = spread_seeds(self.seeds, count)
+        if self.ranks.count > 1:  # of a single replica
+            seeds = seeds[self.ranks.share(count)]
+        return replace(self, seeds=seeds, group=len(seeds) // len(self.seeds))
+
+    def seat_generator(self, role: str, sharing: float = 0.0) -> Player:
+        """A player of generators, one a member, each initialised from its member's seed.
 
         Args:
             role: what they are.
-            count: how many a member.
             sharing: about this part of the parameters, nearest to the samples, is common to the
-                ``count`` generators of a member.
+                members of a replica.
         """
-        networks = self._networks(role, count, self.generator)
+        networks = self._networks(role, self.generator)
         if sharing:
-            tie(networks, count, lower_layers(networks[0], sharing, first=False))
-        return self._seat(role, count, networks, self.lr[0])
+            tie(networks, self.group, lower_layers(networks[0], sharing, first=False))
+        return self._seat(role, networks, self.lr[0])
 
-    def seat_discriminator(self, role: str, count: int = 1, sharing: float = 0.0) -> Player:
+    def seat_discriminator(self, role: str, sharing: float = 0.0) -> Player:
         """A player of discriminators, likewise; kept within the objective's clip."""
-        networks = self._networks(role, count, self.discriminator)
+        networks = self._networks(role, self.discriminator)
         if sharing:
-            tie(networks, count, lower_layers(networks[0], sharing, first=True))
-        player = self._seat(role, count, networks, self.lr[1])
+            tie(networks, self.group, lower_layers(networks[0], sharing, first=True))
+        player = self._seat(role, networks, self.lr[1])
         if self.objective.clip:
             player.after_update.append(
                 lambda p: penalties.clip_weights_(p.parameters, self.objective.clip)
@@ -116,22 +130,21 @@ class Table:
         for remedy in self.remedies:
             remedy.join(game)
 
-    def streams(self, purpose: str, count: int = 1) -> Streams:
-        """Random numbers for one purpose, ``count`` streams a member."""
-        return Streams(spread_seeds(self.seeds, count), purpose, self.device)
+    def streams(self, purpose: str) -> Streams:
+        """Random numbers for one purpose, one stream a member."""
+        return Streams(self.seeds, purpose, self.device)
 
-    def _networks(self, role: str, count: int, make: Callable[[], nn.Module]) -> list[nn.Module]:
-        seeds = spread_seeds(self.seeds, count)
-        birth = Ambient(seeds, f"{role}/birth", self.device)
-        networks = [birth.run(m, make).to(self.device) for m in range(len(seeds))]
+    def _networks(self, role: str, make: Callable[[], nn.Module]) -> list[nn.Module]:
+        birth = Ambient(self.seeds, f"{role}/birth", self.device)
+        networks = [birth.run(m, make).to(self.device) for m in range(len(self.seeds))]
         weights = [{id(p) for p in (*n.parameters(), *n.buffers())} for n in networks]
         if len(set().union(*weights)) < sum(map(len, weights)):
             raise ConfigError(f"the {role}'s factory gives the same weights again: make new ones")
         return networks
 
-    def _seat(self, role: str, count: int, networks: list[nn.Module], lr: float) -> Player:
+    def _seat(self, role: str, networks: list[nn.Module], lr: float) -> Player:
         run = AtOnce if self.at_once and len(networks) > 1 else Stack
-        life = Ambient(spread_seeds(self.seeds, count), f"{role}/life", self.device)
+        life = Ambient(self.seeds, f"{role}/life", self.device)
         return Player(run(networks, life), self.optimizer, lr)
 
 

@@ -60,6 +60,14 @@ class SGAN:
     table: Table = field(init=False, repr=False, compare=False)
     randomness: dict[str, Streams] = field(init=False, repr=False, compare=False)
     messenger: Player = field(init=False, repr=False, compare=False)
+    here: int = field(init=False, repr=False, compare=False)
+    spread = (
+        "local generator",
+        "local discriminator",
+        "local penalty",
+        "messenger penalty",
+        "penalty",
+    )
 
     def __post_init__(self) -> None:
         if self.pairs < 1:
@@ -88,19 +96,23 @@ class SGAN:
         """
         if self.global_updates == "per-local" and table.at_once:
             raise ConfigError("sgan: global_updates=per-local needs members=one-by-one")
+        if table.ranks.count > 1:
+            self._refuse_what_ties_pairs(table)
         self.table = table
-        N, sharing = self.pairs, self.sharing
+        local = table.of(self.pairs)
+        self.here = local.group
         self.players = {
-            "local generator": table.seat_generator("local generator", N, sharing),
-            "local discriminator": table.seat_discriminator("local discriminator", N, sharing),
+            "local generator": local.seat_generator("local generator", self.sharing),
+            "local discriminator": local.seat_discriminator("local discriminator", self.sharing),
             "generator": table.seat_generator("generator"),
             "discriminator": table.seat_discriminator("discriminator"),
         }
         self.randomness = {
-            "local penalty": table.streams("local penalty", N),
-            "messenger penalty": table.streams("messenger penalty", N),
-            "penalty": table.streams("penalty"),
+            purpose: local.streams(purpose)
+            for purpose in ("local penalty", "messenger penalty", "penalty")
         }
+        for role in ("generator", "discriminator"):
+            self.players[role].before_step.append(table.ranks.sum_)
         self.output = self.players["generator"].stack
         table.welcome_remedies(self)
         self.messenger = self.players["local discriminator"].clone()  # remedies included
@@ -172,12 +184,15 @@ class SGAN:
         loss_d_rb = self._sum_over_pairs(judged.loss)
         D0.update(loss_d_rb)
 
-        return {
-            "d_real": mean_by_member(judged.real),
-            "d_fake": mean_by_member(judged.fake),
+        part = self.here / self.pairs
+        seen = {
+            "d_real": mean_by_member(judged.real) * part,
+            "d_fake": mean_by_member(judged.fake) * part,
             "loss_d": mean_by_member(loss_d_rb),
             "loss_g": mean_by_member(loss_g_rb),
         }
+        self.table.ranks.sum_(list(seen.values()))
+        return seen
 
     def _judge_pairs(self, D0: Player, real_rnb: Tensor, fake_rnb: Tensor) -> Judgement:
         """The global discriminator's loss against each local generator, ``[replica, pair, batch]``.
@@ -185,24 +200,28 @@ class SGAN:
         The pairs' batches are judged one after another where a batch has statistics that matter,
         and as one long batch where it has none.
         """
-        objective, streams = self.table.objective, self.randomness["penalty"]
+        objective, streams, N = self.table.objective, self.randomness["penalty"], self.here
         if D0.stack.per_sample and not objective.dragan:
             long = [x_rnb.flatten(1, 2) for x_rnb in (real_rnb, fake_rnb)]
-            judged = D0.stack.each(objective.discriminator, *long, streams)
-            return Judgement(*(field.unflatten(1, real_rnb.shape[1:3]) for field in judged))
+            judged = D0.stack.each(objective.discriminator, *long, streams.together(N))
+            return Judgement(
+                *(field.reshape(len(field), N, -1, *field.shape[2:]) for field in judged)
+            )
         judgements = [
-            D0.stack.each(objective.discriminator, real_rnb[:, n], fake_rnb[:, n], streams)
-            for n in range(self.pairs)
+            D0.stack.each(objective.discriminator, real_rnb[:, n], fake_rnb[:, n], streams[n::N])
+            for n in range(N)
         ]
         return Judgement(*(torch.stack(field, 1) for field in zip(*judgements, strict=True)))
 
     def _sum_over_pairs(self, loss_rnb: Tensor) -> Tensor:
         """Losses ``[replica, pair, batch]`` added up over opponents, by what playing them pays."""
         if self.payoff:
-            mean_rn = loss_rnb.detach().mean(2)
+            ranks = self.table.ranks
+            mean_rn = ranks.spread_out(loss_rnb.detach().mean(2), self.pairs)
             spread_r1 = mean_rn.std(1, correction=0, keepdim=True).clamp_min(1e-12)
             standard_rn = (mean_rn - mean_rn.mean(1, keepdim=True)) / spread_r1
-            loss_rnb = loss_rnb * self.pairs * (self.payoff * standard_rn).softmax(1)[..., None]
+            weight_rn = self.pairs * (self.payoff * standard_rn).softmax(1)
+            loss_rnb = loss_rnb * weight_rn[:, ranks.share(self.pairs), None]
         return loss_rnb.sum(1)
 
     def _similarity(self, real_mb: Tensor, fake_mb: Tensor) -> Tensor:
@@ -224,8 +243,19 @@ class SGAN:
 
     def _to_each_pair(self, samples_rb: Tensor) -> Tensor:
         """Replicas' samples ``[replica, ...]``, for each of their pairs: ``[member, ...]``."""
-        return samples_rb.repeat_interleave(self.pairs, dim=0)
+        return samples_rb.repeat_interleave(self.here, dim=0)
 
     def _by_pair(self, values_mb: Tensor) -> Tensor:
         """``[member, batch, ...]`` seen as ``[replica, pair, batch, ...]``."""
-        return values_mb.reshape(-1, self.pairs, *values_mb.shape[1:])
+        return values_mb.reshape(-1, self.here, *values_mb.shape[1:])
+
+    def _refuse_what_ties_pairs(self, table: Table) -> None:
+        ties = {
+            "sharing": self.sharing > 0,
+            "diversity": self.diversity > 0,
+            "global_updates=per-local": self.global_updates == "per-local",
+            "replicas": len(table.seeds) > 1,
+        }
+        for name, chosen in ties.items():
+            if chosen:
+                raise ConfigError(f"sgan: {name} needs a single process, not {table.ranks.count}")

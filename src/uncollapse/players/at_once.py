@@ -89,11 +89,13 @@ class AtOnce(Stack):
         return rule(self, *arguments)
 
     def separate(self) -> list[nn.Module]:
+        """The members as plain modules, which share nothing with this stack."""
         networks = [self._copied([self.skeleton])[0] for _ in range(len(self))]
         Stack(networks, self.ambient).restore(self.state())
         return networks
 
     def clone(self) -> Stack:
+        """A copy that shares nothing with this one."""
         twin = copy.copy(self)
         twin.ambient = self.ambient.copy()
         twin.skeleton = self._copied([self.skeleton])[0]
@@ -105,12 +107,15 @@ class AtOnce(Stack):
         return twin
 
     def weights(self) -> list[Tensor]:
+        """Every stacked weight, trainable or not."""
         return [self.tensors[name] for name, _ in self.skeleton.named_parameters()]
 
     def buffers(self) -> list[Tensor]:
+        """Every stacked buffer."""
         return [self.tensors[name] for name, _ in self.skeleton.named_buffers()]
 
     def by_name(self) -> dict[str, list[Tensor]]:
+        """The stacked trainable weights by name, one each."""
         return {
             name: [self.tensors[name]]
             for name, _ in self.skeleton.named_parameters()
@@ -118,16 +123,19 @@ class AtOnce(Stack):
         }
 
     def join(self, name: str, parts: Sequence[Tensor]) -> Tensor:
+        """``[member, ...]`` from a tensor like the stacked weight called ``name``."""
         whole = parts[0][self.rows[name]] if name in self.rows else parts[0]
         return whole.mT if name in self.transposed else whole
 
     def split(self, name: str, whole: Tensor) -> list[Tensor]:
+        """The tensor that :meth:`join` would join to ``whole``."""
         if name in self.rows:
             rows = self.rows[name].tolist()
             whole = whole[[rows.index(row) for row in range(max(rows) + 1)]]
         return [whole.mT.contiguous() if name in self.transposed else whole]
 
     def state(self) -> dict[str, Tensor]:
+        """Weights and buffers by name, each ``[member, ...]``."""
         tensors = self.tensors.items()
         return {
             n: self.join(n, [t]).detach().clone(memory_format=torch.contiguous_format)
@@ -143,7 +151,7 @@ class AtOnce(Stack):
 
 
 def _plan(module: nn.Module, prefix: str, transposed: set[str]) -> list[Step]:
-    """The layers of ``module`` in order, each for all members; notes which weights it transposes."""
+    """The layers of ``module``, each for all members; adds the weights that they transpose."""
     named = [p for _, p in module.named_parameters(remove_duplicate=False)]
     known = len(named) == len({id(p) for p in named}) and not watched(module)  # none in two layers
     if known and type(module).forward is nn.Sequential.forward:
@@ -173,7 +181,7 @@ def _linear(weight: str, bias: str | None) -> Step:
             y_mb = torch.bmm(rows_mb, tensors[weight])
         else:
             y_mb = torch.baddbmm(tensors[bias][:, None], rows_mb, tensors[weight])
-        return y_mb if x_mb.dim() == 3 else y_mb.unflatten(1, x_mb.shape[1:-1])
+        return y_mb if x_mb.dim() == 3 else y_mb.reshape(*x_mb.shape[:-1], -1)
 
     return step
 

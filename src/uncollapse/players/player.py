@@ -24,6 +24,7 @@ class Player:
         lr: learning rate.
 
     Attributes:
+        before_step: called with the gradients of an update, in order; may change them in place.
         after_update: called with the player after each of its updates, in order; this is where
             remedies that act on weights take part.
 
@@ -36,6 +37,7 @@ class Player:
         self.settings = optimizer
         self.lr = lr
         self.parameters = stack.parameters()
+        self.before_step: list[Callable[[list[Tensor]], None]] = []
         self.after_update: list[Callable[[Player], None]] = []
         if not self.parameters:
             raise ConfigError("a network has no trainable parameters: nothing could be learned")
@@ -65,6 +67,9 @@ class Player:
             if gradient is not None and gradient.stride() != weight.stride():
                 gradient = torch.empty_like(weight).copy_(gradient)
             weight.grad = gradient
+        known = [weight.grad for weight in self.parameters if weight.grad is not None]
+        for change in self.before_step:
+            change(known)
         self.optimizer.step()
         self.optimizer.zero_grad()
         for react in self.after_update:
@@ -73,6 +78,7 @@ class Player:
     def clone(self) -> Player:
         """A player with the same weights and the same memory, which then goes its own way."""
         twin = Player(self.stack.clone(), self.settings, self.lr)
+        twin.before_step = list(self.before_step)
         twin.after_update = list(self.after_update)
         twin._remember(self)
         return twin

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from uncollapse.data import Dataset, Sampler
+from uncollapse.ranks import Ranks
 from uncollapse.streams import Ambient, Streams, derive_seed, spread_seeds
 
 
@@ -20,6 +21,7 @@ class DataDraw:
         latent: shape of one latent.
         seeds: the members' seeds.
         device: where latents are drawn.
+        ranks: the processes that play together; roles are spread over them.
 
     Raises:
         DataError: the batch is larger than the data.
@@ -32,23 +34,28 @@ class DataDraw:
         latent: Sequence[int],
         seeds: Sequence[int],
         device: torch.device,
+        ranks: Ranks | None = None,
     ) -> None:
+        self.ranks = ranks or Ranks()
         self.data = data
         self.batch = batch
         self.latent = tuple(latent)
         self.seeds = list(seeds)
         self.device = device
-        self.roles: dict[str, DataDraw] = {}
+        self.roles: dict[tuple[str, int], DataDraw] = {}
         self.sampler = Sampler(data, batch, seeds)
         self.noise = Streams(seeds, "latents", device)
         self.augmentation = Ambient(seeds, "augmentation")
 
     def of(self, role: str, count: int) -> DataDraw:
         """The draws of a role that each member plays ``count`` times: streams of their own."""
-        if role not in self.roles:
+        if (role, count) not in self.roles:
             seeds = [derive_seed(seed, f"role {role}") for seed in spread_seeds(self.seeds, count)]
-            self.roles[role] = DataDraw(self.data, self.batch, self.latent, seeds, self.device)
-        return self.roles[role]
+            if self.ranks.count > 1:
+                seeds = seeds[self.ranks.share(count)]
+            draw = DataDraw(self.data, self.batch, self.latent, seeds, self.device)
+            self.roles[role, count] = draw
+        return self.roles[role, count]
 
     def real(self) -> Tensor:
         """Samples of the data, ``[member, batch, *shape]``, in network units."""
@@ -67,11 +74,11 @@ class DataDraw:
         """The position in the data and the generators' states."""
         return (
             {f"sampler/{name}": tensor for name, tensor in self.sampler.state().items()}
-            | {f"latents/{m}": state for m, state in enumerate(self.noise.state())}
-            | {f"augmentation/{m}": state for m, state in enumerate(self.augmentation.state())}
+            | {"latents": torch.stack(self.noise.state())}
+            | {"augmentation": torch.stack(self.augmentation.state())}
             | {
-                f"role {role} {len(draw.seeds) // len(self.seeds)}/{name}": tensor
-                for role, draw in self.roles.items()
+                f"role {role} {count}/{name}": tensor
+                for (role, count), draw in self.roles.items()
                 for name, tensor in draw.state().items()
             }
         )
@@ -82,9 +89,8 @@ class DataDraw:
         self.sampler.restore(
             {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
         )
-        members = range(len(self.noise))
-        self.noise.restore([state[f"latents/{m}"] for m in members])
-        self.augmentation.restore([state[f"augmentation/{m}"] for m in members])
+        self.noise.restore(list(state["latents"]))
+        self.augmentation.restore(list(state["augmentation"]))
         parts: dict[str, dict[str, Tensor]] = {}
         for key, tensor in state.items():
             part, _, name = key.partition("/")

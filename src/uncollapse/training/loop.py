@@ -7,6 +7,7 @@ import shlex
 from uncollapse.data.pictures import draw
 from uncollapse.errors import NonFiniteError
 from uncollapse.training import checkpoint
+from uncollapse.training.checkpoint import Checkpoint
 from uncollapse.training.folder import RunFolder
 from uncollapse.training.progress import ProgressLine
 from uncollapse.training.recorder import Recorder
@@ -33,7 +34,8 @@ def loop(
             observation = training.game.step(training.draw)
             training.step += 1
             step, finished = training.step, training.step == config.steps
-            signal = stop.number  # looked at once: a later one is for the next round
+            # Looked at once: a later one is for the next round. All processes stop together.
+            signal = training.ranks.largest(stop.number or 0) or None
 
             recorder.observe(step, observation)
             if step % config.sample_every == 0 or finished:
@@ -73,13 +75,13 @@ def save(training: Training, folder: RunFolder | None, recorder: Recorder, *, sc
     saved = training.checkpoint()
     recorder.check_tensors(training.step, saved.tensors)
     best = False
-    if scored:
+    if scored and training.ranks.number == 0:
         distances = training.score()
         recorder.measure(training.step, {"energy_distance": distances})
         mean = sum(distances) / len(distances)
         if best := mean < training.best:
             training.best = mean
-            saved = training.checkpoint()  # which remembers how good it is
+            saved = Checkpoint(saved.tensors, {**saved.facts, "best": mean})
     if folder is not None:
         for tracker in recorder.trackers:  # before the checkpoint, which is never ahead of a record
             tracker.flush()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from uncollapse.games import Game, Table
 from uncollapse.metrics import energy_distance
 from uncollapse.objectives import Objective
 from uncollapse.players import Optimizer
+from uncollapse.ranks import Ranks
 from uncollapse.remedies import Remedy
 from uncollapse.streams import Ambient, Streams
 from uncollapse.training.checkpoint import Checkpoint
@@ -40,6 +42,7 @@ class Training:
         cures: the remedies, not joined yet.
         objective: what the players play for.
         optimizer: how they learn.
+        ranks: the processes that play together.
 
     Raises:
         ShapeError: the networks fit neither the data nor each other.
@@ -57,9 +60,18 @@ class Training:
         cures: Sequence[Remedy],
         objective: Objective,
         optimizer: Optimizer,
+        ranks: Ranks | None = None,
     ) -> None:
         self.config = config
+        self.ranks = ranks or Ranks()
         self.device = resolve_device(config.device)
+        if self.ranks.count > 1:
+            if not self._spread(game):
+                raise ConfigError(
+                    f"{config.game} is played by one process: start it without torchrun"
+                )
+            if self.device.type == "cuda":
+                self.device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         self.data = data.to(self.device)
         self.game = game
         self.remedies = list(cures)
@@ -83,9 +95,12 @@ class Training:
                 seeds=config.seeds,
                 device=self.device,
                 at_once=config.members == "at-once",
+                ranks=self.ranks,
             )
         )
-        self.draw = DataDraw(self.data, config.batch, config.latent, config.seeds, self.device)
+        self.draw = DataDraw(
+            self.data, config.batch, config.latent, config.seeds, self.device, self.ranks
+        )
         self.reference_mb = _reference(self.data, config.seeds)
 
     def sample(self, count: int) -> Tensor:
@@ -113,15 +128,16 @@ class Training:
         for prefix, part in self._parts().items():
             tensors |= {f"{prefix}/{name}": tensor for name, tensor in part.state().items()}
         for role, player in self.game.players.items():
-            states = enumerate(player.stack.ambient.state())
-            tensors |= {f"ambient/{role}/{i}": state for i, state in states}
+            kinds = player.stack.ambient.by_device()
+            tensors |= {f"ambient/{role}/{kind}": states for kind, states in kinds.items()}
         for purpose, streams in self.game.randomness.items():
-            tensors |= {f"random/{purpose}/{m}": s for m, s in enumerate(streams.state())}
+            tensors[f"random/{purpose}"] = torch.stack(streams.state())
         output = self.game.output.state()
         tensors |= {f"output/{name}": tensor for name, tensor in output.items()}
         tensors |= {"data/scale": self.data.scale, "data/shift": self.data.shift}
         if self.data.kind == "points":  # to be drawn below samples, when the data is not at hand
             tensors["data/reference"] = self.data.restore(self.reference_mb[0])
+        tensors |= self.ranks.gather(*self._shares(tensors))
         facts: dict[str, Any] = {
             "step": self.step,
             "best": self.best if self.best < float("inf") else None,
@@ -145,7 +161,11 @@ class Training:
         difference = self.config.difference(checkpoint.facts["config"])
         if difference:
             raise CheckpointError(f"the checkpoint is of another run: {difference}")
-        tensors = checkpoint.tensors
+        tensors = dict(checkpoint.tensors)
+        if self.ranks.count > 1:
+            shares, total = self._shares(tensors)
+            mine = self.ranks.share(total)
+            tensors |= {name: tensor[mine] for name, tensor in shares.items()}
         try:
             for prefix, part in self._parts().items():
                 start = f"{prefix}/"
@@ -153,16 +173,33 @@ class Training:
                     {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
                 )
             for role, player in self.game.players.items():
-                ambient = player.stack.ambient
-                count = len(ambient.state())
-                ambient.restore([tensors[f"ambient/{role}/{i}"] for i in range(count)])
+                start = f"ambient/{role}/"
+                player.stack.ambient.restore_by_device(
+                    {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
+                )
             for purpose, streams in self.game.randomness.items():
-                streams.restore([tensors[f"random/{purpose}/{m}"] for m in range(len(streams))])
+                streams.restore(list(tensors[f"random/{purpose}"]))
         except KeyError as error:
             raise CheckpointError(f"the checkpoint is of another run: it lacks {error}") from None
         self.step = int(checkpoint.facts["step"])
         best = checkpoint.facts["best"]
         self.best = float("inf") if best is None else float(best)
+
+    def _shares(self, tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], int]:
+        """Those of a checkpoint's tensors of which each process has a share; how many pairs."""
+        spread = self._spread(self.game)
+        places = [place for name in spread for place in (f"player/{name}/", f"ambient/{name}/")]
+        streams = {f"random/{name}" for name in spread}
+        shares = {
+            name: tensor
+            for name, tensor in tensors.items()
+            if (name.startswith(("draw/role ", *places)) and tensor.dim() > 0) or name in streams
+        }
+        return shares, int(getattr(self.game, "pairs", 1))
+
+    @staticmethod
+    def _spread(game: Game) -> tuple[str, ...]:
+        return getattr(game, "spread", ())
 
     def _parts(self) -> dict[str, Any]:
         return (

@@ -1,0 +1,130 @@
+"""Several processes that play one game: who they are, and what they tell each other.
+
+Started by ``torchrun``, which says in the environment how many there are. All of it is
+``torch.distributed`` with gloo on the CPU and NCCL between GPUs.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from uncollapse.errors import ConfigError, RankLostError
+
+PATIENCE = datetime.timedelta(minutes=10)
+"""How long processes wait for each other; one that died is noticed at once."""
+
+
+class Ranks:
+    """The processes of a run, or a single one on its own.
+
+    Args:
+        number: which one this is.
+        count: how many there are.
+    """
+
+    def __init__(self, number: int = 0, count: int = 1) -> None:
+        self.number = number
+        self.count = count
+
+    def share(self, total: int) -> slice:
+        """This process's part of ``total`` things in a row; parts differ by one at most.
+
+        Raises:
+            ConfigError: fewer things than processes.
+        """
+        return self._share_of(self.number, total)
+
+    def sum_(self, tensors: Sequence[Tensor]) -> None:
+        """Adds the processes' tensors up, in place, as one message; all get the same bits."""
+        if self.count == 1:
+            return
+        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        self._told(lambda: dist.all_reduce(flat))
+        parts = torch.split(flat, [tensor.numel() for tensor in tensors])
+        for tensor, part in zip(tensors, parts, strict=True):
+            tensor.copy_(part.view_as(tensor))
+
+    def largest(self, number: int) -> int:
+        """The largest of the processes' numbers."""
+        if self.count == 1:
+            return number
+        box = torch.tensor(number)
+        self._told(lambda: dist.all_reduce(box, op=dist.ReduceOp.MAX))
+        return int(box)
+
+    def spread_out(self, part: Tensor, total: int) -> Tensor:
+        """``[..., total]`` out of everybody's own share ``[..., n]``, on every process."""
+        if self.count == 1:
+            return part
+        whole = part.new_zeros(*part.shape[:-1], total)
+        whole[..., self.share(total)] = part
+        self.sum_([whole])
+        return whole
+
+    def gather(self, parts: Mapping[str, Tensor], total: int) -> dict[str, Tensor]:
+        """On the first process, everybody's shares ``[n, ...]`` joined to ``[total, ...]``.
+
+        All processes call it, with the same names; the others get their own shares back.
+        """
+        joined = dict(parts)
+        if self.count == 1:
+            return joined
+        for name in sorted(parts):
+            mine = parts[name].detach().cpu().contiguous()
+            if self.number > 0:
+                self._told(lambda mine=mine: dist.send(mine, 0))  # type: ignore[misc]
+                continue
+            shares = [mine]
+            for rank in range(1, self.count):
+                there = self._share_of(rank, total)
+                box = mine.new_empty(there.stop - there.start, *mine.shape[1:])
+                self._told(lambda box=box, rank=rank: dist.recv(box, rank))  # type: ignore[misc]
+                shares.append(box)
+            joined[name] = torch.cat(shares)
+        return joined
+
+    def _share_of(self, rank: int, total: int) -> slice:
+        if total < self.count:
+            raise ConfigError(
+                f"{self.count} processes cannot share {total} pairs: start {total} at most"
+            )
+        return slice(rank * total // self.count, (rank + 1) * total // self.count)
+
+    def _told(self, exchange: Callable[[], object]) -> None:
+        try:
+            exchange()
+        except RuntimeError:
+            raise RankLostError(
+                f"process {self.number} of {self.count}: another process of this run ended or "
+                "cannot be reached"
+            ) from None
+
+
+def first_process() -> bool:
+    """Whether this process is the first, or only, one of its run."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+@contextmanager
+def joined() -> Iterator[Ranks]:
+    """The processes that ``torchrun`` started, while the context lasts; else a single one."""
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count == 1 or "MASTER_ADDR" not in os.environ:
+        yield Ranks()
+        return
+    mine = not dist.is_initialized()
+    if mine:
+        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+        dist.init_process_group(backend, timeout=PATIENCE)
+    try:
+        yield Ranks(dist.get_rank(), dist.get_world_size())
+    finally:
+        if mine:
+            dist.destroy_process_group()
