@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 import uncollapse as uc
 from uncollapse.nets import MLP, Conv28, Family
+from uncollapse.players import optimizers
 from uncollapse.training.folder import RunFolder
 from uncollapse.training.loop import save, take_pictures
 from uncollapse.training.progress import ProgressLine
@@ -122,6 +123,8 @@ class Ours:
             uc.nets.build_discriminator(spec, data.shape),
             uc.games.Duel(),
             [],
+            uc.objectives.get(run.config.objective),
+            optimizers.get(run.config.optimizer),
         )
         self.folder = RunFolder(out)
         self.recorder = Recorder(self.folder, [], self.training.game.players)
