@@ -5,65 +5,110 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
-import socket
+import sys
+import tempfile
+import time
 import traceback
+from typing import NamedTuple
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["torch.distributed", "uncollapse.cli.commands"])
+FORKS.set_forkserver_preload(["pytest", "torch.distributed", "uncollapse.cli.commands"])
 PATIENCE = 40
 """Seconds after which processes are taken to hang."""
 
 
-def together(count, task, *arguments):
-    """What ``task(*arguments)`` returns in each of ``count`` processes, in order.
+class Said(NamedTuple):
+    """How a command ended, and what it wrote."""
 
-    Raises:
-        AssertionError: one raised, died or hangs; the text says which and how.
+    code: int
+    out: str
+    err: str
+
+
+class Together:
+    """Processes that each call ``task(*arguments)``, begun; they are killed at the end.
+
+    Args:
+        task: a function of a test module.
+        arguments: of each process.
     """
-    return each_with(task, [arguments] * count)
 
+    def __init__(self, task, arguments):
+        import torch.distributed as dist
 
-def each_with(task, arguments):
-    """Likewise, but each process has arguments of its own."""
-    port, begun = free_port(), []
-    for number, own in enumerate(arguments):
-        environment = {
-            "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": str(port),
-            "RANK": str(number),
-            "WORLD_SIZE": str(len(arguments)),
-            "OMP_NUM_THREADS": "1",
-        }
-        here, there = FORKS.Pipe(duplex=False)
-        process = FORKS.Process(target=_work, args=(there, environment, task, own), daemon=True)
-        process.start()
-        there.close()
-        begun.append((process, here))
-    try:
-        return [_answer(number, *one) for number, one in enumerate(begun)]
-    finally:
-        for process, here in begun:
+        # As torchrun's own, it outlives the processes' groups.
+        self.store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+        self.processes, self.pipes = [], []
+        for number, own in enumerate(arguments):
+            environment = {
+                "MASTER_ADDR": "127.0.0.1",
+                "MASTER_PORT": str(self.store.port),
+                "TORCHELASTIC_USE_AGENT_STORE": "True",
+                "RANK": str(number),
+                "LOCAL_RANK": str(number),
+                "WORLD_SIZE": str(len(arguments)),
+                "OMP_NUM_THREADS": "1",
+            }
+            here, there = FORKS.Pipe(duplex=False)
+            process = FORKS.Process(target=_work, args=(there, environment, task, own), daemon=True)
+            process.start()
+            there.close()
+            self.processes.append(process)
+            self.pipes.append(here)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        for process, pipe in zip(self.processes, self.pipes, strict=True):
             process.kill()
             process.join()
             process.close()
-            here.close()
+            pipe.close()
+
+    def answer(self, number):
+        """What the task returned in a process; an AssertionError says what happened else."""
+        end = time.monotonic() + PATIENCE
+        pipe, process = self.pipes[number], self.processes[number]
+        assert pipe.poll(max(0, end - time.monotonic())), f"process {number} hangs"
+        try:
+            fine, result = pickle.loads(pipe.recv_bytes())
+        except EOFError:
+            process.join()
+            raise AssertionError(f"process {number} ended with {process.exitcode}") from None
+        assert fine, f"process {number}: {result}"
+        return result
+
+    def answers(self):
+        """All of them, in order."""
+        return [self.answer(number) for number in range(len(self.processes))]
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+def together(count, task, *arguments):
+    """What ``task(*arguments)`` returns in each of ``count`` processes, in order."""
+    with Together(task, [arguments] * count) as processes:
+        return processes.answers()
 
 
-def _answer(number, process, here):
-    assert here.poll(PATIENCE), f"process {number} hangs"
-    try:
-        fine, result = pickle.loads(here.recv_bytes())
-    except EOFError:
-        process.join()
-        raise AssertionError(f"process {number} ended with {process.exitcode}") from None
-    assert fine, f"process {number}: {result}"
-    return result
+def command(*arguments):
+    """Runs a command of uncollapse in this process, which is one of several."""
+    from uncollapse.cli.main import run_command
+
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.dup2(out.fileno(), 1)
+        os.dup2(err.fileno(), 2)
+        code = run_command([str(a) for a in arguments])
+        sys.stdout.flush()
+        sys.stderr.flush()
+        texts = [os.pread(file.fileno(), 1 << 20, 0).decode() for file in (out, err)]
+    return Said(code, *texts)
+
+
+def commands(count, *arguments):
+    """How a command ends, in each of ``count`` processes that run it together."""
+    return together(count, command, *arguments)
 
 
 def _work(there, environment, task, arguments):
@@ -71,6 +116,8 @@ def _work(there, environment, task, arguments):
 
     torch.set_num_threads(1)
     os.environ.update(environment)
+    sys.stdin = open(os.devnull)
+    sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)
     try:
         answer = True, task(*arguments)
     except BaseException:

@@ -79,6 +79,11 @@ class Dataset:
         """Of one sample, as networks see it: ``(D,)`` or ``(C, H, W)``."""
         return self.store.shape
 
+    @property
+    def fixed(self) -> bool:
+        """Whether a sample is the same whenever it is taken; no if the data augments."""
+        return self.store.fixed
+
     def take(self, index: Tensor) -> Tensor:
         """Samples by number.
 

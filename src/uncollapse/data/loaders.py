@@ -56,6 +56,11 @@ class Lazy:
         self.device = device
         self._digest = digest
 
+    @property
+    def fixed(self) -> bool:
+        """Whether a sample is the same whenever it is asked for."""
+        return False
+
     def __len__(self) -> int:
         return len(self.source)
 

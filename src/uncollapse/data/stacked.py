@@ -25,6 +25,11 @@ class Stacked:
         self.base = base
         self.triples = triples
 
+    @property
+    def fixed(self) -> bool:
+        """Whether a sample is the same whenever it is asked for."""
+        return True
+
     def __len__(self) -> int:
         return len(self.base) ** 3 if self.triples is None else len(self.triples)
 

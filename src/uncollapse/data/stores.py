@@ -19,6 +19,10 @@ class Store(Protocol):
     def shape(self) -> tuple[int, ...]:
         """The shape of one sample."""
 
+    @property
+    def fixed(self) -> bool:
+        """Whether a sample is the same whenever it is asked for, so nothing is drawn for it."""
+
     def __len__(self) -> int:
         """How many samples there are."""
 
@@ -46,6 +50,11 @@ class Held:
     def __init__(self, values: Tensor, labels: Tensor | None = None) -> None:
         self.held = values
         self.held_labels = labels
+
+    @property
+    def fixed(self) -> bool:
+        """Whether a sample is the same whenever it is asked for."""
+        return True
 
     def __len__(self) -> int:
         return len(self.held)
@@ -86,6 +95,11 @@ class Mirrored:
     def __init__(self, base: Store) -> None:
         self.base = base
 
+    @property
+    def fixed(self) -> bool:
+        """Whether a sample is the same whenever it is asked for."""
+        return self.base.fixed
+
     def __len__(self) -> int:
         return 2 * len(self.base)
 
@@ -119,6 +133,11 @@ class Resized:
     def __init__(self, base: Store, size: int) -> None:
         self.base = base
         self.size = size
+
+    @property
+    def fixed(self) -> bool:
+        """Whether a sample is the same whenever it is asked for."""
+        return self.base.fixed
 
     def __len__(self) -> int:
         return len(self.base)

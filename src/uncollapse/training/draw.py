@@ -59,12 +59,14 @@ class DataDraw:
 
     def real(self) -> Tensor:
         """Samples of the data, ``[member, batch, *shape]``, in network units."""
-        return torch.stack(
-            [
-                self.augmentation.run(m, self.data.take, index)
-                for m, index in enumerate(self.sampler.next())
-            ]
-        )
+        index_mb = self.sampler.next()
+        if self.data.fixed:
+            samples = self.data.take(index_mb.flatten())
+            return samples.reshape(*index_mb.shape, *self.data.shape)
+        taken = [
+            self.augmentation.run(m, self.data.take, index) for m, index in enumerate(index_mb)
+        ]
+        return torch.stack(taken)
 
     def latents(self) -> Tensor:
         """Standard normal noise, ``[member, batch, *latent]``."""
