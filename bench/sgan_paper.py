@@ -78,35 +78,38 @@ def save_figure(name: str, figure: Any) -> None:
 # --- Fig. 2d ---------------------------------------------------------------------------------
 
 
-def modes() -> None:
-    """Probability that a mode is not covered by an ensemble of N independent vanilla GANs."""
-    pool, rounds, every = 40, 2000, 100
+def modes(rounds: Sequence[int] = (500, 1000, 1500, 2000)) -> None:
+    """How many modes an ensemble of N independent vanilla GANs does not cover."""
+    pool, draws = 40, 2000
     data = uc.data.load("ring8")
     assert data.modes is not None
     means = (data.modes.means - data.shift) / data.scale
     radius = 3 * data.modes.std / float(data.scale.flatten()[0])
     lab = Lab(Duel(), data, NET, seeds=range(pool), at_once=True, **TOY)
     generator = torch.Generator().manual_seed(0)
-    missed: dict[int, list[float]] = {n: [] for n in (1, 2, 3, 4, 5, 6, 8, 10)}
-    each = []
-    for step in range(every, rounds + 1, every):
-        lab.play(every)
+    sizes = (1, 2, 3, 4, 5, 6, 8, 10)
+    missed: dict[int, dict[int, float]] = {}
+    for done, step in zip((0, *rounds), rounds, strict=False):
+        lab.play(step - done)
         seen = torch.stack([covered(p, means, radius) for p in lab.samples(512)])
-        each.append(1 - seen.float().mean().item())
-        for n, values in missed.items():
-            for _ in range(50):
-                chosen = torch.randperm(pool, generator=generator)[:n]
-                values.append(1 - seen[chosen].any(0).float().mean().item())
-        print(f"round {step}: one generator misses {100 * each[-1]:.1f} % of the modes", flush=True)
-    share = {n: statistics.mean(v) for n, v in missed.items()}
-    keep("modes", {"rounds": rounds, "pool": pool, "each": each, "uncovered": share})
-    figure, axis = plt.subplots(figsize=(5, 3.2))
-    axis.semilogy(list(share), [100 * v for v in share.values()], "o-", label="measured")
-    axis.semilogy(list(share), [100 * share[1] ** n for n in share], "--", label="$p^N$")
+        missed[step] = {}
+        for n in sizes:
+            ensembles = [torch.randperm(pool, generator=generator)[:n] for _ in range(draws)]
+            share = torch.stack([seen[e].any(0).float().mean() for e in ensembles]).mean()
+            missed[step][n] = 1 - share.item()
+        shown = {n: f"{100 * v:.2f} %" for n, v in missed[step].items()}
+        print(f"round {step}: an ensemble of N misses {shown}", flush=True)
+    keep("modes", {"pool": pool, "draws": draws, "uncovered": missed})
+    figure, axis = plt.subplots(figsize=(5, 3.4))
+    for color, (step, share) in enumerate(missed.items()):
+        axis.semilogy(
+            sizes, [100 * v for v in share.values()], f"C{color}o-", label=f"round {step}"
+        )
+        axis.semilogy(sizes, [100 * share[1] ** n for n in sizes], f"C{color}--", lw=0.8)
     axis.set(xlabel="generators in the ensemble, N", ylabel="modes not covered, %")
-    axis.legend()
+    axis.set_ylim(bottom=0.05)
+    axis.legend(title="dashed: $p^N$", fontsize=8)
     save_figure("modes", figure)
-    print(share)
 
 
 # --- Fig. 3, 4, 11 ---------------------------------------------------------------------------
