@@ -12,7 +12,9 @@ import traceback
 from typing import NamedTuple
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["pytest", "torch.distributed", "uncollapse.cli.commands"])
+FORKS.set_forkserver_preload(
+    ["pytest", "torch.distributed", "torch._dynamo", "uncollapse.cli.commands"]
+)
 PATIENCE = 40
 """Seconds after which processes are taken to hang."""
 
@@ -116,8 +118,7 @@ def _work(there, environment, task, arguments):
 
     torch.set_num_threads(1)
     os.environ.update(environment)
-    sys.stdin = open(os.devnull)
-    sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)
+    sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
     try:
         answer = True, task(*arguments)
     except BaseException:

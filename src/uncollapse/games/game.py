@@ -121,7 +121,7 @@ class Table:
         player = self._seat(role, networks, self.lr[1])
         if self.objective.clip:
             player.after_update.append(
-                lambda p: penalties.clip_weights_(p.parameters, self.objective.clip)
+                lambda p: penalties.clip_weights_(p.moved, self.objective.clip)
             )
         return player
 

@@ -216,30 +216,22 @@ class SGAN:
     def _sum_over_pairs(self, loss_rnb: Tensor) -> Tensor:
         """Losses ``[replica, pair, batch]`` added up over opponents, by what playing them pays."""
         if self.payoff:
-            ranks = self.table.ranks
-            mean_rn = ranks.spread_out(loss_rnb.detach().mean(2), self.pairs)
-            spread_r1 = mean_rn.std(1, correction=0, keepdim=True).clamp_min(1e-12)
-            standard_rn = (mean_rn - mean_rn.mean(1, keepdim=True)) / spread_r1
-            weight_rn = self.pairs * (self.payoff * standard_rn).softmax(1)
-            loss_rnb = loss_rnb * weight_rn[:, ranks.share(self.pairs), None]
+            weights = [self._weights(loss_nb.detach()) for loss_nb in loss_rnb]
+            loss_rnb = loss_rnb * torch.stack(weights)[..., None]
         return loss_rnb.sum(1)
 
-    def _similarity(self, real_mb: Tensor, fake_mb: Tensor) -> Tensor:
-        """How near each local sample is to those of the other generators, in [0, 1].
+    def _weights(self, loss_nb: Tensor) -> Tensor:
+        """How much each opponent counts, ``[pair]``."""
+        ranks = self.table.ranks
+        mean_n = ranks.spread_out(loss_nb.mean(1), self.pairs)
+        standard_n = (mean_n - mean_n.mean()) / mean_n.std(correction=0).clamp_min(1e-12)
+        weight_n = self.pairs * (self.payoff * standard_n).softmax(0)
+        return weight_n[ranks.share(self.pairs)]
 
-        ``[member, batch]``; the gradient moves the sample itself, not the others.
-        """
-        real_rb, fake_rb = (
-            self._by_pair(x_mb).flatten(3).flatten(1, 2) for x_mb in (real_mb, fake_mb)
-        )
-        width_r = 2 * real_rb.var(1, correction=0).sum(-1)  # mean squared distance of real samples
-        distance_rij = torch.cdist(fake_rb, fake_rb.detach()).square()
-        near_rij = torch.exp(-distance_rij / width_r[:, None, None].clamp_min(1e-12))
-        batch = fake_mb.shape[1]
-        owner_i = torch.arange(fake_rb.shape[1], device=fake_rb.device) // batch
-        others_ij = owner_i[:, None] != owner_i[None]
-        mean_ri = (near_rij * others_ij).sum(-1) / others_ij.sum(-1).clamp_min(1)
-        return mean_ri.reshape(fake_mb.shape[:2])
+    def _similarity(self, real_mb: Tensor, fake_mb: Tensor) -> Tensor:
+        """How near each local sample is to those of the other generators, ``[member, batch]``."""
+        both = zip(self._by_pair(real_mb), self._by_pair(fake_mb), strict=True)
+        return torch.cat([similarity(real_nb, fake_nb) for real_nb, fake_nb in both])
 
     def _to_each_pair(self, samples_rb: Tensor) -> Tensor:
         """Replicas' samples ``[replica, ...]``, for each of their pairs: ``[member, ...]``."""
@@ -259,3 +251,25 @@ class SGAN:
         for name, chosen in ties.items():
             if chosen:
                 raise ConfigError(f"sgan: {name} needs a single process, not {table.ranks.count}")
+
+
+def similarity(real_nb: Tensor, fake_nb: Tensor) -> Tensor:
+    """The mean of ``exp(-|x - y|² / 2h²)`` for each sample x of a pair over those y of the others.
+
+    ``2h²`` is the mean squared distance between real samples. The gradient moves x only.
+
+    Args:
+        real_nb: samples of the data, ``[pair, batch, *shape]``.
+        fake_nb: those of the pairs' generators, of the same shape.
+
+    Returns:
+        ``[pair, batch]``, in [0, 1]; 0 for a single pair.
+    """
+    real_i, fake_i = real_nb.flatten(2).flatten(0, 1), fake_nb.flatten(2).flatten(0, 1)
+    width = 2 * real_i.var(0, correction=0).sum()
+    distance_ij = torch.cdist(fake_i, fake_i.detach()).square()
+    near_ij = torch.exp(-distance_ij / width.clamp_min(1e-12))
+    owner_i = torch.arange(len(fake_nb), device=fake_i.device).repeat_interleave(fake_nb.shape[1])
+    others_ij = owner_i[:, None] != owner_i[None]
+    mean_i = (near_ij * others_ij).sum(1) / others_ij.sum(1).clamp_min(1)
+    return mean_i.reshape(fake_nb.shape[:2])

@@ -36,7 +36,9 @@ class AtOnce(Stack):
         ambient: as for :class:`Stack`.
 
     Raises:
-        ConfigError: the networks keep tensors that are neither parameters nor buffers, or differ.
+        ConfigError: the networks differ, or do what only a network alone can do: hooks on
+            gradients, tensors that are neither parameters nor buffers, buffers that are replaced
+            rather than changed in place (noticed at the first call).
     """
 
     way = "at-once"
@@ -45,7 +47,7 @@ class AtOnce(Stack):
         super().__init__([], ambient)
         self.count = len(networks)
         self.skeleton = self._copied([networks[0]])[0]
-        _refuse_hidden_tensors(self.skeleton)
+        _refuse_what_stacking_breaks(networks)
         # Matrices of linear layers are kept as [member, in, out]: their gradients come out so.
         self.transposed: set[str] = set()
         self.steps = _plan(self.skeleton, "", self.transposed)
@@ -91,6 +93,9 @@ class AtOnce(Stack):
     def separate(self) -> list[nn.Module]:
         """The members as plain modules, which share nothing with this stack."""
         networks = [self._copied([self.skeleton])[0] for _ in range(len(self))]
+        for network in networks:
+            for name, weight in network.named_parameters():
+                weight.requires_grad_(self.tensors[name].requires_grad)
         Stack(networks, self.ambient).restore(self.state())
         return networks
 
@@ -152,11 +157,18 @@ class AtOnce(Stack):
 
 def _plan(module: nn.Module, prefix: str, transposed: set[str]) -> list[Step]:
     """The layers of ``module``, each for all members; adds the weights that they transpose."""
-    named = [p for _, p in module.named_parameters(remove_duplicate=False)]
-    known = len(named) == len({id(p) for p in named}) and not watched(module)  # none in two layers
+    tensors: list[Tensor] = [t for _, t in module.named_parameters(remove_duplicate=False)]
+    tensors += [t for _, t in module.named_buffers(remove_duplicate=False)]
+    once = len(tensors) == len({id(t) for t in tensors})  # what is in two layers has one name only
+    known = once and not watched(module)
     if known and type(module).forward is nn.Sequential.forward:
-        children = module.named_children()
-        return [step for name, m in children for step in _plan(m, f"{prefix}{name}.", transposed)]
+        children = module._modules.items()  # the same layer may come twice
+        return [
+            step
+            for name, child in children
+            if child is not None
+            for step in _plan(child, f"{prefix}{name}.", transposed)
+        ]
     if known and type(module) is Generator:
         return _plan(module.layers, f"{prefix}layers.", transposed)
     if known and type(module) in ELEMENTWISE:
@@ -194,22 +206,53 @@ def _vmapped(module: nn.Module, prefix: str) -> Step:
         return y_b
 
     every = vmap(one, randomness="different")
-    named = [*module.named_parameters(), *module.named_buffers()]
-    local = [name for name, _ in named]
+    local = [name for name, _ in _named(module)]
+    tried = all(type(m).__module__.startswith("torch.nn.") for m in module.modules())
 
     def step(tensors: dict[str, Tensor], x_mb: Tensor) -> Tensor:
+        nonlocal tried
+        if not tried:
+            _refuse_replaced_buffers(module, x_mb[0])
+            tried = True
         y_mb: Tensor = every({name: tensors[f"{prefix}{name}"] for name in local}, x_mb)
         return y_mb
 
     return step
 
 
-def _refuse_hidden_tensors(network: nn.Module) -> None:
-    for name, module in network.named_modules():
-        for attribute, value in vars(module).items():
-            if isinstance(value, Tensor):
-                where = f"{name}.{attribute}" if name else attribute
+def _refuse_what_stacking_breaks(networks: Sequence[nn.Module]) -> None:
+    first, alone = networks[0], "members cannot run all at once"
+    shapes = [{n: t.shape for n, t in _named(network)} for network in networks]
+    if any(repr(n) != repr(first) for n in networks) or any(s != shapes[0] for s in shapes):
+        raise ConfigError(f"networks of one kind differ: {alone}")
+    for network in networks:
+        for name, module in network.named_modules():
+            where = f"layer '{name}'" if name else "the network"
+            for attribute, value in vars(module).items():
+                if isinstance(value, Tensor):
+                    raise ConfigError(
+                        f"'{name + '.' if name else ''}{attribute}' is a tensor but neither a "
+                        f"parameter nor a buffer: {alone}"
+                    )
+            backward = module._backward_hooks or module._backward_pre_hooks
+            if backward or any(p._backward_hooks for p in module.parameters(recurse=False)):
+                raise ConfigError(f"{where} has hooks on gradients: {alone}")
+
+
+def _refuse_replaced_buffers(module: nn.Module, x_b: Tensor) -> None:
+    trial = copy.deepcopy(module)
+    before = dict(trial.named_buffers())
+    if before:
+        with torch.no_grad(), torch.random.fork_rng():
+            trial(x_b)
+        after = dict(trial.named_buffers())
+        for name, buffer in before.items():
+            if after.get(name) is not buffer:
                 raise ConfigError(
-                    f"'{where}' is a tensor but neither a parameter nor a buffer, so members "
-                    "cannot run all at once: register it as a buffer"
+                    f"buffer '{name}' is replaced in forward: members cannot run all at once; "
+                    "change it in place"
                 )
+
+
+def _named(network: nn.Module) -> list[tuple[str, Tensor]]:
+    return [*network.named_parameters(), *network.named_buffers()]

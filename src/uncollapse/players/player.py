@@ -25,6 +25,7 @@ class Player:
 
     Attributes:
         before_step: called with the gradients of an update, in order; may change them in place.
+        moved: the weights that the last update changed.
         after_update: called with the player after each of its updates, in order; this is where
             remedies that act on weights take part.
 
@@ -37,6 +38,7 @@ class Player:
         self.settings = optimizer
         self.lr = lr
         self.parameters = stack.parameters()
+        self.moved: list[Tensor] = []
         self.before_step: list[Callable[[list[Tensor]], None]] = []
         self.after_update: list[Callable[[Player], None]] = []
         if not self.parameters:
@@ -67,6 +69,7 @@ class Player:
             if gradient is not None and gradient.stride() != weight.stride():
                 gradient = torch.empty_like(weight).copy_(gradient)
             weight.grad = gradient
+        self.moved = [weight for weight in self.parameters if weight.grad is not None]
         known = [weight.grad for weight in self.parameters if weight.grad is not None]
         for change in self.before_step:
             change(known)
@@ -92,7 +95,9 @@ class Player:
         memory, its = self.optimizer.state, other.optimizer.state
         for mine, theirs in zip(self.parameters, other.parameters, strict=True):
             slots = its.get(theirs, {})
-            if memory.get(mine, {}).keys() == slots.keys():
+            if not slots:
+                memory.pop(mine, None)
+            elif memory.get(mine, {}).keys() == slots.keys():
                 for slot, value in slots.items():
                     memory[mine][slot].copy_(value)
             else:
@@ -111,7 +116,10 @@ class Player:
                 begin = torch.zeros_like(known[0][slot])
                 parts = [memory[w][slot] if w in memory else begin for w in weights]
                 whole = torch.stack(parts) if slot == COUNTER else self.stack.join(name, parts)
-                state[f"optimizer/{slot}/{name}"] = whole.expand(len(self.stack), *whole.shape[1:])
+                whole = whole.expand(len(self.stack), *whole.shape[1:])
+                state[f"optimizer/{slot}/{name}"] = whole.clone(
+                    memory_format=torch.contiguous_format
+                )
         return state
 
     def restore(self, state: dict[str, Tensor]) -> None:
@@ -151,5 +159,8 @@ class Player:
                 # All members that run at once have one counter.
                 parts = list(whole) if slot == COUNTER else self.stack.split(name, whole)
                 for weight, tensor in zip(by_name[name], parts, strict=slot != COUNTER):
-                    device = "cpu" if slot == COUNTER and on_cpu else weight.device
-                    self.optimizer.state[weight][slot] = tensor.clone().to(device)
+                    if slot == COUNTER:
+                        kept = tensor.clone().to("cpu" if on_cpu else weight.device)
+                    else:
+                        kept = torch.empty_like(weight).detach().copy_(tensor)  # lies like it
+                    self.optimizer.state[weight][slot] = kept

@@ -42,7 +42,8 @@ def tie(networks: Sequence[nn.Module], group: int, names: Collection[str]) -> No
     """Gives every ``group`` networks in a row the first one's parameters of these names."""
     for m, network in enumerate(networks):
         owner = networks[m - m % group]
-        for name in names:
-            path, _, attribute = name.rpartition(".")
-            common = owner.get_submodule(path).get_parameter(attribute)
-            network.get_submodule(path).register_parameter(attribute, common)
+        common = {id(owner.get_parameter(name)) for name in names}
+        for name, weight in list(owner.named_parameters(remove_duplicate=False)):
+            if id(weight) in common:
+                path, _, attribute = name.rpartition(".")
+                network.get_submodule(path).register_parameter(attribute, weight)

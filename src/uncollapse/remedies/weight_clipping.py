@@ -38,8 +38,8 @@ class WeightClipping:
                 player.after_update.append(self.update)
 
     def update(self, player: Player) -> None:
-        """Clips the player's weights."""
-        clip_weights_(player.parameters, self.limit)
+        """Clips the weights that the player has just changed."""
+        clip_weights_(player.moved, self.limit)
 
     def state(self) -> dict[str, Tensor]:
         """Nothing is remembered."""
