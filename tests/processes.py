@@ -41,6 +41,7 @@ class Together:
         # As torchrun's own, it outlives the processes' groups.
         self.store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
         self.processes, self.pipes = [], []
+        self.end = time.monotonic() + PATIENCE
         for number, own in enumerate(arguments):
             environment = {
                 "MASTER_ADDR": "127.0.0.1",
@@ -70,9 +71,8 @@ class Together:
 
     def answer(self, number):
         """What the task returned in a process; an AssertionError says what happened else."""
-        end = time.monotonic() + PATIENCE
         pipe, process = self.pipes[number], self.processes[number]
-        assert pipe.poll(max(0, end - time.monotonic())), f"process {number} hangs"
+        assert pipe.poll(max(0, self.end - time.monotonic())), f"process {number} hangs"
         try:
             fine, result = pickle.loads(pipe.recv_bytes())
         except EOFError:

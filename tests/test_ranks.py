@@ -9,7 +9,7 @@ import torch.distributed as dist
 import uncollapse.ranks
 from processes import Together, together
 from uncollapse.errors import ConfigError, RankLostError
-from uncollapse.ranks import Ranks, joined
+from uncollapse.ranks import Ranks, join
 
 COUNTS = [2, 3]
 
@@ -39,26 +39,26 @@ def test_alone_nothing_is_exchanged():
     assert ranks.largest(3) == 3
     assert ranks.spread_out(mine, 2) is mine
     assert ranks.gather({"a": mine}, 2)["a"] is mine
-    with joined() as joined_ranks:
-        assert (joined_ranks.number, joined_ranks.count) == (0, 1)
+    joined_ranks = join()
+    assert (joined_ranks.number, joined_ranks.count) == (0, 1)
 
 
 def summed():
-    with joined() as ranks:
-        k = ranks.number + 1
-        generator = torch.Generator().manual_seed(ranks.number)
-        tensors = [
-            torch.full((2, 3), float(k)).T,  # not contiguous
-            torch.tensor(10.0 * k),
-            torch.empty(0),
-            torch.randn(5, 7, generator=generator),
-        ]
-        before = [id(tensor) for tensor in tensors]
-        ranks.sum_(tensors)
-        assert before == [id(tensor) for tensor in tensors]
-        numbers = torch.tensor([k, 2 * k])
-        ranks.sum_([numbers])
-        return tensors, numbers
+    ranks = join()
+    k = ranks.number + 1
+    generator = torch.Generator().manual_seed(ranks.number)
+    tensors = [
+        torch.full((2, 3), float(k)).T,  # not contiguous
+        torch.tensor(10.0 * k),
+        torch.empty(0),
+        torch.randn(5, 7, generator=generator),
+    ]
+    before = [id(tensor) for tensor in tensors]
+    ranks.sum_(tensors)
+    assert before == [id(tensor) for tensor in tensors]
+    numbers = torch.tensor([k, 2 * k])
+    ranks.sum_([numbers])
+    return tensors, numbers
 
 
 @pytest.mark.parametrize("count", COUNTS)
@@ -76,8 +76,8 @@ def test_sum(count):
 
 
 def largest():
-    with joined() as ranks:
-        return [ranks.largest(n) for n in (ranks.number, -ranks.number, 7, 2**40 + ranks.number)]
+    ranks = join()
+    return [ranks.largest(n) for n in (ranks.number, -ranks.number, 7, 2**40 + ranks.number)]
 
 
 @pytest.mark.parametrize("count", COUNTS)
@@ -97,15 +97,15 @@ WHOLE = {
 
 
 def spread_and_gathered(total):
-    with joined() as ranks:
-        here = ranks.share(total)
-        shared = {name: tensor[:total][here] for name, tensor in WHOLE.items()}
-        kept = {name: tensor.clone() for name, tensor in shared.items()}
-        row = torch.arange(2.0 * total).reshape(2, total)
-        spread = ranks.spread_out(row[:, here], total)
-        gathered = ranks.gather(shared, total)
-        assert all(torch.equal(shared[name], kept[name]) for name in kept)
-        return spread, {k: v.detach() for k, v in gathered.items()}
+    ranks = join()
+    here = ranks.share(total)
+    shared = {name: tensor[:total][here] for name, tensor in WHOLE.items()}
+    kept = {name: tensor.clone() for name, tensor in shared.items()}
+    row = torch.arange(2.0 * total).reshape(2, total)
+    spread = ranks.spread_out(row[:, here], total)
+    gathered = ranks.gather(shared, total)
+    assert all(torch.equal(shared[name], kept[name]) for name in kept)
+    return spread, {k: v.detach() for k, v in gathered.items()}
 
 
 @pytest.mark.parametrize("count", COUNTS)
@@ -122,21 +122,21 @@ def test_spread_out_and_gather(count, total):
 
 
 def lost(how):
-    with joined() as ranks:
-        ranks.sum_([torch.zeros(3)])
-        if ranks.number == 1:
-            return None
-        mine = torch.ones(2)
-        try:
-            {
-                "sum_": lambda: ranks.sum_([mine]),
-                "largest": lambda: ranks.largest(1),
-                "spread_out": lambda: ranks.spread_out(mine[:1], 2),
-                "gather": lambda: ranks.gather({"a": mine[:1]}, 2),
-            }[how]()
-        except RankLostError as error:
-            return str(error)
-        raise AssertionError(f"{how} noticed nothing")
+    ranks = join()
+    ranks.sum_([torch.zeros(3)])
+    if ranks.number == 1:
+        return None
+    mine = torch.ones(2)
+    try:
+        {
+            "sum_": lambda: ranks.sum_([mine]),
+            "largest": lambda: ranks.largest(1),
+            "spread_out": lambda: ranks.spread_out(mine[:1], 2),
+            "gather": lambda: ranks.gather({"a": mine[:1]}, 2),
+        }[how]()
+    except RankLostError as error:
+        return str(error)
+    raise AssertionError(f"{how} noticed nothing")
 
 
 @pytest.mark.parametrize("how", ["sum_", "largest", "spread_out", "gather"])
@@ -148,9 +148,9 @@ def test_a_process_that_ends_is_noticed(how):
 
 def in_a_group_of_ones_own():
     dist.init_process_group("gloo")
-    with joined() as ranks:
-        mine = torch.ones(1)
-        ranks.sum_([mine])
+    ranks = join()
+    mine = torch.ones(1)
+    ranks.sum_([mine])
     dist.barrier()  # it is still there
     dist.destroy_process_group()
     return mine.item()
@@ -164,10 +164,10 @@ def again_and_again():
     uncollapse.ranks.PATIENCE = uncollapse.ranks.datetime.timedelta(seconds=5)
     sums = []
     for time_ in range(6):
-        with joined() as ranks:
-            mine = torch.ones(1)
-            ranks.sum_([mine])
-            sums.append(mine.item())
+        ranks = join()
+        mine = torch.ones(1)
+        ranks.sum_([mine])
+        sums.append(mine.item())
         time.sleep(0.05 * (ranks.number == time_ % 2))
     return sums
 
@@ -178,8 +178,8 @@ def test_a_program_can_train_several_times():
 
 
 def uneven_numbers():
-    with joined() as ranks:
-        return ranks.number, ranks.count, dist.get_backend()
+    ranks = join()
+    return ranks.number, ranks.count, dist.get_backend()
 
 
 def test_each_knows_its_number():

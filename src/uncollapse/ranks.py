@@ -6,10 +6,10 @@ Started by ``torchrun``, which says in the environment how many there are. All o
 
 from __future__ import annotations
 
+import atexit
 import datetime
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.distributed as dist
@@ -50,6 +50,11 @@ class Ranks:
         parts = torch.split(flat, [tensor.numel() for tensor in tensors])
         for tensor, part in zip(tensors, parts, strict=True):
             tensor.copy_(part.view_as(tensor))
+
+    def follow_first(self, tensors: Sequence[Tensor]) -> None:
+        """Gives all processes the first one's tensors, in place."""
+        for tensor in tensors if self.count > 1 else ():
+            self._told(lambda tensor=tensor: dist.broadcast(tensor, 0))  # type: ignore[misc]
 
     def largest(self, number: int) -> int:
         """The largest of the processes' numbers."""
@@ -112,19 +117,16 @@ def first_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-@contextmanager
-def joined() -> Iterator[Ranks]:
-    """The processes that ``torchrun`` started, while the context lasts; else a single one."""
+def join() -> Ranks:
+    """The processes that ``torchrun`` started, or a single one.
+
+    They stay together until the program ends, so that it can train several times.
+    """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1 or "MASTER_ADDR" not in os.environ:
-        yield Ranks()
-        return
-    mine = not dist.is_initialized()
-    if mine:
+        return Ranks()
+    if not dist.is_initialized():
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         dist.init_process_group(backend, timeout=PATIENCE)
-    try:
-        yield Ranks(dist.get_rank(), dist.get_world_size())
-    finally:
-        if mine:
-            dist.destroy_process_group()
+        atexit.register(dist.destroy_process_group)
+    return Ranks(dist.get_rank(), dist.get_world_size())

@@ -11,7 +11,7 @@ from uncollapse import objectives
 from uncollapse.errors import ConfigError
 from uncollapse.games import SGAN, Table
 from uncollapse.players import optimizers
-from uncollapse.ranks import Ranks, joined
+from uncollapse.ranks import Ranks, join
 from uncollapse.training.draw import DataDraw
 
 BATCH, LATENT, ROUNDS, SEED = 12, 2, 15, 7
@@ -73,12 +73,12 @@ def seated(ranks, settings, objective, norm=False, at_once=False, optimizer="ada
 
 def play(settings, objective, *words):
     """States of all players after some rounds, by role and name, and what was seen."""
-    with joined() as ranks:
-        game, draw = seated(ranks, settings, objective, *words)
-        seen = [game.step(draw) for _ in range(ROUNDS)]
-        states = {role: player.state() for role, player in game.players.items()}
-        states["output"] = game.output.state()
-        return states, seen
+    ranks = join()
+    game, draw = seated(ranks, settings, objective, *words)
+    seen = [game.step(draw) for _ in range(ROUNDS)]
+    states = {role: player.state() for role, player in game.players.items()}
+    states["output"] = game.output.state()
+    return states, seen
 
 
 def assert_equal(whole, parts, words):
@@ -166,31 +166,31 @@ EXCHANGES += ("send", "batch_isend", "monitored")
 
 def bytes_of_a_round(settings, rounds=3):
     """Bytes handed to each kind of exchange, in each round."""
-    with joined() as ranks:
-        game, draw = seated(ranks, settings, "wgan-gp")
-        counted = {}
+    ranks = join()
+    game, draw = seated(ranks, settings, "wgan-gp")
+    counted = {}
 
-        def counting(name, exchange):
-            def counted_exchange(tensor, *rest, **more):
-                counted[name] = counted.get(name, 0) + tensor.numel() * tensor.element_size()
-                return exchange(tensor, *rest, **more)
+    def counting(name, exchange):
+        def counted_exchange(tensor, *rest, **more):
+            counted[name] = counted.get(name, 0) + tensor.numel() * tensor.element_size()
+            return exchange(tensor, *rest, **more)
 
-            return counted_exchange
+        return counted_exchange
 
-        for name in dir(dist):
-            if name.startswith(EXCHANGES):
-                setattr(dist, name, counting(name, getattr(dist, name)))
-        found = []
-        for _ in range(rounds):
-            counted.clear()
-            game.step(draw)
-            found.append(dict(counted))
-        weights = sum(
-            weight.numel() * weight.element_size()
-            for role in ("generator", "discriminator")
-            for weight in game.players[role].parameters
-        )
-        return found, weights
+    for name in dir(dist):
+        if name.startswith(EXCHANGES):
+            setattr(dist, name, counting(name, getattr(dist, name)))
+    found = []
+    for _ in range(rounds):
+        counted.clear()
+        game.step(draw)
+        found.append(dict(counted))
+    weights = sum(
+        weight.numel() * weight.element_size()
+        for role in ("generator", "discriminator")
+        for weight in game.players[role].parameters
+    )
+    return found, weights
 
 
 @pytest.mark.parametrize("messengers", [True, False], ids=["messengers", "simplified"])

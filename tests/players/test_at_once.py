@@ -184,6 +184,17 @@ class Counting(nn.Module):
         return self.linear(x * self.mask - self.mean.clone())
 
 
+class InPlace(nn.Module):
+    """Writes into what it is given, and has a buffer."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("scale", torch.ones(()))
+
+    def forward(self, x):
+        return x.mul_(self.scale + 1)
+
+
 class Scaled(nn.Module):
     """A buffer that it may share with others."""
 
@@ -339,6 +350,10 @@ OWN = {
         ),
         (5, 4),
     ),
+    "an inner axis unfolded": (
+        layers(lambda: nn.Unflatten(2, (3, 2)), linear(2, 3), nn.Flatten, linear(18, 1)),
+        (5, 2, 6),
+    ),
     "only part of it flattened": (
         layers(lambda: nn.Flatten(2), linear(6, 2), nn.Tanh, nn.Flatten, linear(4, 1)),
         (5, 2, 3, 2),
@@ -353,6 +368,7 @@ OWN = {
         (5, 4),
     ),
     "buffers": (Counting, (5, 4)),
+    "what came in changed in place": (layers(linear(4, 3), InPlace, linear(3, 1)), (5, 4)),
     "one buffer in two layers": (one_buffer_in_two_layers, (5, 4)),
     "hook on a linear layer": (hooked(0, doubling), (5, 4)),
     "hook on an activation": (hooked(1, doubling), (5, 4)),
@@ -385,6 +401,32 @@ class Reassigning(nn.Module):
     def forward(self, x):
         self.calls = self.calls + 1
         return self.linear(x)
+
+
+class Averaging(nn.Module):
+    """A batch norm as people write it: in training, statistics are replaced."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 1)
+        self.register_buffer("mean", torch.zeros(4))
+
+    def forward(self, x):
+        if self.training:
+            self.mean = 0.9 * self.mean + 0.1 * x.detach().mean(0)
+        return self.linear(x - self.mean)
+
+
+def test_a_buffer_that_is_replaced_only_in_training():
+    """Also where the first look is an evaluation, as that of a run's first picture."""
+    one, two = seat(Stack, Averaging), seat(AtOnce, Averaging)
+    x_mb, look_on = inputs((5, 4)), Ambient(SEEDS, "look")
+    expected = one.evaluate(x_mb, look_on), one(x_mb), one.state()
+    try:
+        seen = two.evaluate(x_mb, look_on), two(x_mb), two.state()
+    except (ConfigError, RuntimeError):
+        return
+    torch.testing.assert_close(seen, expected, rtol=0, atol=1e-12)
 
 
 class Deciding(nn.Module):
@@ -715,6 +757,17 @@ def test_evaluation_is_that_of_each_member():
     y_mb = two.evaluate(inputs((5, 4)), Ambient(SEEDS, "look"))
     torch.testing.assert_close(y_mb, expected, rtol=0, atol=1e-12)
     assert not y_mb.requires_grad
+
+
+def test_a_clone_has_its_own_mode():
+    stack = seat(AtOnce, becoming)
+    twin = stack.clone()
+    x_mb, outer = inputs((5, 4)), modes(stack)
+    expected = stack.evaluate(x_mb, Ambient(SEEDS, "look"))
+    assert torch.equal(twin.evaluate(x_mb, Ambient(SEEDS, "look")), expected)
+    stack.skeleton.eval()
+    assert modes(twin) == outer
+    assert not torch.equal(twin(x_mb), expected)  # it still trains
 
 
 @pytest.mark.parametrize("owner", ["training", "evaluating", "frozen batch norm"])

@@ -280,10 +280,10 @@ def test_what_one_process_must_play_is_refused(tmp_path, word, text):
     assert not (tmp_path / "run").exists()
 
 
-def training(folder, *words):
+def training(folder, task=command):
     """Two processes that train for ever, once their first checkpoint is there."""
-    words = ["--pairs=3", "--members=one-by-one", "--steps=1000000", *words]
-    processes = Together(command, [spelled(folder, *words)] * 2)
+    words = ["--pairs=3", "--members=one-by-one", "--steps=1000000"]
+    processes = Together(task, [spelled(folder, *words)] * 2)
     end = time.monotonic() + SOON
     while not (folder / "checkpoints" / "last.json").exists():
         assert time.monotonic() < end
@@ -303,6 +303,30 @@ def test_one_that_is_asked_to_stop_stops_all(tmp_path):
         assert first.err == f"stopped at step {kept} of 1000000: {how}\n"
         assert "nothing kept" not in second.err
         resume(2, folder, f"--steps={kept + 1}")
+
+
+def slowly(*words):
+    """A command of which every later checkpoint takes long to write."""
+    save = checkpoint.save
+
+    def slow_save(folder, saved, *, best):
+        if saved.facts["step"] > 10:
+            time.sleep(0.7)
+        save(folder, saved, best=best)
+
+    checkpoint.save = slow_save
+    return command(*words)
+
+
+def test_nobody_ends_before_all_is_saved(tmp_path):
+    """Torchrun ends the others with the first that ends, even one that is about to save."""
+    folder = tmp_path / "run"
+    with training(folder, slowly) as processes:
+        os.kill(processes.processes[1].pid, signal.SIGTERM)
+        said = processes.answer(1)
+        assert said.code == 143
+        kept = checkpoint.load(folder / "checkpoints").facts["step"]
+        assert f"stopped at step {kept} of" in processes.answer(0).err
 
 
 def test_the_first_process_is_killed(tmp_path):
@@ -447,7 +471,8 @@ def with_batch_norm():
 
 def train_own(discriminator, folder, steps):
     words = SMALL | {"game": "sgan:pairs=5", "members": "one-by-one", "lr": 1e-2}
-    uc.train("ring8", steps=steps, out=folder, **(words | {"discriminator": discriminator}))
+    words |= {"discriminator": discriminator, "checkpoint_every": 4}
+    uc.train("ring8", steps=steps, out=folder, **words)
 
 
 def resume_own(discriminator, folder, steps):
@@ -458,9 +483,9 @@ def resume_own(discriminator, folder, steps):
 def test_resume_is_exact_where_the_global_discriminator_has_a_memory(tmp_path, discriminator):
     """It meets other opponents in each process, so random numbers and buffers may come apart."""
     half, whole = tmp_path / "half", tmp_path / "whole"
-    together(2, train_own, discriminator, whole, 20)
-    together(2, train_own, discriminator, half, 10)
-    together(2, resume_own, discriminator, half, 20)
+    together(2, train_own, discriminator, whole, 8)
+    together(2, train_own, discriminator, half, 4)
+    together(2, resume_own, discriminator, half, 8)
     assert record(half) == record(whole)
 
 

@@ -183,6 +183,8 @@ class SGAN:
         judged = self._judge_pairs(D0, real_rnb, fake_rnb)
         loss_d_rb = self._sum_over_pairs(judged.loss)
         D0.update(loss_d_rb)
+        if not D0.stack.per_sample:  # what it remembers of its samples is the first process's
+            self.table.ranks.follow_first([*D0.stack.buffers(), *D0.stack.ambient.state()])
 
         part = self.here / self.pairs
         seen = {

@@ -223,7 +223,10 @@ def _vmapped(module: nn.Module, prefix: str) -> Step:
 def _refuse_what_stacking_breaks(networks: Sequence[nn.Module]) -> None:
     first, alone = networks[0], "members cannot run all at once"
     shapes = [{n: t.shape for n, t in _named(network)} for network in networks]
-    if any(repr(n) != repr(first) for n in networks) or any(s != shapes[0] for s in shapes):
+    alike = all(s == shapes[0] for s in shapes) and all(
+        repr(n) == repr(first) and _settings(n) == _settings(first) for n in networks
+    )
+    if not alike:
         raise ConfigError(f"networks of one kind differ: {alone}")
     for network in networks:
         for name, module in network.named_modules():
@@ -252,6 +255,17 @@ def _refuse_replaced_buffers(module: nn.Module, x_b: Tensor) -> None:
                     f"buffer '{name}' is replaced in forward: members cannot run all at once; "
                     "change it in place"
                 )
+
+
+def _settings(network: nn.Module) -> dict[tuple[str, str], object]:
+    """Numbers and words that layers keep."""
+    kinds = (bool, int, float, str, tuple)
+    return {
+        (name, attribute): value
+        for name, module in network.named_modules()
+        for attribute, value in vars(module).items()
+        if isinstance(value, kinds)
+    }
 
 
 def _named(network: nn.Module) -> list[tuple[str, Tensor]]:

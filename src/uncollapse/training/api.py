@@ -24,7 +24,7 @@ from uncollapse.objectives import Objective
 from uncollapse.objectives import registry as objective_names
 from uncollapse.players import Optimizer
 from uncollapse.players import optimizers as optimizer_names
-from uncollapse.ranks import joined
+from uncollapse.ranks import join
 from uncollapse.remedies import Remedy
 from uncollapse.remedies import registry as remedy_names
 from uncollapse.streams import Ambient
@@ -167,30 +167,30 @@ def train(
     check_trackers(config.trackers)
     if config.trackers and out is None:
         raise ConfigError("trackers write into the run's folder: say out")
-    with joined() as ranks:
+    ranks = join()
 
-        def make(members: str) -> Training:
-            return Training(
-                dataclasses.replace(config, members=members),
-                dataset,
-                make_generator,
-                make_discriminator,
-                copy.deepcopy(chosen_game),
-                [copy.deepcopy(cure) for cure, _ in cures],
-                chosen_objective,
-                chosen_optimizer,
-                ranks,
-            )
+    def make(members: str) -> Training:
+        return Training(
+            dataclasses.replace(config, members=members),
+            dataset,
+            make_generator,
+            make_discriminator,
+            copy.deepcopy(chosen_game),
+            [copy.deepcopy(cure) for cure, _ in cures],
+            chosen_objective,
+            chosen_optimizer,
+            ranks,
+        )
 
-        training = make(ONE_BY_ONE if members == AUTO else members)
-        if members == AUTO and has_members_of_its_own(training):
-            chosen, reason = faster(make)
-            say(f"members run {chosen} ({reason})", progress if ranks.number == 0 else False)
-            training = make(chosen)
-        folder = None if out is None or ranks.number > 0 else RunFolder(out)
-        if folder is not None:
-            folder.create(training.config)
-        return _go(training, folder, progress)
+    training = make(ONE_BY_ONE if members == AUTO else members)
+    if members == AUTO and has_members_of_its_own(training):
+        chosen, reason = faster(make)
+        say(f"members run {chosen} ({reason})", progress if ranks.number == 0 else False)
+        training = make(chosen)
+    folder = None if out is None or ranks.number > 0 else RunFolder(out)
+    if folder is not None:
+        folder.create(training.config)
+    return _go(training, folder, progress)
 
 
 def resume(
@@ -251,53 +251,53 @@ def resume(
     if steps is not None:
         positive("steps", steps)
         config = dataclasses.replace(config, steps=steps)
-    with joined() as ranks:
-        first = ranks.number == 0
+    ranks = join()
+    first = ranks.number == 0
+    if first:
+        folder.lock()
+    try:
+        source: Data = config.data if data is None else data
+        dataset = _open(source, config.size, config.flips, generator or config.generator)
+        if dataset.fingerprint != config.data_fingerprint:
+            raise CheckpointError(f"{folder.path}: its data ({config.data}) is not what it was")
+        replicas = config.replicas
+        make_generator, _ = _network(
+            generator or config.generator, "generator", dataset, config.latent, replicas
+        )
+        make_discriminator, _ = _network(
+            discriminator or config.discriminator, "discriminator", dataset, None, replicas
+        )
+        cures = config.remedies if remedies is None else _several(remedies)
+        training = Training(
+            config,
+            dataset,
+            make_generator,
+            make_discriminator,
+            _choose(game_names, game or config.game)[0],
+            [_choose(remedy_names, remedy)[0] for remedy in cures],
+            _choose(objective_names, objective or config.objective)[0],
+            _choose(optimizer_names, optimizer or config.optimizer)[0],
+            ranks,
+        )
+        newest = checkpoint.newest(folder.checkpoints)
+        if start == checkpoint.LAST and newest is not None:
+            start = newest.name
+        if start == checkpoint.BEST or newest is not None:
+            training.restore(checkpoint.load(folder.checkpoints, start))
+        if training.step >= config.steps:
+            raise ConfigError(
+                f"{folder.path} is complete at step {training.step}: say --steps with more to "
+                "train on"
+            )
         if first:
-            folder.lock()
-        try:
-            source: Data = config.data if data is None else data
-            dataset = _open(source, config.size, config.flips, generator or config.generator)
-            if dataset.fingerprint != config.data_fingerprint:
-                raise CheckpointError(f"{folder.path}: its data ({config.data}) is not what it was")
-            replicas = config.replicas
-            make_generator, _ = _network(
-                generator or config.generator, "generator", dataset, config.latent, replicas
-            )
-            make_discriminator, _ = _network(
-                discriminator or config.discriminator, "discriminator", dataset, None, replicas
-            )
-            cures = config.remedies if remedies is None else _several(remedies)
-            training = Training(
-                config,
-                dataset,
-                make_generator,
-                make_discriminator,
-                _choose(game_names, game or config.game)[0],
-                [_choose(remedy_names, remedy)[0] for remedy in cures],
-                _choose(objective_names, objective or config.objective)[0],
-                _choose(optimizer_names, optimizer or config.optimizer)[0],
-                ranks,
-            )
-            newest = checkpoint.newest(folder.checkpoints)
-            if start == checkpoint.LAST and newest is not None:
-                start = newest.name
-            if start == checkpoint.BEST or newest is not None:
-                training.restore(checkpoint.load(folder.checkpoints, start))
-            if training.step >= config.steps:
-                raise ConfigError(
-                    f"{folder.path} is complete at step {training.step}: say --steps with more to "
-                    "train on"
-                )
-            if first:
-                if start == checkpoint.BEST:
-                    checkpoint.return_to(folder.checkpoints, start)
-                folder.forget_after(training.step)
-                folder.keep_config(config)  # a kill must not forget the new last step
-        except BaseException:
-            folder.unlock()
-            raise
-        return _go(training, folder if first else None, progress)
+            if start == checkpoint.BEST:
+                checkpoint.return_to(folder.checkpoints, start)
+            folder.forget_after(training.step)
+            folder.keep_config(config)  # a kill must not forget the new last step
+    except BaseException:
+        folder.unlock()
+        raise
+    return _go(training, folder if first else None, progress)
 
 
 def _go(training: Training, folder: RunFolder | None, progress: bool | None) -> Run:

@@ -49,6 +49,7 @@ def loop(
             if signal is not None and not finished:
                 quoted = shlex.quote(str(folder.path)) if folder else ""
                 how = f"go on with `uncollapse resume {quoted}`" if folder else "nothing kept"
+                how = how if training.ranks.number == 0 else "the first process says how to go on"
                 raise StoppedBySignal(f"stopped at step {step} of {config.steps}: {how}", signal)
 
 
