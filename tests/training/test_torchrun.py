@@ -1,5 +1,6 @@
 """A run of several processes: the same as a single one, stopped and resumed, killed, refused."""
 
+import datetime
 import json
 import os
 import re
@@ -15,6 +16,7 @@ import torch
 from torch import nn
 
 import uncollapse as uc
+import uncollapse.ranks
 from processes import Together, command, commands, together
 from uncollapse.errors import NonFiniteError
 from uncollapse.training import checkpoint
@@ -363,6 +365,26 @@ def test_a_folder_that_the_first_process_cannot_use(tmp_path):
     damaged = next((folder / "checkpoints").glob("step-10-*.safetensors"))
     damaged.write_bytes(damaged.read_bytes()[:-1])
     assert_refused(commands(2, "resume", folder, "--steps=20"), "truncated")
+
+
+def train_elsewhere_then(out):
+    """A program that goes on when its first folder turns out to be in use."""
+    uncollapse.ranks.PATIENCE = datetime.timedelta(seconds=5)
+    words = SMALL | {"game": "sgan:pairs=2", "members": "one-by-one", "steps": 3}
+    with pytest.raises(uc.UncollapseError):
+        uc.train("ring8", out=out, **words)
+    return uc.train("ring8", seed=1, **words).metrics[0]["loss_d"]
+
+
+def test_an_error_of_the_first_process_is_told_to_all(tmp_path):
+    """Else a process would meet the others in the middle of another training."""
+    together(2, train_in, tmp_path / "run")
+    first, second = together(2, train_elsewhere_then, tmp_path / "run")
+    assert first == second
+
+
+def train_in(folder):
+    uc.train("ring8", out=folder, steps=1, **(SMALL | {"game": "sgan:pairs=2"}))
 
 
 def test_a_run_in_use_is_not_resumed(tmp_path):

@@ -230,7 +230,18 @@ def dropping():
 
 
 class Personal(nn.Module):
-    """A number of its own that is no tensor, and hard to see."""
+    """A number of its own that is no tensor."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = torch.rand(()).item() + 0.5
+
+    def forward(self, x):
+        return self.scale * x
+
+
+class Secretive(nn.Module):
+    """Likewise, but hard to see from outside."""
 
     def __init__(self):
         super().__init__()
@@ -242,6 +253,10 @@ class Personal(nn.Module):
 
 def personal():
     return critic(Personal(), nn.Tanh())
+
+
+def secretive():
+    return critic(Secretive(), nn.Tanh())
 
 
 HARD = {
@@ -276,6 +291,7 @@ def test_any_network_that_runs_one_by_one_runs(points, words):
 SAID = {
     dropping: "(all at once, the networks compute or draw something else)",
     personal: "(all at once cannot be: networks of one kind differ",
+    secretive: "(all at once cannot be: the networks compute something else then",
 }
 
 

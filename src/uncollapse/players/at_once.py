@@ -243,11 +243,11 @@ def _refuse_what_stacking_breaks(networks: Sequence[nn.Module]) -> None:
 
 
 def _refuse_replaced_buffers(module: nn.Module, x_b: Tensor) -> None:
-    trial = copy.deepcopy(module)
+    trial = copy.deepcopy(module).train()
     before = dict(trial.named_buffers())
     if before:
         with torch.no_grad(), torch.random.fork_rng():
-            trial(x_b)
+            trial(x_b.clone())
         after = dict(trial.named_buffers())
         for name, buffer in before.items():
             if after.get(name) is not buffer:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import torch
 
 from uncollapse.errors import ConfigError
+from uncollapse.streams import Ambient
 from uncollapse.training.training import Training
 
 AUTO, ONE_BY_ONE, AT_ONCE = "auto", "one-by-one", "at-once"
@@ -39,7 +40,7 @@ def faster(make: Callable[[str], Training]) -> tuple[str, str]:
         make: a new training whose members run the way that is named; it is played, then dropped.
     """
     one = make(ONE_BY_ONE)
-    two, reason = _attempt(make)
+    two, reason = _attempt(make, one)
     if one.ranks.largest(int(two is None)) or two is None:
         return ONE_BY_ONE, f"all at once cannot be: {reason or 'it fails in another process'}"
     try:
@@ -55,7 +56,7 @@ def faster(make: Callable[[str], Training]) -> tuple[str, str]:
     return AT_ONCE if wins else ONE_BY_ONE, times
 
 
-def _attempt(make: Callable[[str], Training]) -> tuple[Training | None, str]:
+def _attempt(make: Callable[[str], Training], one: Training) -> tuple[Training | None, str]:
     """A training whose networks run at once, forwards and backwards; or why there is none."""
     try:
         training = make(AT_ONCE)
@@ -63,8 +64,13 @@ def _attempt(make: Callable[[str], Training]) -> tuple[Training | None, str]:
             stack, draw = player.stack, training.draw
             if stack.way == AT_ONCE:
                 x_b = (draw.latents() if "generator" in role else draw.real())[:1]
-                y_mb = stack(x_b.expand(len(stack), *x_b.shape[1:]))
-                torch.autograd.grad(y_mb.sum(), player.parameters, allow_unused=True)
+                x_mb = x_b.expand(len(stack), *x_b.shape[1:])
+                ambients = [Ambient(range(len(stack)), "trial", training.device) for _ in range(2)]
+                plain = one.game.players[role].stack.evaluate(x_mb, ambients[0])
+                if not torch.allclose(stack.evaluate(x_mb, ambients[1]), plain, 1e-3, 1e-4):
+                    return None, "the networks compute something else then"
+                loss = stack(x_mb).square().sum()
+                torch.autograd.grad(loss, player.parameters, allow_unused=True)
     except (ConfigError, RuntimeError, NotImplementedError) as error:
         return None, _first_line(error)
     return make(AT_ONCE), ""
