@@ -257,7 +257,7 @@ def log_likelihood(real: Tensor, fake: Tensor) -> float:
     return float(search.best_estimator_.score_samples(real.numpy()).mean())
 
 
-def likelihood(rounds: int = 800, every: int = 50) -> None:
+def likelihood(rounds: int = 400, every: int = 50) -> None:
     """Over iterations on the ring: WGAN, simplified 5-S-WGAN, 5-S-WGAN; and with r3gan.
 
     WGAN-GP learns at a third of the other experiments' rate here.

@@ -265,7 +265,7 @@ def main() -> None:
             f"{'members':>12}{'rate':>8}{'work':>7}{'memory':>8}"
         )
         for case in CASES:
-            compare(case, device, 5 if quick else 21)
+            compare(case, device, 7 if quick else 21)
         if not quick:
             scaling(MLP(128, 3, 32), 64, device)
             scaling(MLP(512, 4, 100), 256, device)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import atexit
 import datetime
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 import torch.distributed as dist
@@ -95,6 +96,23 @@ class Ranks:
             joined[name] = torch.cat(shares)
         return joined
 
+    @contextmanager
+    def first_may_fail(self) -> Iterator[None]:
+        """Around what the first process does alone: if it fails, the others do not go on either.
+
+        Raises:
+            RankLostError: on the others.
+        """
+        failed = 1
+        try:
+            yield
+            failed = 0
+        finally:
+            if self.largest(failed) and not failed:
+                raise RankLostError(
+                    f"process {self.number} of {self.count}: the first one says what is wrong"
+                )
+
     def _share_of(self, rank: int, total: int) -> slice:
         if total < self.count:
             raise ConfigError(
@@ -105,10 +123,11 @@ class Ranks:
     def _told(self, exchange: Callable[[], object]) -> None:
         try:
             exchange()
-        except RuntimeError:
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[0]
             raise RankLostError(
                 f"process {self.number} of {self.count}: another process of this run ended or "
-                "cannot be reached"
+                f"cannot be reached ({reason})"
             ) from None
 
 
@@ -127,6 +146,15 @@ def join() -> Ranks:
         return Ranks()
     if not dist.is_initialized():
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-        dist.init_process_group(backend, timeout=PATIENCE)
-        atexit.register(dist.destroy_process_group)
+        try:
+            dist.init_process_group(backend, timeout=PATIENCE)
+        except (RuntimeError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise RankLostError(f"the processes cannot find each other: {reason}") from None
+        atexit.register(_leave)
     return Ranks(dist.get_rank(), dist.get_world_size())
+
+
+def _leave() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()

@@ -13,7 +13,7 @@ import uncollapse as uc
 from uncollapse.errors import ConfigError
 from uncollapse.games import SGAN
 
-ROUNDS = 8
+ROUNDS = 5
 WAYS = pytest.mark.parametrize("at_once", [False, True], ids=["one-by-one", "at-once"])
 NORMS = pytest.mark.parametrize("norm", [False, True], ids=["plain", "batch-norm"])
 MESSENGERS = pytest.mark.parametrize("messengers", [True, False], ids=["messengers", "simplified"])

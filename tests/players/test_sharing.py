@@ -119,6 +119,15 @@ def test_a_parameter_of_the_network_itself_counts():
     assert lower_layers(network, 0.5, first=False) == ["0.weight", "0.bias"]
 
 
+def test_a_weight_used_twice_counts_once_and_where_it_is_met():
+    """Of 29 numbers in all, 16 are the weight of two layers."""
+    network = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 1))
+    network[1].weight = network[0].weight
+    assert lower_layers(network, 0.3, first=False) == ["2.weight", "2.bias"]  # 5, not 25
+    assert lower_layers(network, 0.7, first=False) == numbered(2, 1)  # 25, not 9
+    assert lower_layers(network, 0.7, first=True) == numbered(0)  # 20
+
+
 # --- tying --------------------------------------------------------------------------------------
 
 COMMON = ["2.weight", "2.bias", "4.weight"]

@@ -188,8 +188,9 @@ def train(
         say(f"members run {chosen} ({reason})", progress if ranks.number == 0 else False)
         training = make(chosen)
     folder = None if out is None or ranks.number > 0 else RunFolder(out)
-    if folder is not None:
-        folder.create(training.config)
+    with ranks.first_may_fail():
+        if folder is not None:
+            folder.create(training.config)
     return _go(training, folder, progress)
 
 
@@ -253,8 +254,9 @@ def resume(
         config = dataclasses.replace(config, steps=steps)
     ranks = join()
     first = ranks.number == 0
-    if first:
-        folder.lock()
+    with ranks.first_may_fail():
+        if first:
+            folder.lock()
     try:
         source: Data = config.data if data is None else data
         dataset = _open(source, config.size, config.flips, generator or config.generator)
@@ -289,11 +291,12 @@ def resume(
                 f"{folder.path} is complete at step {training.step}: say --steps with more to "
                 "train on"
             )
-        if first:
-            if start == checkpoint.BEST:
-                checkpoint.return_to(folder.checkpoints, start)
-            folder.forget_after(training.step)
-            folder.keep_config(config)  # a kill must not forget the new last step
+        with ranks.first_may_fail():
+            if first:
+                if start == checkpoint.BEST:
+                    checkpoint.return_to(folder.checkpoints, start)
+                folder.forget_after(training.step)
+                folder.keep_config(config)  # a kill must not forget the new last step
     except BaseException:
         folder.unlock()
         raise

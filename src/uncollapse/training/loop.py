@@ -50,6 +50,7 @@ def loop(
                 quoted = shlex.quote(str(folder.path)) if folder else ""
                 how = f"go on with `uncollapse resume {quoted}`" if folder else "nothing kept"
                 how = how if training.ranks.number == 0 else "the first process says how to go on"
+                training.ranks.largest(0)  # torchrun ends all as soon as one has ended
                 raise StoppedBySignal(f"stopped at step {step} of {config.steps}: {how}", signal)
 
 

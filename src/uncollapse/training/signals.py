@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from types import FrameType
 from typing import Any
+
+ECHO = 1.0
+"""Seconds in which a second signal is the first one again: a launcher passes on what all get."""
 
 
 class StoppedBySignal(KeyboardInterrupt):
@@ -24,6 +28,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.number: int | None = None
+        self.since = 0.0
         self.previous: dict[int, Any] = {}
 
     def __enter__(self) -> StopRequest:
@@ -37,6 +42,7 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.number is not None:
+        if self.number is None:
+            self.number, self.since = number, time.monotonic()
+        elif time.monotonic() - self.since > ECHO:
             raise KeyboardInterrupt
-        self.number = number
