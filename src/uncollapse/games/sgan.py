@@ -269,6 +269,7 @@ def similarity(real_nb: Tensor, fake_nb: Tensor) -> Tensor:
     """
     real_i, fake_i = real_nb.flatten(2).flatten(0, 1), fake_nb.flatten(2).flatten(0, 1)
     width = 2 * real_i.var(0, correction=0).sum()
+    fake_i = fake_i - real_i.mean(0)  # distances of large numbers would lose their last digits
     distance_ij = torch.cdist(fake_i, fake_i.detach()).square()
     near_ij = torch.exp(-distance_ij / width.clamp_min(1e-12))
     owner_i = torch.arange(len(fake_nb), device=fake_i.device).repeat_interleave(fake_nb.shape[1])

@@ -63,6 +63,7 @@ class AtOnce(Stack):
             if len(different) < len(column):
                 number = {id(tensor): row for row, tensor in enumerate(different)}
                 self.rows[name] = torch.tensor([number[id(t)] for t in column]).to(stacked.device)
+        self.overwrites = any(getattr(m, "inplace", False) for m in self.skeleton.modules())
         self.per_sample = judges_samples_alone(self.skeleton)
 
     def __len__(self) -> int:
@@ -76,6 +77,7 @@ class AtOnce(Stack):
     def __call__(self, x_mb: Tensor) -> Tensor:
         """As for :class:`Stack`."""
         self._fits(x_mb)
+        x_mb = x_mb.clone() if self.overwrites else x_mb
         tensors = self.tensors
         if self.rows:
             tensors = tensors | {name: tensors[name][rows] for name, rows in self.rows.items()}

@@ -22,20 +22,21 @@ def lower_layers(network: nn.Module, fraction: float, *, first: bool) -> list[st
     Returns:
         Names of parameters.
     """
-    layers = [
-        [f"{name}.{p}" if name else p for p, _ in module.named_parameters(recurse=False)]
-        for name, module in network.named_modules()
-    ]
-    layers = [names for names in layers if names]
-    if not first:
-        layers.reverse()
-    size = {name: p.numel() for name, p in network.named_parameters()}
-    held = [
-        sum(size.get(name, 0) for names in layers[:k] for name in names)
-        for k in range(len(layers) + 1)
-    ]
+    met: set[int] = set()  # a weight in two layers counts once, where it is met first
+    layers: list[list[tuple[str, int]]] = []
+    modules = list(network.named_modules())
+    for name, module in modules if first else reversed(modules):
+        own = [
+            (f"{name}.{p}" if name else p, weight)
+            for p, weight in module.named_parameters(recurse=False)
+            if id(weight) not in met
+        ]
+        met |= {id(weight) for _, weight in own}
+        if own:
+            layers.append([(full, weight.numel()) for full, weight in own])
+    held = [sum(n for layer in layers[:k] for _, n in layer) for k in range(len(layers) + 1)]
     best = min(range(len(held)), key=lambda k: abs(held[k] - fraction * held[-1]))
-    return [name for names in layers[:best] for name in names]
+    return [name for layer in layers[:best] for name, _ in layer]
 
 
 def tie(networks: Sequence[nn.Module], group: int, names: Collection[str]) -> None:
