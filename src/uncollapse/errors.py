@@ -50,6 +50,12 @@ class MissingExtraError(UncollapseError):
     """An optional package is needed; the text says what to install."""
 
 
+def one_line(error: BaseException) -> str:
+    """The first line of an error, after its kind."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
 def unknown(what: str, name: str, known: Iterable[str]) -> ConfigError:
     """The error for a name nobody knows, with the nearest known one.
 

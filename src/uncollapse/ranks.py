@@ -16,7 +16,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from uncollapse.errors import ConfigError, RankLostError
+from uncollapse.errors import ConfigError, RankLostError, one_line
 
 PATIENCE = datetime.timedelta(minutes=10)
 """How long processes wait for each other; one that died is noticed at once."""
@@ -124,10 +124,9 @@ class Ranks:
         try:
             exchange()
         except RuntimeError as error:
-            reason = str(error).strip().splitlines()[0]
             raise RankLostError(
                 f"process {self.number} of {self.count}: another process of this run ended or "
-                f"cannot be reached ({reason})"
+                f"cannot be reached ({one_line(error)})"
             ) from None
 
 
@@ -149,8 +148,9 @@ def join() -> Ranks:
         try:
             dist.init_process_group(backend, timeout=PATIENCE)
         except (RuntimeError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise RankLostError(f"the processes cannot find each other: {reason}") from None
+            raise RankLostError(
+                f"the processes cannot find each other: {one_line(error)}"
+            ) from None
         atexit.register(_leave)
     return Ranks(dist.get_rank(), dist.get_world_size())
 

@@ -12,8 +12,7 @@ from types import FunctionType, ModuleType
 
 from torch import nn
 
-from uncollapse.errors import ConfigError, unknown
-from uncollapse.nets.trial import one_line
+from uncollapse.errors import ConfigError, one_line, unknown
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from uncollapse.errors import ShapeError
-from uncollapse.nets.trial import BATCH, noise, one_line, untraced
+from uncollapse.errors import ShapeError, one_line
+from uncollapse.nets.trial import BATCH, noise, untraced
 
 
 def probe(

@@ -9,16 +9,10 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from uncollapse.errors import ConfigError
+from uncollapse.errors import ConfigError, one_line
 
 BATCH = 4
 """Samples of a trial: several, for batch norm; a power of two, for layers that group the batch."""
-
-
-def one_line(error: BaseException) -> str:
-    """The first line of an error, after its kind."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 @contextmanager

@@ -27,7 +27,7 @@ class AtOnce(Stack):
     stand there once), so that a layer of all members is one batched product and the optimiser
     steps once. Layers that are not known below go through ``torch.func.vmap``.
 
-    About twice as fast for small networks, whose cost is calls rather than arithmetic. Sums are
+    Faster for small networks, whose cost is calls rather than arithmetic. Sums are
     split in other ways than in a run alone, so members equal single runs up to rounding only; and
     layers that draw at random draw from one common share.
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import torch
 
-from uncollapse.errors import ConfigError
+from uncollapse.errors import ConfigError, one_line
 from uncollapse.streams import Ambient
 from uncollapse.training.training import Training
 
@@ -49,8 +49,8 @@ def faster(make: Callable[[str], Training]) -> tuple[str, str]:
         if one.ranks.largest(int(not alike)):
             return ONE_BY_ONE, "all at once, the networks compute or draw something else"
         seconds = {ONE_BY_ONE: _seconds(one), AT_ONCE: _seconds(two)}
-    except (RuntimeError, NotImplementedError) as error:
-        return ONE_BY_ONE, f"all at once cannot be: {_first_line(error)}"
+    except RuntimeError as error:
+        return ONE_BY_ONE, f"all at once cannot be: {one_line(error)}"
     times = ", ".join(f"{way} {1000 * s:.3g} ms a round" for way, s in seconds.items())
     wins = one.ranks.largest(int(seconds[AT_ONCE] < WORTH * seconds[ONE_BY_ONE]))
     return AT_ONCE if wins else ONE_BY_ONE, times
@@ -71,13 +71,11 @@ def _attempt(make: Callable[[str], Training], one: Training) -> tuple[Training |
                     return None, "the networks compute something else then"
                 loss = stack(x_mb).square().sum()
                 torch.autograd.grad(loss, player.parameters, allow_unused=True)
-    except (ConfigError, RuntimeError, NotImplementedError) as error:
-        return None, _first_line(error)
+    except ConfigError as error:
+        return None, str(error)
+    except RuntimeError as error:
+        return None, one_line(error)
     return make(AT_ONCE), ""
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
 
 
 def _seconds(training: Training) -> float:
