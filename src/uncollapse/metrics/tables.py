@@ -1,0 +1,131 @@
+"""Tables: column by column, which categories are lost, and how numbers are spread."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.stats
+from numpy.typing import NDArray
+
+from uncollapse.errors import ShapeError
+
+Table = Mapping[str, NDArray[Any]]
+"""Columns by name, ``[n]`` each: numbers, or strings for categories."""
+
+
+class Categories(NamedTuple):
+    """A column of categories, or a pair of columns."""
+
+    column: str
+    coverage: float  # share of real rows whose category the samples have
+    total_variation: float  # ½ Σ |real share - fake share|
+    lost: tuple[tuple[str, float], ...]  # categories no sample has, with their real share
+
+
+class Numbers(NamedTuple):
+    """A column of numbers."""
+
+    column: str
+    ks: float  # largest gap between the distribution functions, in [0, 1]
+    wasserstein: float  # mean shift of quantiles, in standard deviations of the real column
+
+
+def column_distances(real: Table, fake: Table) -> list[Categories | Numbers]:
+    """Every column by itself: :class:`Categories` for strings, :class:`Numbers` for numbers.
+
+    A lost category is named with its share of the real rows, so that a table that looks right on
+    average but has dropped a rare one is found out.
+
+    Args:
+        real: columns by name.
+        fake: the same columns.
+
+    Returns:
+        One entry a column, in the real table's order. A perfect sampler has coverage 1 (of
+        categories that are not rarer than 1 in n), and total variation, ks and wasserstein near 0,
+        about ``1 / sqrt(n)``.
+
+    Raises:
+        ShapeError: tables without rows, other columns, or a column of numbers in one table and of
+            strings in the other.
+    """
+    check_tables(real, fake)
+    found: list[Categories | Numbers] = []
+    for name, column in real.items():
+        if column.dtype.kind in "iufb":
+            found.append(_numbers(name, column, fake[name]))
+        else:
+            found.append(_categories(name, column.tolist(), fake[name].tolist()))
+    return found
+
+
+def pair_coverage(real: Table, fake: Table) -> list[Categories]:
+    """Every pair of category columns: which combinations are lost.
+
+    Columns that are right one by one may be combined wrongly: here that shows.
+
+    Args:
+        real: columns by name; those of numbers are left out.
+        fake: the same columns.
+
+    Returns:
+        One entry a pair, named ``a × b``, as for :func:`column_distances`; none with fewer
+        than two columns of categories.
+
+    Raises:
+        ShapeError: as for :func:`column_distances`.
+    """
+    check_tables(real, fake)
+    names = [name for name, column in real.items() if column.dtype.kind not in "iufb"]
+    return [
+        _categories(f"{a} × {b}", _joined(real, a, b), _joined(fake, a, b))
+        for a, b in itertools.combinations(names, 2)
+    ]
+
+
+def check_tables(real: Table, fake: Table) -> None:
+    """Refuses tables that cannot be compared.
+
+    Raises:
+        ShapeError: no rows, other columns, or columns of other kinds.
+    """
+    if set(real) != set(fake):
+        odd = sorted(set(real) ^ set(fake))[0]
+        where = "fake" if odd in real else "real"
+        raise ShapeError(f"column '{odd}' is not in the {where} table: both need the same columns")
+    for name, column in real.items():
+        if not len(column) or not len(fake[name]):
+            raise ShapeError(f"column '{name}' has no rows")
+        kinds = [c.dtype.kind in "iufb" for c in (column, fake[name])]
+        if kinds[0] != kinds[1]:
+            numbers, strings = ("real", "fake") if kinds[0] else ("fake", "real")
+            raise ShapeError(f"column '{name}' holds numbers in {numbers}, strings in {strings}")
+
+
+def _joined(table: Table, a: str, b: str) -> list[str]:
+    return [f"{x} × {y}" for x, y in zip(table[a].tolist(), table[b].tolist(), strict=True)]
+
+
+def _categories(name: str, real: Sequence[str], fake: Sequence[str]) -> Categories:
+    p, q = Counter(real), Counter(fake)
+    shares = {c: (p[c] / len(real), q[c] / len(fake)) for c in {**p, **q}}
+    lost = sorted(((str(c), a) for c, (a, b) in shares.items() if a and not b), key=lambda x: -x[1])
+    return Categories(
+        column=name,
+        coverage=1 - sum(share for _, share in lost),
+        total_variation=sum(abs(a - b) for a, b in shares.values()) / 2,
+        lost=tuple(lost),
+    )
+
+
+def _numbers(name: str, real: NDArray[Any], fake: NDArray[Any]) -> Numbers:
+    x, y = real.astype(np.float64), fake.astype(np.float64)
+    shift = float(scipy.stats.wasserstein_distance(x, y))
+    scale = float(x.std())
+    # Of a constant column, any other value is infinitely many standard deviations away.
+    parts = shift / scale if scale else (0.0 if not shift else float("inf"))
+    return Numbers(name, float(scipy.stats.ks_2samp(x, y).statistic), parts)

@@ -1,0 +1,103 @@
+"""Texts: how varied they are, and how far from real ones."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from uncollapse.errors import ConfigError, ShapeError
+
+Split = Callable[[str], Sequence[str]]
+"""How a text becomes tokens: ``str.split`` for words, ``list`` for characters."""
+
+
+def distinct_n(texts: Sequence[str], n: int, split: Split = str.split) -> float:
+    """Distinct n-grams in parts of all n-grams (Li et al. 2016).
+
+    It falls when texts repeat each other or themselves, and also as there are more of them: compare
+    equal numbers of texts only, with real ones beside.
+
+    Args:
+        texts: one string a sample.
+        n: tokens in a row, 1 or more.
+        split: words by default.
+
+    Returns:
+        In (0, 1], 1 if no n-gram comes twice. For a perfect sampler: what real texts have.
+
+    Raises:
+        ConfigError: n below 1.
+        ShapeError: no text has n tokens.
+    """
+    counts = ngrams(texts, n, split)
+    return len(counts) / counts.total()
+
+
+def ngram_divergence(
+    real: Sequence[str], fake: Sequence[str], n: int, split: Split = str.split
+) -> float:
+    """Jensen-Shannon divergence between the n-grams of real and generated texts.
+
+    Args:
+        real: texts, one string a sample.
+        fake: likewise.
+        n: tokens in a row, 1 or more.
+        split: words by default.
+
+    Returns:
+        Nats, in [0, log 2]: 0 for equal shares of all n-grams, log 2 for none in common. A perfect
+        sampler has more than 0, the more so the larger n: compare with other real texts.
+
+    Raises:
+        ConfigError: n below 1.
+        ShapeError: no text of a set has n tokens.
+    """
+    p, q = ngrams(real, n, split), ngrams(fake, n, split)
+    both = [*p, *(g for g in q if g not in p)]
+    shares = [np.array([c[g] for g in both]) / c.total() for c in (p, q)]
+    middle = (shares[0] + shares[1]) / 2
+    divergence = 0.0
+    for share in shares:
+        held = share > 0
+        divergence += float((share[held] * np.log(share[held] / middle[held])).sum()) / 2
+    return max(0.0, divergence)
+
+
+def copied_lines(real: Sequence[str], fake: Sequence[str]) -> float:
+    """Share of generated texts that stand among the real ones word by word.
+
+    Args:
+        real: texts that the generator learned from.
+        fake: generated ones, 1 or more.
+
+    Returns:
+        In [0, 1]. For a perfect sampler: what other real texts have.
+
+    Raises:
+        ShapeError: there are no fakes.
+    """
+    if not fake:
+        raise ShapeError("copied_lines: there are no texts")
+    known = set(real)
+    return sum(text in known for text in fake) / len(fake)
+
+
+def ngrams(texts: Sequence[str], n: int, split: Split = str.split) -> Counter[tuple[str, ...]]:
+    """How often each run of n tokens comes; runs do not go on from one text to the next.
+
+    Raises:
+        ConfigError: n below 1.
+        ShapeError: no text has n tokens.
+    """
+    if n < 1:
+        raise ConfigError(f"n must be at least 1, not {n}")
+    counts = Counter(gram for text in texts for gram in _runs(split(text), n))
+    if not counts:
+        raise ShapeError(f"no text has {n} tokens: there are no {n}-grams")
+    return counts
+
+
+def _runs(tokens: Sequence[str], n: int) -> Iterator[tuple[str, ...]]:
+    return zip(*(tokens[i:] for i in range(n)), strict=False)
