@@ -134,9 +134,9 @@ def test_building_families() -> None:
         ("their_nets:make_critc", "Did you mean 'make_critic'? Known: Needy, Net, explode"),
         (
             "their_nets:",
-            "'their_nets:': unknown factory ''. Known: Needy, Net, explode, make_critic, number",
+            "'their_nets:': unknown name ''. Known: Needy, Net, explode, make_critic, number",
         ),
-        ("their_pack:f", "unknown factory 'f'. Known: none"),
+        ("their_pack:f", "unknown name 'f'. Known: none"),
         ("their_nets:width", "is of type int: it should be a function or class"),
         ("their_nets:one", "is one module: name a function or class that makes a new one"),
     ],

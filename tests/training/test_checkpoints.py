@@ -14,7 +14,7 @@ import uncollapse as uc
 from uncollapse.errors import CheckpointError, RunFolderError, UncollapseError
 from uncollapse.training import checkpoint
 from uncollapse.training.checkpoint import Checkpoint
-from uncollapse.training.files import write_atomically
+from uncollapse.files import write_atomically
 
 SOURCE = Path(uc.__file__).parent
 

@@ -16,7 +16,7 @@ import torch
 import uncollapse as uc
 from uncollapse.training import checkpoint
 from uncollapse.training import folder as run_folder
-from uncollapse.training.files import write_atomically
+from uncollapse.files import write_atomically
 
 KILLS = 10
 STEPS = 2500

@@ -19,10 +19,10 @@ from torch import Tensor
 import uncollapse as uc
 from uncollapse.data import CATALOGUE, FORMS, fetch, pictures
 from uncollapse.errors import ConfigError
+from uncollapse.files import write_atomically
 from uncollapse.ranks import first_process
 from uncollapse.training import Run
 from uncollapse.training.config import GIVEN, read_yaml
-from uncollapse.training.files import write_atomically
 
 RECORDED = ("data_fingerprint",)
 """Words of a config that are a record of a run, not a choice for another."""

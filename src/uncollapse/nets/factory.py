@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
-import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import FunctionType, ModuleType
 
 from torch import nn
 
-from uncollapse.errors import ConfigError, one_line, unknown
+from uncollapse.errors import ConfigError, one_line
+from uncollapse.importing import named_object, reach_current_directory
 
 
 @dataclass(frozen=True)
@@ -54,7 +51,7 @@ def names_factory(spec: str) -> bool:
         return False
     if "." in module or attribute.isidentifier():
         return True
-    _reach_current_directory()
+    reach_current_directory()
     try:
         return importlib.util.find_spec(module) is not None
     except ValueError:  # a module that hides where it comes from
@@ -69,11 +66,7 @@ def load(spec: str) -> Factory:
     Raises:
         ConfigError: the module cannot be found or imported, or has no such callable.
     """
-    path, _, name = spec.partition(":")
-    module = _imported(path, spec)
-    if not hasattr(module, name):
-        raise ConfigError(f"network '{spec}': {unknown('factory', name, _callables(module))}")
-    make = getattr(module, name)
+    make = named_object(spec, "network")
     if isinstance(make, nn.Module):
         raise ConfigError(
             f"network '{spec}' is one module: name a function or class that makes a new one"
@@ -84,43 +77,3 @@ def load(spec: str) -> Factory:
             "that makes a torch.nn.Module"
         )
     return Factory(spec, make)
-
-
-def _imported(path: str, spec: str) -> ModuleType:
-    if not all(part.isidentifier() for part in path.split(".")):
-        raise ConfigError(
-            f"network '{spec}': '{path}' is no module's name; write package.module:factory, "
-            "without a path or .py"
-        )
-    _reach_current_directory()
-    try:
-        return importlib.import_module(path)
-    except (Exception, SystemExit) as error:
-        missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
-        if missing and f"{path}.".startswith(f"{missing}."):
-            raise ConfigError(
-                f"network '{spec}': there is no module '{missing}' in the current directory or "
-                "among the installed packages; write package.module:factory"
-            ) from error
-        raise ConfigError(
-            f"network '{spec}': module '{path}' cannot be imported: {one_line(error)}"
-        ) from error
-
-
-def _callables(module: ModuleType) -> list[str]:
-    """Public names that the module itself gives to functions and classes."""
-    return [
-        name
-        for name, value in vars(module).items()
-        if isinstance(value, FunctionType | type)
-        and value.__module__ == module.__name__
-        and not name.startswith("_")
-    ] or ["none"]
-
-
-def _reach_current_directory() -> None:
-    # As `python -m` does; it stays, for factories that import only when they are called.
-    here = os.getcwd()
-    if here not in sys.path:
-        sys.path.insert(0, here)
-    importlib.invalidate_caches()

@@ -22,7 +22,7 @@ import safetensors.torch
 from torch import Tensor
 
 from uncollapse.errors import CheckpointError
-from uncollapse.training.files import write_atomically
+from uncollapse.files import write_atomically
 
 LAST, BEST = "last", "best"
 FORMAT = 1

@@ -14,8 +14,8 @@ from typing import Any
 from PIL import Image
 
 from uncollapse.errors import RunFolderError
+from uncollapse.files import cannot_write, write_atomically
 from uncollapse.training.config import Config
-from uncollapse.training.files import cannot_write, write_atomically
 
 Row = dict[str, Any]
 
