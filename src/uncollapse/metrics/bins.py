@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from uncollapse.errors import ConfigError
+from uncollapse.errors import ConfigError, ShapeError
 from uncollapse.metrics import neighbours
 from uncollapse.metrics.samples import Array, pair, rows
 
@@ -87,6 +87,10 @@ class Bins:
         self.centres = _k_means(seen, bins, seed)
         labels = self.assign(x)
         counts = torch.bincount(labels, minlength=bins)
+        if not counts.all() and (distinct := len(torch.unique(seen, dim=0))) < bins:
+            raise ConfigError(
+                f"ndb: {bins} bins, but only {distinct} of the real samples are distinct"
+            )
         by_size = counts.argsort(descending=True, stable=True)
         self.centres, self.counts = self.centres[by_size], counts[by_size].cpu().numpy()
         _, examples = neighbours.nearest(self.centres, seen)
@@ -106,7 +110,7 @@ class Bins:
         return self.shift.device
 
     def _seen(self, x: Tensor) -> Tensor:
-        return ((x - self.shift) / self.scale)[:, self.used].to(torch.float32)
+        return ((x - self.shift) / self.scale)[:, self.used]
 
 
 def ndb(
@@ -166,7 +170,13 @@ def compare_bins(
 
     Raises:
         ConfigError: alpha or threshold out of range.
+        ShapeError: not the same bins, or a set without samples.
     """
+    if real.shape != fake.shape or not real.sum() or not fake.sum():
+        raise ShapeError(
+            f"ndb: counts {list(real.shape)} of {real.sum()} real and {list(fake.shape)} of "
+            f"{fake.sum()} fake samples; both need the same bins, and some samples"
+        )
     if not 0 < alpha < 1:
         raise ConfigError(f"ndb: alpha must be between 0 and 1, not {alpha}")
     if threshold is not None and not threshold > 0:
@@ -210,13 +220,8 @@ def _k_means(seen: Tensor, bins: int, seed: int) -> Tensor:
     # Mini-batches end within 2 % of the full algorithm's inertia in a fraction of its time, and
     # bins need no more. One thread: sums that threads share end in other last digits each time.
     search = MiniBatchKMeans(bins, max_iter=ROUNDS, batch_size=BATCH, n_init=1, random_state=seed)
+    mean = seen.mean(0)  # far from it, the library's float32 distances would be rounding alone
     with warnings.catch_warnings(), threadpool_limits(1):
-        warnings.simplefilter("error", ConvergenceWarning)
-        try:
-            search.fit(seen.cpu().numpy())
-        except ConvergenceWarning:
-            distinct = len(torch.unique(seen, dim=0))
-            raise ConfigError(
-                f"ndb: {bins} bins, but only {distinct} of the real samples are distinct"
-            ) from None
-    return torch.as_tensor(search.cluster_centers_).to(seen)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        search.fit((seen - mean).float().cpu().numpy())
+    return torch.as_tensor(search.cluster_centers_).to(seen) + mean

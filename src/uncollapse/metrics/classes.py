@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from uncollapse.errors import ConfigError, DataError, ShapeError
-from uncollapse.metrics.samples import Array, rows
+from uncollapse.metrics.samples import Array, rows, tensor
 
 SUM_TOLERANCE = 1e-3
 """How far a row of probabilities may be from a sum of 1."""
@@ -123,10 +123,10 @@ def class_coverage(labels: Array, classes: int, prior: Array | None = None) -> C
         ShapeError: no labels, or a prior of another length.
         DataError: labels out of range, or a prior that is none.
     """
-    y = torch.as_tensor(labels).flatten().cpu()
+    y = tensor(labels, "labels").flatten().cpu()
     if not len(y):
         raise ShapeError("class_coverage: there are no labels")
-    if y.is_floating_point() or y.min() < 0 or y.max() >= classes:
+    if y.dtype == torch.bool or y.is_floating_point() or y.min() < 0 or y.max() >= classes:
         raise DataError(
             f"class_coverage: labels must be whole numbers from 0 to {classes - 1}, not "
             f"{y.min()} to {y.max()}"
@@ -179,8 +179,8 @@ def expected_divergence(n: int, prior: NDArray[np.float64]) -> float:
 
 def _probabilities(probs: Array) -> Tensor:
     p = rows(probs, "probs").double()
-    if tuple(probs.shape) != tuple(p.shape):
-        raise ShapeError(f"probs has shape {list(probs.shape)}; [n, classes] is needed")
+    if (shape := list(np.shape(probs))) != list(p.shape):
+        raise ShapeError(f"probs has shape {shape}; [n, classes] is needed")
     wrong = (p < 0).any(1) | ((p.sum(1) - 1).abs() > SUM_TOLERANCE)
     if wrong.any():
         row = int(wrong.int().argmax())
@@ -192,9 +192,9 @@ def _probabilities(probs: Array) -> Tensor:
 
 
 def _prior(prior: Array, like: Tensor) -> Tensor:
-    p = torch.as_tensor(prior, dtype=torch.float64).to(like.device).flatten()
+    p = tensor(prior, "prior").double().to(like.device).flatten()
     if len(p) != len(like):
         raise ShapeError(f"prior has {len(p)} classes, not {len(like)}")
-    if (p < 0).any() or abs(float(p.sum()) - 1) > SUM_TOLERANCE:
+    if not (p >= 0).all() or abs(float(p.sum()) - 1) > SUM_TOLERANCE:
         raise DataError(f"prior must be probabilities that sum to 1, not {float(p.sum()):.4g}")
     return p

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import torch
 
-from uncollapse.errors import ConfigError
+from uncollapse.errors import ConfigError, ShapeError
 from uncollapse.metrics.samples import Array, rows
 
 BATCHES = 1000
@@ -57,7 +57,9 @@ def collision_rate(samples: Array, batch: int, threshold: float, seed: int = 0) 
         met += bool((torch.nn.functional.pdist(x[which]) <= threshold).any())
     rate = met / BATCHES
     pairs = batch * (batch - 1) / 2
-    return Collisions(rate, -pairs / math.log1p(-rate) if 0 < rate < 1 else math.inf * (not rate))
+    if rate in (0, 1):
+        return Collisions(rate, 0.0 if rate else math.inf)
+    return Collisions(rate, -pairs / math.log1p(-rate))
 
 
 def duplicate_rate(samples: Array | Sequence[str]) -> float:
@@ -76,7 +78,7 @@ def duplicate_rate(samples: Array | Sequence[str]) -> float:
     """
     if isinstance(samples, Sequence):
         if not samples:
-            raise ConfigError("duplicate_rate: there are no texts")
+            raise ShapeError("duplicate_rate: there are no texts")
         return 1 - len(set(samples)) / len(samples)
     x = rows(samples, "samples")
     return 1 - len(torch.unique(x, dim=0)) / len(x)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from torch import Tensor
+
 from uncollapse.metrics.neighbours import nearest
 from uncollapse.metrics.samples import Array, pair
 
@@ -41,16 +43,30 @@ def memorisation(fake: Array, train: Array, held_out: Array) -> Memorisation:
         ShapeError: samples of different shapes.
         DataError: NaN or infinity.
     """
-    x, known = pair(train, fake)
-    others = pair(held_out, fake)[0].to(x.device, x.dtype)
+    x, known = pair(train, fake, names=("train", "fake"))
+    others = pair(held_out, fake, names=("held_out", "fake"))[0].to(x.device, x.dtype)
     to_train, _ = nearest(known, x)
     to_others, _ = nearest(known, others)
-    closer = (to_train < to_others).double() + 0.5 * (to_train == to_others).double()
-    share, expected = float(closer.mean()), len(x) / (len(x) + len(others))
+    return compare_distances(to_train, to_others, len(x), len(others))
+
+
+def compare_distances(
+    to_train: Tensor, to_held_out: Tensor, train: int, held_out: int
+) -> Memorisation:
+    """:func:`memorisation` from the fakes' distances to their nearest samples of both sets.
+
+    Args:
+        to_train: ``[m]``.
+        to_held_out: ``[m]``.
+        train: how many training samples there are.
+        held_out: how many held-out ones.
+    """
+    closer = (to_train < to_held_out).double() + 0.5 * (to_train == to_held_out).double()
+    share, expected = float(closer.mean()), train / (train + held_out)
     return Memorisation(
         score=(share - expected) / (1 - expected),
         closer=share,
         expected=expected,
         train_distance=float(to_train.median()),
-        held_out_distance=float(to_others.median()),
+        held_out_distance=float(to_held_out.median()),
     )

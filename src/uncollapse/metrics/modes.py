@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from uncollapse.errors import ConfigError, ShapeError
 from uncollapse.metrics.classes import divergence_from_uniform
-from uncollapse.metrics.samples import Array, rows
+from uncollapse.metrics.samples import Array, rows, tensor
 
 RADIUS = 3.0
 """Standard deviations from its mode within which a sample is of high quality."""
@@ -50,7 +50,7 @@ def mode_coverage(samples: Array, means: Array, std: float | Array) -> ModeCover
         DataError: NaN or infinity.
     """
     x, centres = rows(samples, "samples").double(), rows(means, "means").double()
-    width = torch.as_tensor(std, dtype=torch.float64)
+    width = tensor(std, "std").double()
     if x.shape[1] != centres.shape[1]:
         raise ShapeError(
             f"samples of {x.shape[1]} dimensions but means {list(centres.shape)}; [K, D] is needed"
@@ -90,6 +90,6 @@ def mode_balance(counts: Array) -> float:
         In [0, 1]: 1 when all modes have the same, 0 when one is lost (or there are no samples).
         A perfect sampler stays below 1 by about ``sqrt(2 K log K / n)``.
     """
-    c = torch.as_tensor(counts, dtype=torch.float64)
+    c = tensor(counts, "counts").double()
     total = float(c.sum())
     return float(c.min()) * c.numel() / total if total else 0.0

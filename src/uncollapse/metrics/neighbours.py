@@ -22,8 +22,10 @@ ROWS = 4096
 """Pairs whose distance is computed at once."""
 ROUNDING = 16.0
 """Units in the last place of the largest squared norm that a squared distance may be off by."""
-MARGIN = 1000.0
-"""How far beyond its rounding every radius must be for float32 to do."""
+MARGIN = 1e5
+"""How far beyond its rounding every squared radius must be for float32 to do."""
+CLOSE = 1000.0
+"""How far beyond its rounding a squared distance must be for float32 to tell the nearest."""
 
 
 class Cloud(NamedTuple):
@@ -43,8 +45,9 @@ class Cloud(NamedTuple):
 
 def centred(*sets: Tensor, kind: torch.dtype) -> list[Cloud]:
     """The sets around the first one's mean, which keeps norms, and so rounding, small."""
-    mean = sets[0].mean(0)
-    return [Cloud.of((s - mean).to(kind)) for s in sets]
+    wide = torch.promote_types(sets[0].dtype, kind)  # rounding comes after the mean is off
+    mean = sets[0].mean(0, dtype=wide)
+    return [Cloud.of((s.to(wide) - mean).to(kind)) for s in sets]
 
 
 def rounding(*clouds: Cloud) -> float:
@@ -79,13 +82,23 @@ def nearest(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
     The distance is computed anew from the two points, so that a copy is at 0 exactly.
     """
-    a, b = centred(x, y, kind=x.dtype)
-    which = torch.empty(len(x), dtype=torch.long, device=x.device)
-    for part, row in blocks(a, b):
-        which[part] = row.argmin(1)
+    which, doubt = _nearest(*centred(x, y, kind=x.dtype))
+    if x.dtype != torch.float64 and doubt.any():
+        which[doubt], _ = _nearest(*centred(x[doubt], y, kind=torch.float64))
     parts = [slice(begin, begin + ROWS) for begin in range(0, len(x), ROWS)]
     distance = torch.cat([(x[p] - y[which[p]]).square().sum(1).sqrt() for p in parts])
     return distance, which
+
+
+def _nearest(x: Cloud, y: Cloud) -> tuple[Tensor, Tensor]:
+    """Which y is nearest to each x, and whether it may be another one for all that rounding."""
+    which = torch.empty(len(x), dtype=torch.long, device=x.norms.device)
+    squared = torch.empty_like(x.norms)
+    for part, row in blocks(x, y):
+        found = row.argmin(1, keepdim=True)
+        which[part] = found[:, 0]
+        squared[part] = row.gather(1, found)[:, 0] + x.norms[part]
+    return which, squared <= CLOSE * rounding(x, y)
 
 
 def check_k(k: int, least: int) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from uncollapse.errors import DataError, ShapeError
-from uncollapse.metrics.samples import Array
+from uncollapse.metrics.samples import Array, tensor
 
 
 class CollapseRegion(NamedTuple):
@@ -43,7 +42,7 @@ def collapse_region(p: Array, q: Array) -> CollapseRegion:
     """
     shares = []
     for name, values in (("p", p), ("q", q)):
-        share = torch.as_tensor(values, dtype=torch.float64).flatten().cpu().numpy()
+        share = tensor(values, f"collapse_region: {name}").double().flatten().cpu().numpy()
         if not len(share) or not (share >= 0).all() or abs(share.sum() - 1) > 1e-6:
             raise DataError(f"collapse_region: {name} must be probabilities that sum to 1")
         shares.append(share)

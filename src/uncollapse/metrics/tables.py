@@ -11,7 +11,7 @@ import numpy as np
 import scipy.stats
 from numpy.typing import NDArray
 
-from uncollapse.errors import ShapeError
+from uncollapse.errors import DataError, ShapeError
 
 Table = Mapping[str, NDArray[Any]]
 """Columns by name, ``[n]`` each: numbers, or strings for categories."""
@@ -52,6 +52,7 @@ def column_distances(real: Table, fake: Table) -> list[Categories | Numbers]:
     Raises:
         ShapeError: tables without rows, other columns, or a column of numbers in one table and of
             strings in the other.
+        DataError: NaN or infinity among numbers.
     """
     check_tables(real, fake)
     found: list[Categories | Numbers] = []
@@ -91,8 +92,11 @@ def check_tables(real: Table, fake: Table) -> None:
     """Refuses tables that cannot be compared.
 
     Raises:
-        ShapeError: no rows, other columns, or columns of other kinds.
+        ShapeError: no rows, other columns, or columns of other kinds or lengths.
+        DataError: NaN or infinity among numbers.
     """
+    if not real and not fake:
+        raise ShapeError("the tables have no columns")
     if set(real) != set(fake):
         odd = sorted(set(real) ^ set(fake))[0]
         where = "fake" if odd in real else "real"
@@ -104,6 +108,13 @@ def check_tables(real: Table, fake: Table) -> None:
         if kinds[0] != kinds[1]:
             numbers, strings = ("real", "fake") if kinds[0] else ("fake", "real")
             raise ShapeError(f"column '{name}' holds numbers in {numbers}, strings in {strings}")
+        for what, c in (("real", column), ("fake", fake[name])):
+            if kinds[0] and not (finite := np.isfinite(c)).all():
+                row = int(finite.argmin())
+                raise DataError(f"column '{name}' of {what} has {c[row]} in row {row}")
+    for what, table in (("real", real), ("fake", fake)):
+        if len({len(c) for c in table.values()}) > 1:
+            raise ShapeError(f"the columns of the {what} table have different lengths")
 
 
 def _joined(table: Table, a: str, b: str) -> list[str]:
@@ -113,10 +124,12 @@ def _joined(table: Table, a: str, b: str) -> list[str]:
 def _categories(name: str, real: Sequence[str], fake: Sequence[str]) -> Categories:
     p, q = Counter(real), Counter(fake)
     shares = {c: (p[c] / len(real), q[c] / len(fake)) for c in {**p, **q}}
-    lost = sorted(((str(c), a) for c, (a, b) in shares.items() if a and not b), key=lambda x: -x[1])
+    lost = sorted(
+        ((str(c), a) for c, (a, b) in shares.items() if a and not b), key=lambda x: (-x[1], x[0])
+    )
     return Categories(
         column=name,
-        coverage=1 - sum(share for _, share in lost),
+        coverage=sum(n for c, n in p.items() if q[c]) / len(real),
         total_variation=sum(abs(a - b) for a, b in shares.values()) / 2,
         lost=tuple(lost),
     )
@@ -125,7 +138,7 @@ def _categories(name: str, real: Sequence[str], fake: Sequence[str]) -> Categori
 def _numbers(name: str, real: NDArray[Any], fake: NDArray[Any]) -> Numbers:
     x, y = real.astype(np.float64), fake.astype(np.float64)
     shift = float(scipy.stats.wasserstein_distance(x, y))
-    scale = float(x.std())
+    scale = float(x.std()) if np.ptp(x) else 0.0
     # Of a constant column, any other value is infinitely many standard deviations away.
     parts = shift / scale if scale else (0.0 if not shift else float("inf"))
     return Numbers(name, float(scipy.stats.ks_2samp(x, y).statistic), parts)
