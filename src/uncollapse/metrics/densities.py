@@ -40,7 +40,7 @@ def adagan_coverage(real: Array, fake: Array, seed: int = 0) -> float:
         DataError: NaN or infinity.
     """
     generator = torch.Generator().manual_seed(seed)
-    x, y = (s.double() for s in pair(real, fake, least=3))
+    x, y = _centred(*pair(real, fake, least=3))
     reals = some(x, JUDGE, generator)
     fakes = y[torch.randperm(len(y), generator=generator).to(y.device)]
     fit = min(FIT, len(fakes) * 2 // 3)
@@ -78,7 +78,7 @@ def log_likelihood(real: Array, fake: Array, seed: int = 0) -> float:
         DataError: NaN or infinity.
     """
     generator = torch.Generator().manual_seed(seed)
-    x, y = (s.double() for s in pair(real, fake, least=6))
+    x, y = _centred(*pair(real, fake, least=6))
     reals = some(x, FIT, generator)
     fakes = y[torch.randperm(len(y), generator=generator)[:FIT].to(y.device)]
     scale = _scale(fakes)
@@ -92,6 +92,12 @@ def log_likelihood(real: Array, fake: Array, seed: int = 0) -> float:
     ).sum(0)
     width = float(widths[held_out.argmax()])
     return float(_log_density(torch.cdist(reals, fakes).square(), [width], d).mean())
+
+
+def _centred(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """Both around the fakes' mean: distances are made of products, which lose digits far from 0."""
+    x, y = real.double(), fake.double()
+    return x - y.mean(0), y - y.mean(0)
 
 
 def _scale(points: Tensor) -> float:
