@@ -152,7 +152,7 @@ def test_nothing_in_common_and_everything():
 
 @pytest.mark.parametrize("alpha", [0.05, 0.2])
 def test_chance_gives_alpha(alpha):
-    """For equal distributions the share of bins that differ is about alpha, and null_score is it."""
+    """Equal distributions: about alpha of all bins differ, and null_score says so."""
     draw = np.random.default_rng(0)
     shares = draw.dirichlet(np.full(50, 5))
     found = [

@@ -129,7 +129,7 @@ def test_seeds_pick_samples():
 
 
 def test_at_most_so_many_are_used():
-    """1,000 fakes, and 500 reals of AdaGAN's: more take no more time or memory, and change little."""
+    """1,000 fakes, 500 reals of AdaGAN's: more take no more time, and change little."""
     real, fake = normal(3000, 2), normal(3000, 2, seed=1)
     assert adagan_coverage(real, fake) * 500 == pytest.approx(
         round(adagan_coverage(real, fake) * 500), abs=1e-9
