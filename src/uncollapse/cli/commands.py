@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import re
 import shlex
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from PIL.Image import Image
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor
 
 import uncollapse as uc
+from uncollapse.cli.saving import save_numbers, save_picture
 from uncollapse.data import CATALOGUE, FORMS, fetch, pictures
 from uncollapse.errors import ConfigError
-from uncollapse.files import write_atomically
 from uncollapse.ranks import first_process
 from uncollapse.training import Run
 from uncollapse.training.config import GIVEN, read_yaml
@@ -62,9 +58,9 @@ def sample_command(folder: Path, out: Path, count: int, seed: int, start: str, r
         raise ConfigError(f"--out must end in .npz or .png, not '{out.name}'")
     run = uc.load(folder, start=start)
     if out.suffix == ".png":
-        _save_picture(out, run.picture(count, seed=seed, replica=replica))
+        save_picture(out, run.picture(count, seed=seed, replica=replica))
     else:
-        _save_numbers(out, run.sample(count, seed=seed, replica=replica), run.data.source_dtype)
+        save_numbers(out, run.sample(count, seed=seed, replica=replica), run.data.source_dtype)
     print(f"{count} samples of {folder} at step {run.step}: {out}")
     return 0
 
@@ -109,7 +105,7 @@ def data_show_command(data: str, out: Path | None, size: int | None, flips: bool
         if out.suffix != ".png":
             raise ConfigError(f"--out must end in .png, not '{out.name}'")
         some = shown[:64] if dataset.kind == "images" else shown
-        _save_picture(out, pictures.draw_real(dataset, some))
+        save_picture(out, pictures.draw_real(dataset, some))
         print(f"picture: {out}")
     return 0
 
@@ -148,19 +144,3 @@ def _free_folder(data: str) -> Path:
         if not (folder / "config.yaml").exists():
             return folder
     raise AssertionError("unreachable")
-
-
-def _save_numbers(path: Path, samples: Tensor, dtype: np.dtype[Any]) -> None:
-    array = samples.numpy()
-    if np.issubdtype(dtype, np.integer):  # as the data came: whole numbers in the type's range
-        limits = np.iinfo(dtype)
-        array = array.round().clip(limits.min, limits.max)
-    content = io.BytesIO()
-    np.savez_compressed(content, samples=array.astype(dtype))
-    write_atomically(path, content.getvalue())
-
-
-def _save_picture(path: Path, picture: Image) -> None:
-    content = io.BytesIO()
-    picture.save(content, format="PNG")
-    write_atomically(path, content.getvalue())

@@ -221,6 +221,83 @@ def sample(
     return sample_command(run, out, count, seed, start, replica)
 
 
+@app.command
+def evaluate(
+    fake: str,
+    /,
+    *,
+    reference: str,
+    metric: Annotated[tuple[str, ...], REPEATED] = (),
+    features: str = "auto",
+    held_out: str | None = None,
+    count: Annotated[int, Parameter(name=["--count", "-n"])] = 10_000,
+    resamples: int = 30,
+    level: float = 0.95,
+    seed: int = 0,
+    size: int | None = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
+    picture: Path | None = None,
+) -> int:
+    """Measure samples against real ones: what is lost, how near, how varied, with intervals.
+
+    Samples may come from any framework: .npz or .npy files, folders of images, CSV tables, lines of
+    text. The same command gives the same numbers.
+
+    Examples: `uncollapse evaluate fakes.npz --reference mnist`,
+    `uncollapse evaluate fakes --reference photos --size 64 --features efficientnet-lite0`,
+    `uncollapse evaluate fakes.csv --reference real.csv --json`.
+
+    Parameters
+    ----------
+    fake
+        A generator's samples: FILE.npz, FILE.npy, FILE.csv, FILE.txt or a folder of images.
+    reference
+        Real samples, likewise, or a name from `uncollapse data list`.
+    metric
+        modes, classes, prdc, ndb, frechet, kernel, energy, adagan-coverage, log-likelihood,
+        duplicates, collisions, memorisation, text or columns, with settings if you like: prdc:k=3,
+        ndb:bins=50. May be repeated. Default: those that suit the data.
+    features
+        What distances are taken of: raw, pca:DIMENSIONS, classifier (a small one, trained on a
+        labelled reference and kept beside it), efficientnet-lite0 (ImageNet), or your own
+        package.module:function. Default: the numbers of points and tables; for images the
+        classifier if the reference has labels, else pca:64.
+    held_out
+        Real samples that the generator was not trained on, to tell copies; the reference is what
+        it was trained on then.
+    count
+        At most so many random samples of each set.
+    resamples
+        Random halves behind each interval; 0 for no intervals.
+    level
+        Of the intervals.
+    seed
+        Of every random choice.
+    size
+        Crop and resize images to so many pixels. Default for folders of images: 64.
+    json
+        Print JSON instead of a table.
+    picture
+        FILE.png: real images of the kinds that ndb finds too rare among the fakes.
+    """
+    from uncollapse.cli.evaluate import evaluate_command
+
+    return evaluate_command(
+        fake,
+        reference,
+        measures=metric,
+        features=features,
+        held_out=held_out,
+        count=count,
+        resamples=resamples,
+        level=level,
+        seed=seed,
+        size=size,
+        as_json=json,
+        picture=picture,
+    )
+
+
 @data_app.command(name="list")
 def data_list() -> int:
     """List the data sets that have names, and whether they are here."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import numpy as np
+import scipy.stats
 from numpy.typing import NDArray
 
 from uncollapse.errors import ConfigError, ShapeError
@@ -32,19 +33,19 @@ def bootstrap(
     """A measure of sets of samples, with an interval for its sampling error.
 
     The measure is computed again on ``resamples`` random halves of each set, drawn without
-    replacement, and the spread of these values around their mean, carried over to the whole set, is
-    laid around the value: ``value + sqrt(m / (n - m)) (q - mean)`` with m = n // 2 (random
-    half-samples: McCarthy 1969; Shao and Wu 1989; for a mean this is the usual standard error).
-    The ordinary bootstrap would draw samples twice, and a sample that is its own neighbour, its own
-    duplicate or fills a bin twice spoils most measures of this room.
+    replacement, and their standard deviation, carried over to the whole set, makes the interval
+    ``value ± z sqrt(m / (n - m)) std`` with m = n // 2 and z the normal quantile of ``level``
+    (random half-samples: McCarthy 1969; Shao and Wu 1989; for a mean this is the usual standard
+    error). The ordinary bootstrap would draw samples twice, and a sample that is its own neighbour,
+    its own duplicate or fills a bin twice spoils most measures of this room.
 
     The interval is of what other samples from the same two sources would have given. It does not
     say how far the measure is off for want of samples (a Fréchet distance of few samples is too
     large): compare only equal numbers.
 
     Args:
-        measure: takes the sets; gives a number, or a named tuple. Fields that are numbers, or
-            arrays whose shape stays, get intervals; other fields are as in the value.
+        measure: takes the sets; gives a number, or a tuple (named or not). Fields that are numbers,
+            or arrays whose shape stays, get intervals; other fields are as in the value.
         sets: what is resampled: anything with a length that an index array picks from (tensor,
             numpy array), or a list. They are resampled independently of each other.
         resamples: how many halves, at least 2.
@@ -79,14 +80,14 @@ def bootstrap(
             raise ShapeError(
                 f"intervals need twice as many samples: of a half of them, {error}"
             ) from None
-    tails = [(1 - level) / 2, (1 + level) / 2]
+    reach = factor * float(scipy.stats.norm.ppf((1 + level) / 2))
     if not isinstance(value, tuple):
-        ends = _ends(value, replicates, factor, tails)
+        ends = _ends(value, replicates, reach)
         return Estimate(value, cast(T, ends[0]), cast(T, ends[1]))
     columns = zip(*cast(Sequence[tuple[Any, ...]], replicates), strict=True)
-    ends_by_field = [_ends(v, list(c), factor, tails) for v, c in zip(value, columns, strict=True)]
+    ends_by_field = [_ends(v, list(c), reach) for v, c in zip(value, columns, strict=True)]
     low, high = zip(*ends_by_field, strict=True)
-    make: Any = type(value)._make  # type: ignore[attr-defined]
+    make: Any = getattr(type(value), "_make", tuple)
     return Estimate(value, make(low), make(high))
 
 
@@ -97,7 +98,7 @@ def _half(samples: Any, random: np.random.Generator) -> Any:
     return samples[index]
 
 
-def _ends(value: Any, replicates: list[Any], factor: float, tails: list[float]) -> tuple[Any, Any]:
+def _ends(value: Any, replicates: list[Any], reach: float) -> tuple[Any, Any]:
     centre = _numbers(value)
     if centre is None:
         return value, value
@@ -107,8 +108,8 @@ def _ends(value: Any, replicates: list[Any], factor: float, tails: list[float]) 
     column = np.stack(cast(list[NDArray[np.float64]], parts))
     # Measures of a lost distribution may be NaN or infinite; then so are their intervals.
     with np.errstate(invalid="ignore"):
-        spread = factor * (np.quantile(column, tails, axis=0) - column.mean(0))
-        low, high = centre + spread[0], centre + spread[1]
+        spread = reach * column.std(0, ddof=1)
+        low, high = centre - spread, centre + spread
     return (low, high) if centre.shape else (float(low), float(high))
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from uncollapse.errors import ConfigError
 from uncollapse.metrics.samples import Array, pair
 
 SUBSETS, SIZE = 100, 1000
@@ -35,8 +36,9 @@ def frechet_distance(real: Array, fake: Array) -> float:
         fake: ``[m, d]``.
 
     Returns:
-        From 0 on, in squared units of the features. A perfect sampler of n has more than 0, about
-        ``d (d + 1) / 4n + …`` for whitened features; compare equal n only.
+        From 0 on, in squared units of the features. A perfect sampler has more than 0: about
+        ``d (d + 5) / 2n`` for n samples each of whitened features, n well above d; compare equal n
+        only.
 
     Raises:
         ShapeError: samples of different shapes, or fewer than 2.
@@ -50,29 +52,35 @@ def frechet_distance(real: Array, fake: Array) -> float:
     return max(0.0, float(apart + spread - 2 * cross))
 
 
-def kernel_distance(real: Array, fake: Array, seed: int = 0) -> KernelDistance:
+def kernel_distance(
+    real: Array, fake: Array, seed: int = 0, *, subsets: int = SUBSETS
+) -> KernelDistance:
     """Squared maximum mean discrepancy with the kernel ``(x·y / d + 1)³`` (Bińkowski et al. 2018).
 
-    The unbiased estimate, averaged over 100 random subsets of 1,000 of each set (all of them, if
+    The unbiased estimate, averaged over random subsets of 1,000 of each set (all of them, if
     there are fewer). Unlike the Fréchet distance, its expectation does not depend on n.
 
     Args:
         real: features, ``[n, d]``.
         fake: ``[m, d]``.
         seed: of the subsets.
+        subsets: how many, at least 1.
 
     Returns:
         ``mean``: 0 for a perfect sampler, up to noise of either sign; ``std`` over subsets.
 
     Raises:
         ShapeError: samples of different shapes, or fewer than 2.
+        ConfigError: no subsets.
         DataError: NaN or infinity.
     """
+    if subsets < 1:
+        raise ConfigError(f"kernel_distance: subsets must be above 0, not {subsets}")
     x, y = (s.double() for s in pair(real, fake, least=2))
     size = min(SIZE, len(x), len(y))
     generator = torch.Generator().manual_seed(seed)
     distances = []
-    for _ in range(SUBSETS):
+    for _ in range(subsets):
         a, b = (s[torch.randperm(len(s), generator=generator)[:size].to(s.device)] for s in (x, y))
         distances.append(_discrepancy(a, b))
     values = torch.stack(distances)
@@ -83,9 +91,14 @@ def _discrepancy(x: Tensor, y: Tensor) -> Tensor:
     n, d = x.shape
     within = x.new_zeros(())
     for s in (x, y):
-        kernel = (s @ s.T / d + 1).pow(3)
+        kernel = _cubed(s @ s.T, d)
         within = within + (kernel.sum() - kernel.diagonal().sum()) / (n * (n - 1))
-    return within - 2 * (x @ y.T / d + 1).pow(3).mean()
+    return within - 2 * _cubed(x @ y.T, d).mean()
+
+
+def _cubed(products: Tensor, d: int) -> Tensor:
+    base = products.div_(d).add_(1)
+    return base * base * base
 
 
 def _covariance(x: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from uncollapse.errors import DataError, ShapeError
 
 Table = Mapping[str, NDArray[Any]]
-"""Columns by name, ``[n]`` each: numbers, or strings for categories."""
+"""Columns by name, ``[n]`` each: numbers (NaN where missing), or strings for categories."""
 
 
 class Categories(NamedTuple):
@@ -32,6 +32,7 @@ class Numbers(NamedTuple):
     column: str
     ks: float  # largest gap between the distribution functions, in [0, 1]
     wasserstein: float  # mean shift of quantiles, in standard deviations of the real column
+    missing: float  # share of NaN, less that of the real column
 
 
 def column_distances(real: Table, fake: Table) -> list[Categories | Numbers]:
@@ -52,7 +53,7 @@ def column_distances(real: Table, fake: Table) -> list[Categories | Numbers]:
     Raises:
         ShapeError: tables without rows, other columns, or a column of numbers in one table and of
             strings in the other.
-        DataError: NaN or infinity among numbers.
+        DataError: infinity among numbers.
     """
     check_tables(real, fake)
     found: list[Categories | Numbers] = []
@@ -93,7 +94,7 @@ def check_tables(real: Table, fake: Table) -> None:
 
     Raises:
         ShapeError: no rows, other columns, or columns of other kinds or lengths.
-        DataError: NaN or infinity among numbers.
+        DataError: infinity among numbers.
     """
     if not real and not fake:
         raise ShapeError("the tables have no columns")
@@ -109,9 +110,9 @@ def check_tables(real: Table, fake: Table) -> None:
             numbers, strings = ("real", "fake") if kinds[0] else ("fake", "real")
             raise ShapeError(f"column '{name}' holds numbers in {numbers}, strings in {strings}")
         for what, c in (("real", column), ("fake", fake[name])):
-            if kinds[0] and not (finite := np.isfinite(c)).all():
-                row = int(finite.argmin())
-                raise DataError(f"column '{name}' of {what} has {c[row]} in row {row}")
+            if kinds[0] and (endless := np.isinf(c)).any():
+                row = int(endless.argmax())
+                raise DataError(f"column '{name}' of {what} has infinity in row {row}")
     for what, table in (("real", real), ("fake", fake)):
         if len({len(c) for c in table.values()}) > 1:
             raise ShapeError(f"the columns of the {what} table have different lengths")
@@ -136,9 +137,15 @@ def _categories(name: str, real: Sequence[str], fake: Sequence[str]) -> Categori
 
 
 def _numbers(name: str, real: NDArray[Any], fake: NDArray[Any]) -> Numbers:
-    x, y = real.astype(np.float64), fake.astype(np.float64)
+    both = [column.astype(np.float64) for column in (real, fake)]
+    x, y = (column[~np.isnan(column)] for column in both)
+    absent = [float(np.isnan(column).mean()) for column in both]
+    if not len(x) or not len(y):  # nothing is there to compare
+        worst = float(len(x) != len(y))
+        return Numbers(name, worst, np.inf if worst else 0.0, absent[1] - absent[0])
     shift = float(scipy.stats.wasserstein_distance(x, y))
-    scale = float(x.std()) if np.ptp(x) else 0.0
+    scale = float(x.std()) if np.ptp(x) else 0.0  # rounding is no spread
     # Of a constant column, any other value is infinitely many standard deviations away.
-    parts = shift / scale if scale else (0.0 if not shift else float("inf"))
-    return Numbers(name, float(scipy.stats.ks_2samp(x, y).statistic), parts)
+    parts = shift / scale if scale else (0.0 if not shift else np.inf)
+    ks = float(scipy.stats.ks_2samp(x, y).statistic)
+    return Numbers(name, ks, parts, absent[1] - absent[0])

@@ -1,0 +1,139 @@
+"""Features by name, and a reference's classifier, trained once and kept beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from uncollapse.data import Dataset, fetch, load
+from uncollapse.data.stacked import Stacked
+from uncollapse.errors import ConfigError, RunFolderError, unknown
+from uncollapse.evaluation.comparison import Comparison
+from uncollapse.files import write_atomically
+from uncollapse.metrics.classifier import Classifier, train_classifier
+from uncollapse.metrics.features import (
+    DIMENSIONS,
+    PCA,
+    ClassifierFeatures,
+    EfficientNetLite0,
+    Extractor,
+    Own,
+    Raw,
+    StackedFeatures,
+)
+
+Progress = Callable[[Iterable[int], str], Iterable[int]]
+"""Wraps a count of what is done, with a title."""
+NAMES = ("raw", "pca", "classifier", "efficientnet-lite0")
+RECIPE = "1"
+"""Of the classifier; another one is trained anew."""
+
+
+def make(spec: str, sets: Comparison, cache: Path | None, progress: Progress) -> Extractor:
+    """The features that ``spec`` names.
+
+    Args:
+        spec: auto, raw, pca or pca:DIMENSIONS, classifier, efficientnet-lite0, or
+            package.module:function. ``auto`` is the numbers themselves for points and tables; for
+            images the classifier if the reference is labelled, and a PCA if not.
+        sets: what is compared.
+        cache: where the reference's classifier is kept; None keeps none.
+        progress: wraps what takes long.
+
+    Raises:
+        ConfigError: an unknown name, or features that the reference does not allow.
+        MissingExtraError: a package is missing.
+    """
+    assert sets.real is not None
+    name, _, setting = spec.partition(":")
+    labelled = sets.reference is not None and bool(sets.reference.classes)
+    if spec == "auto":
+        name = "raw" if sets.kind != "images" else "classifier" if labelled else "pca"
+    if name == "raw":
+        return Raw()
+    if name == "pca":
+        if setting and not setting.isdecimal():
+            raise ConfigError(f"features pca:{setting}: a number of dimensions is needed")
+        return PCA(sets.real, int(setting or DIMENSIONS))
+    if name == "classifier":
+        if not labelled or sets.reference is None:
+            raise ConfigError(
+                "features classifier need a labelled reference: a named data set, an .npz with an "
+                "array 'labels', or a folder of images with a folder for each class"
+            )
+        return of_reference(sets.reference, cache, progress)
+    if spec == "efficientnet-lite0":
+        return EfficientNetLite0(lambda batches: progress(batches, "features"))
+    if ":" in spec:
+        return Own(spec)
+    raise unknown("features", spec, ["auto", *NAMES, "package.module:function"])
+
+
+def of_reference(
+    reference: Dataset, cache: Path | None, progress: Progress
+) -> ClassifierFeatures | StackedFeatures:
+    """The classifier of a labelled data set: from its cache, or trained now and kept there.
+
+    Stacked digits are looked at channel by channel, by the digits' own classifier.
+    """
+    if isinstance(reference.store, Stacked):
+        digits = load("mnist")
+        found = of_reference(digits, beside("mnist", digits), progress)
+        assert isinstance(found, ClassifierFeatures)
+        return StackedFeatures(found)
+    known = _read(cache, reference) if cache is not None else None
+    if known is not None:
+        return known
+    labels = reference.labels(torch.arange(len(reference)))
+    assert labels is not None
+    trained = train_classifier(
+        reference.take,
+        labels,
+        len(reference.classes),
+        watch=lambda steps: progress(steps, "training a classifier of the reference"),
+    )
+    if cache is not None:
+        _keep(cache, reference, trained.network, trained.accuracy)
+    return ClassifierFeatures(trained.network, trained.accuracy)
+
+
+def beside(spec: object, reference: Dataset) -> Path | None:
+    """Where the classifier of a reference is kept: beside its file, or with the named data sets."""
+    if not isinstance(spec, (str, os.PathLike)):
+        return None
+    text = os.fspath(spec)
+    path = Path(text.partition(":")[2] or text).expanduser()
+    if path.exists():
+        return path.parent / f".{path.name}.classifier.safetensors"
+    name = "".join(c if c.isalnum() or c in "-." else "-" for c in reference.name)
+    return fetch.data_home() / "classifiers" / f"{name}.safetensors"
+
+
+def _read(cache: Path, reference: Dataset) -> ClassifierFeatures | None:
+    """The kept classifier, if it is whole and of just this data."""
+    try:
+        with safe_open(cache, "pt") as file:
+            facts = json.loads((file.metadata() or {}).get("uncollapse", "{}"))
+            if (facts.get("data"), facts.get("recipe")) != (reference.fingerprint, RECIPE):
+                return None
+            network = Classifier(reference.shape, len(reference.classes))
+            network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    except (OSError, SafetensorError, ValueError, RuntimeError):
+        return None  # none there, or damaged: it is trained anew
+    return ClassifierFeatures(network.eval().requires_grad_(False), facts["accuracy"])
+
+
+def _keep(cache: Path, reference: Dataset, network: Classifier, accuracy: float) -> None:
+    facts = {"data": reference.fingerprint, "recipe": RECIPE, "accuracy": accuracy}
+    content = save(dict(network.state_dict()), {"uncollapse": json.dumps(facts)})
+    try:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(cache, content)
+    except (OSError, RunFolderError):
+        return  # a folder that only others may write: trained again the next time
