@@ -23,6 +23,19 @@ def tiny():
     return dict(TINY)
 
 
+@pytest.fixture(scope="session")
+def some_folder(tmp_path_factory):
+    """One folder for the whole session."""
+    return tmp_path_factory.mktemp("kept")
+
+
+@pytest.fixture
+def quick_classifier(monkeypatch, some_folder):
+    """Classifiers of references train for a moment, and are kept away from the user's own."""
+    monkeypatch.setenv("UNCOLLAPSE_DATA", str(some_folder))
+    monkeypatch.setattr("uncollapse.metrics.classifier.STEPS", 150)
+
+
 @pytest.fixture
 def points():
     """Two clusters, ``[200, 2]``."""

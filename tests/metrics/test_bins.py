@@ -180,7 +180,7 @@ def test_real_samples_against_real_ones():
     )
 
 
-@pytest.mark.parametrize("at", [0, 1e6])
+@pytest.mark.parametrize("at", [0, 1e6, 1e9])
 def test_a_lost_cluster_is_found_and_shown(at):
     real, fake = blobs(1000, 0, at), blobs(800, 1, at, keep=[0, 1, 2, 4])
     found = ndb(real, fake, 5)

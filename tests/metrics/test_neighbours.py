@@ -46,6 +46,11 @@ def test_radii_of_all_distances(k):
     assert found.numpy() == pytest.approx(every[:, k], rel=1e-9)
 
 
+def test_radii_of_duplicates_are_not_below_0():
+    x = Cloud.of((100 + normal(20, 3)).float().repeat(4, 1))
+    assert (squared_radii(x, 2) >= 0).all()
+
+
 def test_rows_in_parts(monkeypatch):
     monkeypatch.setattr(neighbours, "ROWS", 4)
     x, y = normal(10, 2), normal(7, 2, seed=1)
@@ -77,9 +82,10 @@ def test_the_mean_goes_before_the_rounding():
     x = normal(50, 2)
     a, b = centred(x + 1e6, x + 1e6 + 1, kind=torch.float32)
     assert a.points.dtype == torch.float32
-    assert (b.points - a.points - 1).abs().max() < 1e-5
+    assert (a.points - (x - x.mean(0))).abs().max() < 1e-6
+    assert (b.points - a.points - 1).abs().max() < 1e-6
     close = (normal(50, 2) * 1e-3).float() + torch.tensor([[1000.0, -500.0]])
-    mixed = torch.cat([close, -close])
+    mixed = torch.cat([close, close, -close])
     (c,) = centred(mixed, kind=torch.float64)
     gaps = c.points[:, None] - c.points
     assert torch.allclose(gaps, mixed.double()[:, None] - mixed.double(), rtol=0, atol=1e-11)

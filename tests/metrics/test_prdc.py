@@ -9,7 +9,7 @@ import torch
 from prdc import compute_prdc
 
 from uncollapse.errors import ConfigError, DataError, ShapeError
-from uncollapse.metrics import neighbours, prdc
+from uncollapse.metrics import expected_coverage, neighbours, prdc
 
 
 def normal(*shape, seed=0):
@@ -133,6 +133,21 @@ def test_lost_half_shows_in_recall_and_coverage_only():
     assert found.recall <= 0.5
     assert found.coverage <= 0.5
     assert found.precision > 0.85
+
+
+@pytest.mark.parametrize(("n", "m", "k", "d"), [(30, 50, 3, 1), (60, 40, 5, 3), (20, 20, 1, 2)])
+def test_expected_coverage_is_that_of_perfect_samplers(n, m, k, d):
+    draw = np.random.default_rng(0)
+    found = [
+        prdc(draw.normal(size=(n, d)), draw.normal(size=(m, d)), k).coverage for _ in range(200)
+    ]
+    error = np.std(found) / np.sqrt(200)
+    assert np.mean(found) == pytest.approx(expected_coverage(n, m, k), abs=4 * error)
+
+
+def test_expected_coverage_of_the_published_example():
+    assert expected_coverage(10_000, 10_000) == pytest.approx(0.9688, abs=1e-3)
+    assert expected_coverage(1, 1, 0) == 0
 
 
 def test_inputs_of_any_kind():

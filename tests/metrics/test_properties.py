@@ -269,7 +269,7 @@ def points_of(d):
     )
 
 
-@settings(few, max_examples=40)
+@settings(few, max_examples=25)
 @given(st.integers(1, 3).flatmap(lambda d: st.tuples(*[points_of(d)] * 2)))
 def test_ranges_of_any_points(drawn):
     """Whole numbers: full of ties, duplicates and sets all alike."""

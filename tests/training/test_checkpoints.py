@@ -12,9 +12,9 @@ import yaml
 
 import uncollapse as uc
 from uncollapse.errors import CheckpointError, RunFolderError, UncollapseError
+from uncollapse.files import write_atomically
 from uncollapse.training import checkpoint
 from uncollapse.training.checkpoint import Checkpoint
-from uncollapse.files import write_atomically
 
 SOURCE = Path(uc.__file__).parent
 

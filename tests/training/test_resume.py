@@ -14,9 +14,9 @@ import pytest
 import torch
 
 import uncollapse as uc
+from uncollapse.files import write_atomically
 from uncollapse.training import checkpoint
 from uncollapse.training import folder as run_folder
-from uncollapse.files import write_atomically
 
 KILLS = 10
 STEPS = 2500

@@ -64,10 +64,12 @@ def typed(reference: Columns, other: Columns, where: str) -> tuple[Table, Table]
         DataError: the other table lacks a column, has one more, or a value that is no number where
             the reference has numbers.
     """
-    if set(reference) != set(other):
-        odd = sorted(set(reference) ^ set(other))[0]
-        lacks = f"lacks column '{odd}'" if odd in reference else f"has a column '{odd}' too many"
-        raise DataError(f"{where} {lacks}; the reference has {', '.join(reference)}")
+    for name in reference:
+        if name not in other:
+            raise DataError(f"{where} lacks column '{name}'; it has {', '.join(other)}")
+    for name in other:
+        if name not in reference:
+            raise DataError(f"{where} has column '{name}', which the reference does not have")
     real: Table = {}
     fake: Table = {}
     for name, column in reference.items():

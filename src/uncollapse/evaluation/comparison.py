@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -76,6 +77,11 @@ class Comparison:
     def real_probs(self) -> Tensor:
         """p(class | real), ``[n_real, classes]``."""
         return self._probs(self.real)
+
+    @cached_property
+    def real_halves(self) -> tuple[Tensor, Tensor]:
+        """Features of the real samples in two random halves: what a perfect sampler would do."""
+        return halves(self.real_features)
 
     def features_of(self, samples: Tensor) -> Tensor:
         """Features of any samples in network units."""
@@ -250,6 +256,15 @@ def table_numbers(reference: Table, table: Table) -> Tensor:
         else:
             parts.append((values[:, None] == np.unique(column)) / np.sqrt(2))
     return torch.from_numpy(np.concatenate(parts, 1)).to(torch.float32)
+
+
+def halves(samples: Any) -> tuple[Any, Any]:
+    """Two random halves of anything that an index picks from; always the same ones."""
+    order = torch.randperm(len(samples), generator=torch.Generator().manual_seed(0))
+    parts = order.tensor_split(2)
+    if isinstance(samples, list):
+        return tuple([samples[i] for i in part.tolist()] for part in parts)  # type: ignore[return-value]
+    return samples[parts[0]], samples[parts[1]]
 
 
 def _some(n: int, count: int, random: torch.Generator) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from uncollapse import metrics
-from uncollapse.evaluation.comparison import Comparison
+from uncollapse.evaluation.comparison import Comparison, halves
 from uncollapse.metrics.memorisation import compare_distances
 from uncollapse.metrics.neighbours import nearest
 from uncollapse.metrics.samples import some
@@ -113,8 +113,11 @@ class Prdc:
         estimate = sure(
             lambda x, y: metrics.prdc(x, y, self.k), sets.real_features, sets.fake_features
         )
+        by_chance = metrics.prdc(*sets.real_halves, self.k)
+        covered = metrics.expected_coverage(sets.n_real, sets.n_fake, self.k)
+        best = (_short(by_chance.precision), _short(by_chance.recall), "1", _short(covered))
         ranges = ((0, 1), (0, 1), (0, math.inf), (0, 1))
-        return Measured(_rows("prdc", estimate, ("1",) * 4, ranges, sets.extractor.name))
+        return Measured(_rows("prdc", estimate, best, ranges, sets.extractor.name))
 
 
 @dataclass(frozen=True)
@@ -171,8 +174,9 @@ class Frechet:
     def __call__(self, sets: Comparison, sure: Sure) -> Measured:
         """On features."""
         estimate = sure(metrics.frechet_distance, sets.real_features, sets.fake_features)
+        best = _by_chance(metrics.frechet_distance, sets.real_halves, sets.n_real, sets.n_fake)
         return Measured(
-            _rows("frechet", estimate, ("0",), ((0, math.inf),), sets.extractor.name, ("distance",))
+            _rows("frechet", estimate, (best,), (FROM_0,), sets.extractor.name, ("distance",))
         )
 
 
@@ -213,8 +217,9 @@ class Energy:
         random = torch.Generator().manual_seed(0)
         x, y = (some(s, self.count, random) for s in (sets.real_features, sets.fake_features))
         estimate = sure(metrics.energy_distance, x, y)
+        best = _by_chance(metrics.energy_distance, halves(x), len(x), len(y))
         return Measured(
-            _rows("energy", estimate, ("0",), ((0, math.inf),), sets.extractor.name, ("distance",))
+            _rows("energy", estimate, (best,), (FROM_0,), sets.extractor.name, ("distance",))
         )
 
 
@@ -353,7 +358,7 @@ class AdaGANCoverage:
     def __call__(self, sets: Comparison, sure: Sure) -> Measured:
         """On features."""
         estimate = sure(metrics.adagan_coverage, sets.real_features, sets.fake_features)
-        best = "0.95" if sets.real_features.shape[1] < 3 else "as real"
+        best = _short(metrics.adagan_coverage(*sets.real_halves))
         where = sets.extractor.name
         return Measured(_rows("adagan-coverage", estimate, (best,), ((0, 1),), where, ("C",)))
 
@@ -369,9 +374,10 @@ class LogLikelihood:
     def __call__(self, sets: Comparison, sure: Sure) -> Measured:
         """On features."""
         estimate = sure(metrics.log_likelihood, sets.real_features, sets.fake_features)
+        best = f"{metrics.log_likelihood(*sets.real_halves):.4g}"
         where = sets.extractor.name
         return Measured(
-            _rows("log-likelihood", estimate, ("as real",), (ANY,), where, ("nats a sample",))
+            _rows("log-likelihood", estimate, (best,), (ANY,), where, ("nats a sample",))
         )
 
 
@@ -391,7 +397,7 @@ class Text:
         split: Any = str.split if words else list
         longest = max(len(split(line)) for line in sets.fake_lines)
         sizes = [n for n in (1, 2, 3) if n <= longest]
-        fair = sets.real_lines[: sets.n_fake]
+        known = sets.train_lines or sets.real_lines
 
         def distinct(lines: list[str]) -> tuple[float, ...]:
             return tuple(metrics.distinct_n(lines, n, split) for n in sizes)
@@ -399,33 +405,40 @@ class Text:
         def apart(real: list[str], fake: list[str]) -> tuple[float, ...]:
             return tuple(metrics.ngram_divergence(real, fake, n, split) for n in sizes)
 
-        unit = "words" if words else "characters"
-        known = sets.train_lines or sets.real_lines
-
-        def copies(fake: list[str]) -> float:
+        def copied(fake: list[str]) -> float:
             return metrics.copied_lines(known, fake)
 
-        gather = ((0, 1), (0, math.log(2)))
-        alike = [f"{v:.2g}" if len(fair) == sets.n_fake else "as real" for v in distinct(fair)]
-        rows = _rows(
-            "text",
-            sure(distinct, sets.fake_lines),
-            tuple(alike),
-            (gather[0],) * len(sizes),
-            unit,
-            tuple(f"distinct-{n}" for n in sizes),
-        )
-        rows += _rows(
-            "text",
-            sure(apart, sets.real_lines, sets.fake_lines),
-            ("0",) * len(sizes),
-            (gather[1],) * len(sizes),
-            unit,
-            tuple(f"js of {n}-grams" for n in sizes),
-        )
-        rows += _rows(
-            "text", sure(copies, sets.fake_lines), ("as real",), (gather[0],), unit, ("copied",)
-        )
+        # All three depend on how many lines there are: so real ones, as many if there are as many.
+        one, other = halves(sets.real_lines)
+        fair = [*one, *other][: sets.n_fake]
+        unit = "words" if words else "characters"
+        share, nats = ((0, 1),) * len(sizes), ((0, math.log(2)),) * len(sizes)
+        rows = [
+            *_rows(
+                "text",
+                sure(distinct, sets.fake_lines),
+                tuple(_short(v) for v in distinct(fair)),
+                share,
+                unit,
+                tuple(f"distinct-{n}" for n in sizes),
+            ),
+            *_rows(
+                "text",
+                sure(apart, sets.real_lines, sets.fake_lines),
+                tuple(_short(v) for v in apart(one, other)),
+                nats,
+                unit,
+                tuple(f"js of {n}-grams" for n in sizes),
+            ),
+            *_rows(
+                "text",
+                sure(copied, sets.fake_lines),
+                (_short(metrics.copied_lines(one, other)),),
+                ((0, 1),),
+                unit,
+                ("copied",),
+            ),
+        ]
         return Measured(rows)
 
 
@@ -441,38 +454,55 @@ class Columns:
         """Categories and pairs of them by coverage and total variation; numbers by quantiles."""
         assert sets.real_table is not None
         assert sets.fake_table is not None
-        real, fake = sets.real_table, sets.fake_table
-        rows: list[Row] = []
-        lost: list[str] = []
+        varied = [n for n, column in sets.real_table.items() if len(np.unique(column)) > 1]
+        real, fake = ({n: t[n] for n in varied} for t in (sets.real_table, sets.fake_table))
         index = [np.arange(n) for n in (sets.n_real, sets.n_fake)]
+        rows: list[Row] = []
+        lost: list[tuple[str, str]] = []
+        for of in (metrics.column_distances, metrics.pair_coverage):
 
-        def tables(i: Any, j: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-            return {n: c[i] for n, c in real.items()}, {n: c[j] for n, c in fake.items()}
+            def every(i: Any, j: Any, of: Callable[..., Any] = of) -> tuple[float, ...]:
+                sides = ({n: c[k] for n, c in t.items()} for t, k in ((real, i), (fake, j)))
+                return tuple(v for entry in of(*sides) for v in entry[1:3])
 
-        for found, of in (
-            (metrics.column_distances(real, fake), metrics.column_distances),
-            (metrics.pair_coverage(real, fake), metrics.pair_coverage),
-        ):
-
-            def every(i: Any, j: Any, of: Callable[..., Any] = of) -> Any:
-                return tuple(v for entry in of(*tables(i, j)) for v in entry[1:3])
-
-            quantities = [f"{e.column}: {f}" for e in found for f in type(e)._fields[1:3]]
-            if quantities:
-                best = tuple("1" if q.endswith("coverage") else "0" for q in quantities)
-                ranges = tuple(
-                    (0, math.inf) if q.endswith("wasserstein") else (0, 1) for q in quantities
-                )
-                estimate = sure(every, *index)
-                rows += _rows("columns", estimate, best, ranges, "table", tuple(quantities))
+            found = of(real, fake)
+            if not found:
+                continue
+            fields = [(e.column, f) for e in found for f in type(e)._fields[1:3]]
+            rows += _rows(
+                "columns",
+                sure(every, *index),
+                tuple("1" if f == "coverage" else "0" for _, f in fields),
+                tuple(FROM_0 if f == "wasserstein" else (0, 1) for _, f in fields),
+                "table",
+                tuple(f"{column}: {f.replace('_', ' ')}" for column, f in fields),
+            )
             for entry in found:
                 if isinstance(entry, metrics.Categories):
-                    # what n samples would hold with 99 % certainty
-                    sought = [(c, p) for c, p in entry.lost if p * sets.n_fake > 4.6]
-                    lost += [
-                        f"{entry.column} = {c} ({100 * p:.2g} % of the data)" for c, p in sought
-                    ]
-        return Measured(rows, lost)
+                    lost += _missed(entry, sets.n_fake)
+        return Measured(rows, _without_implied(lost))
+
+
+def _missed(entry: metrics.Categories, n: int) -> list[tuple[str, str]]:
+    """Lost categories that n samples of a perfect sampler would hold with 99 % certainty."""
+    return [
+        (f"{entry.column} = {category}", f"{100 * share:.2g} % of the data")
+        for category, share in entry.lost
+        if share * n > -math.log(0.01)
+    ]
+
+
+def _without_implied(lost: list[tuple[str, str]]) -> list[str]:
+    """Leaves out pairs of which one category alone is lost already."""
+    names = [name for name, _ in lost]
+    single = {tuple(n.split(" = ", 1)) for n in names if " × " not in n}
+    kept = []
+    for name, share in lost:
+        column, _, value = name.partition(" = ")
+        parts = set(zip(column.split(" × "), value.split(" × "), strict=False))
+        if " × " not in column or not parts & single:
+            kept.append(f"{name} ({share})")
+    return kept
 
 
 registry: Registry[Measure] = Registry(
@@ -510,7 +540,7 @@ DEFAULTS = {
     "text": ("text", "duplicates"),
 }
 """What is measured where nothing is asked for, if the sets allow it."""
-ANY = (-math.inf, math.inf)
+ANY, FROM_0 = (-math.inf, math.inf), (0.0, math.inf)
 
 
 def _rows(
@@ -538,6 +568,18 @@ def _rows(
             names, values, lows, highs, best, ranges, strict=True
         )
     ]
+
+
+def _by_chance(
+    distance: Callable[..., float], two: tuple[Tensor, Tensor], n_real: int, n_fake: int
+) -> str:
+    """What a perfect sampler has: halves of the real samples, and the bias falls as 1/n + 1/m."""
+    scale = (1 / n_real + 1 / n_fake) / (1 / len(two[0]) + 1 / len(two[1]))
+    return f"{distance(*two) * scale:.2g}"
+
+
+def _short(value: float) -> str:
+    return f"{value:.3g}"
 
 
 def _numbered(samples: Any) -> Tensor:

@@ -17,7 +17,7 @@ from uncollapse.metrics.energy import energy_distance
 from uncollapse.metrics.memorisation import Memorisation, memorisation
 from uncollapse.metrics.modes import ModeCoverage, mode_balance, mode_coverage
 from uncollapse.metrics.moments import KernelDistance, frechet_distance, kernel_distance
-from uncollapse.metrics.prdc import PRDC, prdc
+from uncollapse.metrics.prdc import PRDC, expected_coverage, prdc
 from uncollapse.metrics.regions import CollapseRegion, collapse_region
 from uncollapse.metrics.tables import Categories, Numbers, column_distances, pair_coverage
 from uncollapse.metrics.text import copied_lines, distinct_n, ngram_divergence
@@ -49,6 +49,7 @@ __all__ = [
     "distinct_n",
     "duplicate_rate",
     "energy_distance",
+    "expected_coverage",
     "frechet_distance",
     "inception_score",
     "kernel_distance",

@@ -62,6 +62,17 @@ def prdc(real: Array, fake: Array, k: int = 5) -> PRDC:
     return _compare(a, b, around_real - slack, around_fake - slack, k)
 
 
+def expected_coverage(n: int, m: int, k: int = 5) -> float:
+    """The coverage that m samples of the very distribution of n real ones have on average.
+
+    ``1 - Π_{i=1..k} (n - i) / (n + m - i)`` (Naeem et al. 2020, lemma 2), whatever that is.
+    """
+    missed = 1.0
+    for i in range(1, k + 1):
+        missed *= (n - i) / (n + m - i)
+    return 1 - missed
+
+
 def _compare(a: Cloud, b: Cloud, around_real: Tensor, around_fake: Tensor, k: int) -> PRDC:
     recalled = covered = 0
     balls = torch.zeros(len(b), dtype=torch.long, device=b.norms.device)  # of reals, by fake
