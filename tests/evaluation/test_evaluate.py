@@ -211,12 +211,10 @@ def test_efficientnet_tells_photographs_apart():
     pytest.importorskip("efficientnet_lite_pytorch")
     from sklearn.datasets import load_sample_images
 
-    china, flower = (
-        torch.as_tensor(i.copy()).permute(2, 0, 1) for i in load_sample_images().images
-    )
+    photographs = [torch.as_tensor(i.copy()).permute(2, 0, 1) for i in load_sample_images().images]
     crops = [
         torch.stack([i[:, y : y + 96, x : x + 96] for y in (0, 150, 300) for x in (0, 200, 400)])
-        for i in (china, flower)
+        for i in photographs
     ]
     words = {"features": "efficientnet-lite0", "measures": ["prdc:k=2"], "resamples": 0}
     same, other = (rows(evaluate(c, crops[0], **words)) for c in crops)

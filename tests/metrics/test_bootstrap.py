@@ -47,6 +47,14 @@ def test_a_mean_has_its_standard_error(n, level, z):
     assert (low, high) == pytest.approx((value - half, value + half), abs=0.08 * half)
 
 
+@pytest.mark.parametrize(("n", "factor"), [(10, 1), (5, 2 / 3)])
+def test_the_formula_of_given_halves(n, factor):
+    values = iter([7.0, 1.0, 3.0])  # the whole, and two halves: a standard deviation of sqrt(2)
+    value, low, high = bootstrap(lambda x: next(values), np.arange(n), resamples=2)
+    half = 1.959964 * math.sqrt(2 * factor)
+    assert (value, low, high) == pytest.approx((7, 7 - half, 7 + half))
+
+
 def test_two_sets_add_up():
     x, y = normal(100), 3 * normal(50, seed=1)
     _, low, high = bootstrap(lambda a, b: a.mean() - b.mean(), x, y, resamples=1500)
@@ -141,6 +149,7 @@ def test_tensors_arrays_and_lists_alike():
         assert bootstrap(lambda s: float(np.mean(np.asarray(s))), other) == pytest.approx(expected)
     texts = [f"a b{i % 7} c{i % 3}" for i in range(40)]
     low, high = bootstrap(lambda t: distinct_n(t, 2), texts)[1:]
+    assert bootstrap(lambda t: distinct_n(t, 2), tuple(texts))[1:] == (low, high)
     assert low < distinct_n(texts, 2) < high
 
 

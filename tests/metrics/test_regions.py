@@ -93,6 +93,12 @@ def test_nothing_in_common():
     assert collapse_region([1, 0], [0, 1]).delta == pytest.approx([1, 1])
 
 
+def test_next_to_nothing_is_next_to_0():
+    epsilon, delta, _ = collapse_region([0.5, 0.5], [1e-320, 1.0])
+    assert epsilon == pytest.approx([0, 1])
+    assert delta == pytest.approx([0.5, 1])
+
+
 def test_invention_is_a_last_step_on_the_level():
     """Samples where the data has nothing: δ is 1 before ε is."""
     epsilon, delta, _ = collapse_region([0.5, 0.5, 0], [0.25, 0.25, 0.5])

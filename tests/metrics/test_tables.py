@@ -122,6 +122,12 @@ def test_pairs():
     assert found.lost == (("x × 2", 0.25), ("y × 1", 0.25))
 
 
+def test_pairs_are_pairs_whatever_their_names():
+    real = {"a": np.array(["x × y"]), "b": np.array(["z"])}
+    (found,) = pair_coverage(real, {"a": np.array(["x"]), "b": np.array(["y × z"])})
+    assert found == ("a × b", 0, 1, (("x × y × z", 1),))
+
+
 def test_pairs_of_categories_only():
     table = {"a": TOWNS, "n": np.arange(10), "b": TOWNS, "c": TOWNS}
     found = pair_coverage(table, table)

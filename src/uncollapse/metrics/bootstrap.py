@@ -47,7 +47,7 @@ def bootstrap(
         measure: takes the sets; gives a number, or a tuple (named or not). Fields that are numbers,
             or arrays whose shape stays, get intervals; other fields are as in the value.
         sets: what is resampled: anything with a length that an index array picks from (tensor,
-            numpy array), or a list. They are resampled independently of each other.
+            numpy array), or a list or tuple. They are resampled independently of each other.
         resamples: how many halves, at least 2.
         level: how much the interval should hold, in (0, 1).
         seed: the same seed draws the same halves.
@@ -93,7 +93,7 @@ def bootstrap(
 
 def _half(samples: Any, random: np.random.Generator) -> Any:
     index = np.sort(random.permutation(len(samples))[: len(samples) // 2])
-    if isinstance(samples, list):
+    if isinstance(samples, list | tuple):
         return [samples[i] for i in index]
     return samples[index]
 

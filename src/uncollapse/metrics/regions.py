@@ -49,7 +49,7 @@ def collapse_region(p: Array, q: Array) -> CollapseRegion:
     if len(shares[0]) != len(shares[1]):
         raise ShapeError(f"collapse_region: p has {len(shares[0])} values, q {len(shares[1])}")
     p_k, q_k = (s[(shares[0] > 0) | (shares[1] > 0)] for s in shares)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):
         ratio = p_k / q_k
     # Values of one ratio are one step of the edge.
     levels, which = np.unique(-ratio, return_inverse=True)

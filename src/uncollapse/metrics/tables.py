@@ -118,15 +118,15 @@ def check_tables(real: Table, fake: Table) -> None:
             raise ShapeError(f"the columns of the {what} table have different lengths")
 
 
-def _joined(table: Table, a: str, b: str) -> list[str]:
-    return [f"{x} × {y}" for x, y in zip(table[a].tolist(), table[b].tolist(), strict=True)]
+def _joined(table: Table, a: str, b: str) -> list[tuple[str, str]]:
+    return list(zip(table[a].tolist(), table[b].tolist(), strict=True))
 
 
-def _categories(name: str, real: Sequence[str], fake: Sequence[str]) -> Categories:
+def _categories(name: str, real: Sequence[Any], fake: Sequence[Any]) -> Categories:
     p, q = Counter(real), Counter(fake)
     shares = {c: (p[c] / len(real), q[c] / len(fake)) for c in {**p, **q}}
     lost = sorted(
-        ((str(c), a) for c, (a, b) in shares.items() if a and not b), key=lambda x: (-x[1], x[0])
+        ((_name(c), a) for c, (a, b) in shares.items() if a and not b), key=lambda x: (-x[1], x[0])
     )
     return Categories(
         column=name,
@@ -134,6 +134,10 @@ def _categories(name: str, real: Sequence[str], fake: Sequence[str]) -> Categori
         total_variation=sum(abs(a - b) for a, b in shares.values()) / 2,
         lost=tuple(lost),
     )
+
+
+def _name(category: Any) -> str:
+    return " × ".join(map(str, category)) if isinstance(category, tuple) else str(category)
 
 
 def _numbers(name: str, real: NDArray[Any], fake: NDArray[Any]) -> Numbers:
