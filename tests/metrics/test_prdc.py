@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import math
 
 import numpy as np
 import pytest
@@ -143,6 +144,13 @@ def test_expected_coverage_is_that_of_perfect_samplers(n, m, k, d):
     ]
     error = np.std(found) / np.sqrt(200)
     assert np.mean(found) == pytest.approx(expected_coverage(n, m, k), abs=4 * error)
+
+
+@pytest.mark.parametrize(("n", "m", "k"), [(6, 4, 1), (6, 4, 5), (30, 50, 3), (100, 10, 20)])
+def test_expected_coverage_by_counting(n, m, k):
+    """No fake in the ball: of all others in order of distance, the first k are real ones."""
+    missed = math.comb(n - 1, k) / math.comb(n + m - 1, k)
+    assert expected_coverage(n, m, k) == pytest.approx(1 - missed, rel=1e-12)
 
 
 def test_expected_coverage_of_the_published_example():
