@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import warnings
+from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.stats
 import torch
 from numpy.typing import NDArray
-from sklearn.cluster import MiniBatchKMeans
-from sklearn.exceptions import ConvergenceWarning
-from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from uncollapse.errors import ConfigError, ShapeError
 from uncollapse.metrics import neighbours
+from uncollapse.metrics.classes import relative_entropy
 from uncollapse.metrics.samples import Array, pair, rows
 
 NULL_DRAWS = 200
@@ -181,7 +179,7 @@ def compare_bins(
         raise ConfigError(f"ndb: alpha must be between 0 and 1, not {alpha}")
     if threshold is not None and not threshold > 0:
         raise ConfigError(f"ndb: threshold must be above 0, not {threshold}")
-    limit = float(scipy.stats.norm.isf(alpha / 2)) if threshold is None else threshold
+    limit = NormalDist().inv_cdf(1 - alpha / 2) if threshold is None else threshold
     n, m = real.sum(), fake.sum()
     z = two_proportions(real, fake, n, m)
     p, q = real / n, fake / m
@@ -191,11 +189,11 @@ def compare_bins(
         random.multinomial(n, pooled, NULL_DRAWS), random.multinomial(m, pooled, NULL_DRAWS), n, m
     )
     middle = (p + q) / 2
-    js = (scipy.stats.entropy(p, middle) + scipy.stats.entropy(q, middle)) / 2
+    js = (relative_entropy(p, middle) + relative_entropy(q, middle)) / 2
     return NDB(
         score=float((np.abs(z) > limit).mean()),
         different=int((np.abs(z) > limit).sum()),
-        js=max(0.0, float(js)),
+        js=max(0.0, js),
         null_score=float((np.abs(null) > limit).mean()),
         z=z,
         differs=np.abs(z) > limit,
@@ -217,6 +215,10 @@ def two_proportions(
 
 
 def _k_means(seen: Tensor, bins: int, seed: int) -> Tensor:
+    from sklearn.cluster import MiniBatchKMeans  # late: these take half a second to import
+    from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import threadpool_limits
+
     # Mini-batches end within 2 % of the full algorithm's inertia in a fraction of its time, and
     # bins need no more. One thread: sums that threads share end in other last digits each time.
     search = MiniBatchKMeans(bins, max_iter=ROUNDS, batch_size=BATCH, n_init=1, random_state=seed)

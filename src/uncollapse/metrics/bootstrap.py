@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from statistics import NormalDist
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import numpy as np
-import scipy.stats
 from numpy.typing import NDArray
 
 from uncollapse.errors import ConfigError, ShapeError
@@ -80,7 +80,7 @@ def bootstrap(
             raise ShapeError(
                 f"intervals need twice as many samples: of a half of them, {error}"
             ) from None
-    reach = factor * float(scipy.stats.norm.ppf((1 + level) / 2))
+    reach = factor * NormalDist().inv_cdf((1 + level) / 2)
     if not isinstance(value, tuple):
         ends = _ends(value, replicates, reach)
         return Estimate(value, cast(T, ends[0]), cast(T, ends[1]))

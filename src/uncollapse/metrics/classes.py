@@ -6,7 +6,6 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.stats
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -158,7 +157,13 @@ def divergence_from_uniform(counts: NDArray[Any]) -> float:
     total = counts.sum()
     if not total:
         return math.nan
-    return max(0.0, math.log(len(counts)) - float(scipy.stats.entropy(counts / total)))
+    return max(0.0, relative_entropy(counts / total, np.full(len(counts), 1 / len(counts))))
+
+
+def relative_entropy(p: NDArray[Any], q: NDArray[Any]) -> float:
+    """``Σ p log(p / q)``, nats, of probabilities ``[K]``; q is above 0 where p is."""
+    held = p > 0
+    return float((p[held] * np.log(p[held] / q[held])).sum())
 
 
 def expected_divergence(n: int, prior: NDArray[np.float64]) -> float:
@@ -167,12 +172,14 @@ def expected_divergence(n: int, prior: NDArray[np.float64]) -> float:
     ``E Σ (c/n) log(K c/n)`` with each count c binomial; counts with less than 1e-15 of its mass
     are left out.
     """
+    from scipy.stats import binom  # late: it takes half a second to import
+
     total = 0.0
     for p, times in zip(*np.unique(prior[prior > 0], return_counts=True), strict=True):
-        low, high = scipy.stats.binom.ppf([1e-15, 1 - 1e-15], n, p)
+        low, high = binom.ppf([1e-15, 1 - 1e-15], n, p)
         c = np.arange(max(1, int(low)), int(high) + 1)
         if len(c):
-            mass = scipy.stats.binom.pmf(c, n, p)
+            mass = binom.pmf(c, n, p)
             total += int(times) * float((mass * c / n * np.log(len(prior) * c / n)).sum())
     return max(0.0, total)
 

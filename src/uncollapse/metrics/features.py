@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
-from sklearn import decomposition
 from torch import Tensor
 
 from uncollapse.errors import ConfigError, MissingExtraError, ShapeError, one_line
@@ -52,10 +51,12 @@ class PCA:
     """
 
     def __init__(self, real: Tensor, dimensions: int = DIMENSIONS, *, seed: int = 0) -> None:
+        from sklearn.decomposition import PCA as Decomposition  # noqa: N811
+
         if dimensions < 1:
             raise ConfigError(f"pca: dimensions must be above 0, not {dimensions}")
         flat = real.flatten(1).double().cpu().numpy()
-        found = decomposition.PCA(min(dimensions, *flat.shape), random_state=seed).fit(flat)
+        found = Decomposition(min(dimensions, *flat.shape), random_state=seed).fit(flat)
         self.mean = torch.as_tensor(found.mean_, device=real.device)
         self.axes = torch.as_tensor(found.components_.T.copy(), device=real.device)
         self.name = f"pca:{self.axes.shape[1]}"

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.stats
 from numpy.typing import NDArray
 
 from uncollapse.errors import DataError, ShapeError
@@ -141,15 +140,17 @@ def _name(category: Any) -> str:
 
 
 def _numbers(name: str, real: NDArray[Any], fake: NDArray[Any]) -> Numbers:
+    from scipy.stats import ks_2samp, wasserstein_distance  # late: half a second to import
+
     both = [column.astype(np.float64) for column in (real, fake)]
     x, y = (column[~np.isnan(column)] for column in both)
     absent = [float(np.isnan(column).mean()) for column in both]
     if not len(x) or not len(y):  # nothing is there to compare
         worst = float(len(x) != len(y))
         return Numbers(name, worst, np.inf if worst else 0.0, absent[1] - absent[0])
-    shift = float(scipy.stats.wasserstein_distance(x, y))
+    shift = float(wasserstein_distance(x, y))
     scale = float(x.std()) if np.ptp(x) else 0.0  # rounding is no spread
     # Of a constant column, any other value is infinitely many standard deviations away.
     parts = shift / scale if scale else (0.0 if not shift else np.inf)
-    ks = float(scipy.stats.ks_2samp(x, y).statistic)
+    ks = float(ks_2samp(x, y).statistic)
     return Numbers(name, ks, parts, absent[1] - absent[0])

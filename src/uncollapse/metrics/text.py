@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from uncollapse.errors import ConfigError, ShapeError
+from uncollapse.metrics.classes import relative_entropy
 
 Split = Callable[[str], Sequence[str]]
 """How a text becomes tokens: ``str.split`` for words, ``list`` for characters."""
@@ -58,11 +59,7 @@ def ngram_divergence(
     both = [*p, *(g for g in q if g not in p)]
     shares = [np.array([c[g] for g in both]) / c.total() for c in (p, q)]
     middle = (shares[0] + shares[1]) / 2
-    divergence = 0.0
-    for share in shares:
-        held = share > 0
-        divergence += float((share[held] * np.log(share[held] / middle[held])).sum()) / 2
-    return max(0.0, divergence)
+    return max(0.0, sum(relative_entropy(share, middle) for share in shares) / 2)
 
 
 def copied_lines(real: Sequence[str], fake: Sequence[str]) -> float:
