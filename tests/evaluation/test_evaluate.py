@@ -255,7 +255,7 @@ def test_stacked_digits_are_classified_channel_by_channel(monkeypatch, digits):
     which = torch.randint(len(data), (2000,), generator=torch.Generator().manual_seed(0))
     fake = data.restore(data.take(which)).to(torch.uint8)
     found = evaluate(fake, data, measures=["classes:splits=1"], count=2000, **FAST)
-    held = rows(found)["classes held"]
+    held = rows(found)["classes classes held"]
     truth = data.labels(which).unique().numel()
     assert held.value == pytest.approx(truth, abs=60)
     assert held.best == "1000"

@@ -83,10 +83,6 @@ class Comparison:
         """Features of the real samples in two random halves: what a perfect sampler would do."""
         return halves(self.real_features)
 
-    def features_of(self, samples: Tensor) -> Tensor:
-        """Features of any samples in network units."""
-        return self._features(samples)
-
     def _features(self, samples: Tensor | None) -> Tensor:
         assert samples is not None
         return self.extractor(samples)

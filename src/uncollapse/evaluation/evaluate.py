@@ -17,8 +17,9 @@ from uncollapse.errors import ConfigError
 from uncollapse.evaluation import extractors
 from uncollapse.evaluation.comparison import Comparison, compare
 from uncollapse.evaluation.extractors import Progress
-from uncollapse.evaluation.measures import DEFAULTS, Measure, Row, registry
+from uncollapse.evaluation.measures import DEFAULTS, registry
 from uncollapse.evaluation.opening import open_samples
+from uncollapse.evaluation.rows import Measure, Row
 
 COUNT = 10_000
 RESAMPLES = 30

@@ -65,7 +65,8 @@ def prdc(real: Array, fake: Array, k: int = 5) -> PRDC:
 def expected_coverage(n: int, m: int, k: int = 5) -> float:
     """The coverage that m samples of the very distribution of n real ones have on average.
 
-    ``1 - Π_{i=1..k} (n - i) / (n + m - i)`` (Naeem et al. 2020, lemma 2), whatever that is.
+    ``1 - Π_{i=1..k} (n - i) / (n + m - i)`` (Naeem et al. 2020, lemma 2), for any
+    continuous distribution.
     """
     missed = 1.0
     for i in range(1, k + 1):
