@@ -115,7 +115,7 @@ class Contender:
     def __init__(self, make: Make, *arguments: int) -> None:
         context = mp.get_context("spawn")
         self.pipe, there = context.Pipe()
-        self.process = context.Process(target=serve, args=(there, make, arguments), daemon=True)
+        self.process = context.Process(target=serve, args=(there, make, arguments))
         self.process.start()
         self.pipe.recv()
         self.times: list[float] = []

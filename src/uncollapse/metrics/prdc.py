@@ -76,12 +76,15 @@ def expected_coverage(n: int, m: int, k: int = 5) -> float:
 
 def _compare(a: Cloud, b: Cloud, around_real: Tensor, around_fake: Tensor, k: int) -> PRDC:
     recalled = covered = 0
-    balls = torch.zeros(len(b), dtype=torch.long, device=b.norms.device)  # of reals, by fake
+    balls = torch.zeros(len(b), dtype=torch.int32, device=b.norms.device)  # of reals, by fake
     for part, row in neighbours.blocks(a, b):
         norms = a.norms[part]
-        inside = row < (around_real[part] - norms)[:, None]
-        balls += inside.sum(0)
-        covered += int(inside.any(1).sum())
+        reach = around_real[part] - norms
+        covered += int((row.amin(1) < reach).sum())
+        inside = row < reach[:, None]
+        balls += inside.view(torch.uint8).sum(
+            0, dtype=torch.int32
+        )  # summing bools is 7 times slower
         recalled += int((row.sub_(around_fake).amin(1) < -norms).sum())
     return PRDC(
         precision=float((balls > 0).double().mean()),
