@@ -31,7 +31,7 @@ from uncollapse.metrics.features import (
 Progress = Callable[[Iterable[int], str], Iterable[int]]
 """Wraps a count of what is done, with a title."""
 NAMES = ("raw", "pca", "classifier", "efficientnet-lite0")
-RECIPE = "1"
+RECIPE = "2"
 """Of the classifier; another one is trained anew."""
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from uncollapse.errors import ShapeError
 
-STEPS, BATCH, LR = 1500, 128, 2e-3
+STEPS, BATCH, LR = 1500, 128, 5e-3
 """Updates of Adam, samples in each, and the highest learning rate of its one cycle."""
 FEATURES = 128
 HELD_OUT = 0.1
@@ -41,14 +41,15 @@ class Classifier(nn.Module):
         if len(shape) == 3:
             channels, size, width = shape[0], min(shape[1:]), 32
             while not body or size > 7:
-                body += [nn.Conv2d(channels, width, 3, 2, 1), nn.ReLU()]
+                body += [nn.Conv2d(channels, width, 3, 2, 1), nn.BatchNorm2d(width), nn.ReLU()]
                 channels, size, width = width, (size + 1) // 2, min(2 * width, 128)
             body.append(nn.Flatten())
         else:
             body += [nn.Flatten(), nn.Linear(math.prod(shape), FEATURES), nn.ReLU()]
         with torch.no_grad():
-            width = nn.Sequential(*body)(torch.zeros(1, *shape)).shape[1]
-        self.body = nn.Sequential(*body, nn.Linear(width, FEATURES), nn.ReLU())
+            width = nn.Sequential(*body).eval()(torch.zeros(1, *shape)).shape[1]
+        last = [nn.Linear(width, FEATURES), nn.BatchNorm1d(FEATURES), nn.ReLU()]
+        self.body = nn.Sequential(*body, *last).train()
         self.head = nn.Linear(FEATURES, classes)
 
     def forward(self, x: Tensor) -> Tensor:
