@@ -95,11 +95,9 @@ def test_field_by_field():
     assert type(low) is type(high) is Found
     assert low.mean < value.mean < high.mean
     assert type(low.mean) is float
-    assert low.share.shape == (2,)
-    assert (low.share < value.share).all()
-    assert (value.share < high.share).all()
     assert low.name == high.name == "n = 50"  # no number
-    assert low.odd.tolist() == value.odd.tolist()  # its shape does not stay
+    for kept in ("share", "odd"):  # halves may sort their bins in another way
+        assert getattr(low, kept) is getattr(high, kept) is getattr(value, kept)
     assert low.whole < value.whole < high.whole
 
 

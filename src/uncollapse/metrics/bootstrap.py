@@ -7,7 +7,6 @@ from statistics import NormalDist
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uncollapse.errors import ConfigError, ShapeError
 
@@ -44,8 +43,8 @@ def bootstrap(
     large): compare only equal numbers.
 
     Args:
-        measure: takes the sets; gives a number, or a tuple (named or not). Fields that are numbers,
-            or arrays whose shape stays, get intervals; other fields are as in the value.
+        measure: takes the sets; gives a number, or a tuple (named or not). Fields that are numbers
+            get intervals; others (counts by mode, shares by bin) are as in the value.
         sets: what is resampled: anything with a length that an index array picks from (tensor,
             numpy array), or a list or tuple. They are resampled independently of each other.
         resamples: how many halves, at least 2.
@@ -54,7 +53,8 @@ def bootstrap(
         watch: wraps the count of resamples, for a progress bar.
 
     Returns:
-        value, low, high; ``low.precision`` and so on for a measure of several numbers.
+        value, low, high; ``low.precision`` and so on for a measure of several numbers. Numbers that
+        count samples (not shares of them) have half the count in a half: take shares.
 
     Raises:
         ConfigError: resamples or level out of range.
@@ -99,20 +99,14 @@ def _half(samples: Any, random: np.random.Generator) -> Any:
 
 
 def _ends(value: Any, replicates: list[Any], reach: float) -> tuple[Any, Any]:
-    centre = _numbers(value)
-    if centre is None:
+    if not _is_number(value):
         return value, value
-    parts = [_numbers(r) for r in replicates]
-    if any(p is None or p.shape != centre.shape for p in parts):
-        return value, value
-    column = np.stack(cast(list[NDArray[np.float64]], parts))
     # Measures of a lost distribution may be NaN or infinite; then so are their intervals.
     with np.errstate(invalid="ignore"):
-        spread = reach * column.std(0, ddof=1)
-        low, high = centre - spread, centre + spread
-    return (low, high) if centre.shape else (float(low), float(high))
+        spread = reach * np.std([float(r) for r in replicates], ddof=1)
+        return float(value - spread), float(value + spread)
 
 
-def _numbers(value: Any) -> NDArray[np.float64] | None:
+def _is_number(value: Any) -> bool:
     array = np.asarray(value)
-    return array.astype(np.float64) if array.dtype.kind in "iuf" else None
+    return array.dtype.kind in "iuf" and not array.shape
