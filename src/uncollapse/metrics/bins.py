@@ -91,8 +91,7 @@ class Bins:
             )
         by_size = counts.argsort(descending=True, stable=True)
         self.centres, self.counts = self.centres[by_size], counts[by_size].cpu().numpy()
-        _, examples = neighbours.nearest(self.centres, seen)
-        self.examples = examples.cpu().numpy()
+        self.examples = neighbours.nearest(self.centres, seen)[1].cpu().numpy()
 
     def __len__(self) -> int:
         return len(self.centres)

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from uncollapse.metrics import neighbours
-from uncollapse.metrics.neighbours import MARGIN, Cloud
 from uncollapse.metrics.samples import Array, pair
 
 
@@ -51,15 +50,41 @@ def prdc(real: Array, fake: Array, k: int = 5) -> PRDC:
     """
     x, y = pair(real, fake)
     neighbours.check_k(k, min(len(x), len(y)))
-    for kind in (torch.float32, torch.float64):
-        a, b = neighbours.centred(x, y, kind=kind)
-        slack = neighbours.rounding(a, b)
-        around_real, around_fake = (neighbours.squared_radii(c, k) for c in (a, b))
-        least = float(torch.minimum(around_real.min(), around_fake.min()))
-        if kind == torch.float64 or least > MARGIN * slack:
+    around_real, around_fake = (neighbours.squared_radii(s, k) for s in (x, y))
+    balls = torch.zeros(len(y), dtype=torch.long, device=x.device)  # of reals, by fake
+    covered = recalled = 0
+    rows = torch.arange(len(x), device=x.device)
+    for kind in neighbours.precisions(x):
+        last = kind == torch.float64
+        a, b, rounding = neighbours.centred(x[rows], y, kind)
+        doubtful = []
+        for part, row in neighbours.blocks(a, b):
+            reach, norms = around_real[rows[part]] - a.norms[part], a.norms[part]
+            inside = row < (reach - rounding).to(kind)[:, None]
+            held = _counted(inside, 1)
+            unsure = _counted(row < (reach + rounding).to(kind)[:, None], 1) != held
+            gap = row.sub_(around_fake.to(kind)).amin(1) + norms  # negative within a fake's ball
+            unsure |= gap.abs() <= rounding
+            if last:  # a ball is open: what is on its edge, up to rounding, is outside
+                unsure.zero_()
+            inside[unsure] = False
+            balls += _counted(inside, 0)
+            covered += int(((held > 0) & ~unsure).sum())
+            recalled += int(((gap < -rounding) & ~unsure).sum())
+            doubtful.append(unsure)
+        rows = rows[torch.cat(doubtful)]
+        if not len(rows):
             break
-    # A ball is open: a distance that equals the radius, up to rounding, is outside.
-    return _compare(a, b, around_real - slack, around_fake - slack, k)
+    return PRDC(
+        precision=float((balls > 0).double().mean()),
+        recall=recalled / len(x),
+        density=float(balls.double().mean()) / k,
+        coverage=covered / len(x),
+    )
+
+
+def _counted(found: Tensor, axis: int) -> Tensor:
+    return found.view(torch.uint8).sum(axis, dtype=torch.int32)  # sums of bools are 7 times slower
 
 
 def expected_coverage(n: int, m: int, k: int = 5) -> float:
@@ -72,23 +97,3 @@ def expected_coverage(n: int, m: int, k: int = 5) -> float:
     for i in range(1, k + 1):
         missed *= (n - i) / (n + m - i)
     return 1 - missed
-
-
-def _compare(a: Cloud, b: Cloud, around_real: Tensor, around_fake: Tensor, k: int) -> PRDC:
-    recalled = covered = 0
-    balls = torch.zeros(len(b), dtype=torch.int32, device=b.norms.device)  # of reals, by fake
-    for part, row in neighbours.blocks(a, b):
-        norms = a.norms[part]
-        reach = around_real[part] - norms
-        covered += int((row.amin(1) < reach).sum())
-        inside = row < reach[:, None]
-        balls += inside.view(torch.uint8).sum(
-            0, dtype=torch.int32
-        )  # summing bools is 7 times slower
-        recalled += int((row.sub_(around_fake).amin(1) < -norms).sum())
-    return PRDC(
-        precision=float((balls > 0).double().mean()),
-        recall=recalled / len(a),
-        density=float(balls.double().mean()) / k,
-        coverage=covered / len(a),
-    )
