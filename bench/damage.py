@@ -26,8 +26,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import uncollapse as uc
-from uncollapse.evaluation.extractors import beside, of_reference
 from uncollapse.metrics import bootstrap
+from uncollapse.metrics.classifier import train_classifier
 from uncollapse.metrics.memorisation import compare_distances
 from uncollapse.metrics.neighbours import nearest
 
@@ -46,10 +46,13 @@ class Set:
         self.data = data = uc.data.load("mnist" if name == "mnist" else "grid25")
         self.features: Callable[[Tensor], Tensor] = lambda x: x.flatten(1)
         self.probs: Callable[[Tensor], Tensor] | None = None
-        if name == "mnist":
-            extractor = of_reference(data, beside("mnist", data), lambda steps, title: steps)
-            self.features, self.probs = extractor, extractor.probs
         order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
+        if name == "mnist":  # looked at through a classifier of the other half
+            study, order = order.tensor_split(2)
+            labels = data.labels(study)
+            assert labels is not None
+            network, _ = train_classifier(lambda i: data.take(study[i]), labels, len(data.classes))
+            self.features, self.probs = network.features, network.probs
         self.train, self.held_out = (data.take(part) for part in (order[:N], order[N : 2 * N]))
         self.pool = data.take(order[2 * N :])  # what the sampler gives
         classes = data.labels(order[2 * N :])
@@ -110,7 +113,9 @@ class Set:
 
     def damages(self) -> dict[str, tuple[Callable[..., Tensor], list[float]]]:
         """Each with its degrees, the undamaged one first."""
-        classes = [0, 1, 2, 3, 5, 7, 9] if self.name == "mnist" else [0, 1, 2, 5, 10, 15, 20, 24]
+        classes = (
+            [0, 1, 2, 3, 4, 5, 6, 7, 8, 9] if self.name == "mnist" else [0, 1, 2, 5, 10, 15, 20, 24]
+        )
         noise = [0, 0.1, 0.2, 0.4, 0.8] if self.name == "mnist" else [0, 0.01, 0.02, 0.05, 0.2]
         blur = [0, 0.5, 1, 1.5, 2.5] if self.name == "mnist" else [0, 0.25, 0.5, 0.75, 1]
         return {
@@ -141,9 +146,10 @@ class Set:
         def bins(a: Any, b: Any) -> tuple[float, float]:
             counts = (torch.bincount(torch.as_tensor(x), minlength=50).numpy() for x in (a, b))
             result = M.compare_bins(*counts)
-            return result.score, result.js
+            region = M.collapse_region(result.real_share, result.fake_share)
+            return result.score, result.js, region.total_variation
 
-        take(["ndb/k", "js of bins"], bins, *labels)
+        take(["ndb/k", "js of bins", "tv of bins (region)"], bins, *labels)
         take(["fréchet"], M.frechet_distance, real, fake)
         take(["kernel"], lambda a, b: M.kernel_distance(a, b, subsets=5).mean, real, fake)
         take(["energy"], M.energy_distance, real[:1500], fake[:1500])
@@ -170,9 +176,17 @@ class Set:
                     M.class_entropy(p),
                     M.class_total_variation(p, prior),
                     held_classes.modes,
+                    held_classes.kl,
                 )
 
-            take(["inception score", "entropy", "total variation", "classes held"], classes,
+            names = [
+                "inception score",
+                "entropy",
+                "total variation",
+                "classes held",
+                "KL of classes",
+            ]
+            take(names, classes,
                  self.probs(samples))  # fmt: skip
         else:
             assert self.data.modes is not None
@@ -180,9 +194,10 @@ class Set:
 
             def modes(x: Tensor) -> tuple[float, ...]:
                 coverage = M.mode_coverage(x, means, std)
-                return coverage.modes, coverage.high_quality, coverage.reverse_kl
+                return (*coverage[:3], M.mode_balance(coverage.counts))
 
-            take(["modes", "high quality", "reverse KL"], modes, self.data.restore(samples))
+            take(["modes", "high quality", "reverse KL", "balance"], modes,
+                 self.data.restore(samples))  # fmt: skip
         return found
 
 

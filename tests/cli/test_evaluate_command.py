@@ -36,7 +36,7 @@ def test_json_is_the_same_every_time(command, ring):
     found = json.loads(first)
     assert (found["n_fake"], found["n_real"], found["features"]) == (600, 600, "raw")
     held = next(r for r in found["rows"] if r["quantity"] == "modes")
-    assert (held["value"], held["best"]) == (8, "8")
+    assert (held["value"], held["perfect"]) == (8, 8)
 
 
 def test_json_has_no_nan(command, ring):

@@ -38,7 +38,8 @@ def test_kinds_are_the_references():
         "word": ["7", "y", ""],
         "empty": ["", "z", ""],
     }
-    one, other = typed(real, fake, "fake.csv")
+    one, other, notes = typed(real, fake, "fake.csv")
+    assert notes == []
     assert one["number"].dtype == one["count"].dtype == np.float64
     assert np.isnan(other["number"]).tolist() == [False, True, False]
     assert other["count"].tolist() == [5, 6, 700]
@@ -46,6 +47,20 @@ def test_kinds_are_the_references():
     assert other["flag"].tolist() == ["1", "2", ""]  # 1.0 is 1
     assert other["word"].tolist() == ["7", "y", ""]
     assert other["empty"].tolist() == ["", "z", ""]
+
+
+def test_what_stands_for_missing():
+    real = {"a": [str(i / 3) for i in range(30)] + ["NA", "nan", "null"]}
+    one, other, notes = typed(real, {"a": ["None", "1"]}, "fake.csv")
+    assert np.isnan(one["a"]).sum() == 3
+    assert np.isnan(other["a"]).tolist() == [True, False]
+    assert notes == []
+
+
+def test_a_slip_in_a_column_of_numbers_is_said():
+    real = {"a": [str(i / 3) for i in range(30)] + ["oops"]}
+    _, _, notes = typed(real, {"a": ["1"]}, "fake.csv")
+    assert notes == ["column 'a' is taken as categories: row 31 holds 'oops'"]
 
 
 @pytest.mark.parametrize(

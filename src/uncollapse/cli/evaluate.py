@@ -80,7 +80,7 @@ def _print(found: Evaluation) -> None:
     for row in found.rows:
         interval = "" if math.isnan(row.low) else f"{_number(row.low)} … {_number(row.high)}"
         name = row.measure if row.measure != last else ""
-        table.add_row(name, row.quantity, _number(row.value), interval, row.best)
+        table.add_row(name, row.quantity, _number(row.value), interval, _number(row.perfect))
         last = row.measure
     console.print(table)
     if found.lost:
@@ -95,13 +95,16 @@ def _print(found: Evaluation) -> None:
 def _draw(found: Evaluation, out: Path) -> None:
     """Real samples from the bins that are rarest among the fakes."""
     if found.shown is None or found.dataset is None:
-        raise ConfigError("--picture shows what metric ndb finds too rare, and there is nothing")
+        print("no picture: metric ndb finds nothing too rare, or was not taken", file=sys.stderr)
+        return
     save_picture(out, pictures.draw(found.dataset, found.shown[:SHOWN]))
     print(f"real samples from the bins that are rarest among the fakes: {out}", file=sys.stderr)
 
 
 def _number(value: float) -> str:
-    if not math.isfinite(value):
+    if math.isnan(value):
+        return "–"
+    if math.isinf(value):
         return str(value)
     if value == int(value) and abs(value) < 1e6:
         return str(int(value))

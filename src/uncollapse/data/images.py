@@ -20,7 +20,7 @@ from uncollapse.errors import ConfigError, DataError
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 SIZE = 64  # pixels, unless asked for otherwise
-LEAST_SIZE = 8
+LEAST_SIZE, MOST_SIZE = 8, 4096
 MANY = 2000  # images, from which reading takes long enough to show how far it is
 
 
@@ -60,8 +60,8 @@ def check_size(size: int) -> None:
     Raises:
         ConfigError: below 8.
     """
-    if size < LEAST_SIZE:
-        raise ConfigError(f"size must be at least {LEAST_SIZE} pixels, not {size}")
+    if not LEAST_SIZE <= size <= MOST_SIZE:
+        raise ConfigError(f"size must be {LEAST_SIZE} to {MOST_SIZE} pixels, not {size}")
 
 
 def read(file: Path, size: int) -> NDArray[np.uint8]:

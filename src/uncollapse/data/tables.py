@@ -13,6 +13,8 @@ from uncollapse.errors import DataError
 FEW = 20
 """Whole numbers with no more distinct values than this are categories."""
 
+MISSING = ("", "na", "n/a", "nan", "null", "none")
+
 Columns = dict[str, list[str]]
 """Columns as they are written, by name."""
 Table = dict[str, NDArray[np.float64] | NDArray[np.str_]]
@@ -48,17 +50,20 @@ def read_csv(path: str | Path) -> Columns:
     return {name: [row[i].strip() for row in rows[1:]] for i, name in enumerate(names)}
 
 
-def typed(reference: Columns, other: Columns, where: str) -> tuple[Table, Table]:
+def typed(reference: Columns, other: Columns, where: str) -> tuple[Table, Table, list[str]]:
     """Both tables with columns of one kind, which the reference decides.
 
-    A column is of numbers if all its values are (empty ones aside), unless they are whole and no
-    more than 20 distinct ones: then, like any text, it is of categories. An empty value of numbers
-    becomes NaN; of categories it is one of them.
+    A column is of numbers if all its values are (missing ones aside: empty, NA, NaN, null, none),
+    unless they are whole and no more than 20 distinct ones: then, like any text, it is of
+    categories. A missing value of numbers becomes NaN; of categories it is one of them.
 
     Args:
         reference: the real table's columns.
         other: the other table's.
         where: what errors call the other table.
+
+    Returns:
+        Both tables, and what people should know about how columns were taken.
 
     Raises:
         DataError: the other table lacks a column, has one more, or a value that is no number where
@@ -72,9 +77,11 @@ def typed(reference: Columns, other: Columns, where: str) -> tuple[Table, Table]
             raise DataError(f"{where} has column '{name}', which the reference does not have")
     real: Table = {}
     fake: Table = {}
+    notes: list[str] = []
     for name, column in reference.items():
         numbers = _numbers(column)
         if numbers is None or np.isnan(numbers).all():
+            notes += _doubt(name, column)
             real[name], fake[name] = np.array(column), np.array(other[name])
             continue
         others = _numbers(other[name])
@@ -93,18 +100,31 @@ def typed(reference: Columns, other: Columns, where: str) -> tuple[Table, Table]
             )
         else:
             real[name], fake[name] = numbers, others
-    return real, fake
+    return real, fake, notes
+
+
+def _doubt(name: str, column: list[str]) -> list[str]:
+    """Of a column of words that looks like one of numbers with a slip in it."""
+    words = [i for i, value in enumerate(column) if not _is_number(value)]
+    if not words or len(words) > len(column) / 10:
+        return []
+    row = words[0]
+    return [f"column '{name}' is taken as categories: row {row + 1} holds '{column[row]}'"]
 
 
 def _numbers(column: list[str]) -> NDArray[np.float64] | None:
     if not all(_is_number(value) for value in column):
         return None
-    return np.array([float(value) if value else np.nan for value in column])
+    return np.array([np.nan if _is_missing(value) else float(value) for value in column])
+
+
+def _is_missing(value: str) -> bool:
+    return value.lower() in MISSING
 
 
 def _is_number(value: str) -> bool:
     try:
-        return not value or bool(np.isfinite(float(value)))
+        return _is_missing(value) or bool(np.isfinite(float(value)))
     except ValueError:
         return False
 

@@ -13,13 +13,14 @@ from torch import Tensor
 
 from uncollapse import metrics
 from uncollapse.data import Data, Dataset
-from uncollapse.errors import ConfigError
+from uncollapse.errors import ConfigError, ShapeError
 from uncollapse.evaluation import extractors
 from uncollapse.evaluation.comparison import Comparison, compare
 from uncollapse.evaluation.extractors import Progress
 from uncollapse.evaluation.measures import DEFAULTS, registry
-from uncollapse.evaluation.opening import open_samples
+from uncollapse.evaluation.opening import kind_of, open_samples
 from uncollapse.evaluation.rows import Measure, Row
+from uncollapse.metrics.features import Extractor
 
 COUNT = 10_000
 RESAMPLES = 30
@@ -110,22 +111,32 @@ def evaluate(
         raise ConfigError(f"resamples must be 0 (no intervals) or at least 2, not {resamples}")
     if not 0 < level < 1:
         raise ConfigError(f"level must be between 0 and 1, not {level}")
-    chosen = [(m if isinstance(m, str) else None, registry.get(m)) for m in measures]
+    if not 0 <= seed < 2**32:
+        raise ConfigError(f"seed must be 0 to {2**32 - 1}, not {seed}")
+    asked = {m if isinstance(m, str) else repr(m): registry.get(m) for m in measures}
     fakes, reals = open_samples(fake, size), open_samples(reference, size)
     others = None if held_out is None else open_samples(held_out, size)
+    spec = extractors.resolve(features, kind_of(reals), reals.dataset)
 
-    def make_extractor(sets: Comparison) -> metrics.features.Extractor:
+    def make_extractor(sets: Comparison) -> Extractor:
         cache = None if sets.reference is None else extractors.beside(reference, sets.reference)
-        return extractors.make(features, sets, cache, show)
+        return extractors.make(spec, sets, cache, show)
 
-    sets = compare(fakes, reals, others, count=count, seed=seed, make_extractor=make_extractor)
-    for name, measure in chosen:
+    sets = compare(
+        fakes,
+        reals,
+        others,
+        count=count,
+        seed=seed,
+        learned=extractors.are_learned(spec),
+        make_extractor=make_extractor,
+    )
+    for name, measure in asked.items():
         if (lacks := measure.lacks(sets)) is not None:
-            raise ConfigError(f"metric {name or measure} needs {lacks}")
-    if not chosen:
-        suitable = [registry.get(name) for name in DEFAULTS[sets.kind]]
-        chosen = [(None, measure) for measure in suitable if measure.lacks(sets) is None]
-    elif features != "auto" and sets.real is not None:
+            raise ConfigError(f"metric {name} needs {lacks}")
+    suitable = {name: registry.get(name) for name in DEFAULTS[sets.kind]}
+    chosen = asked or {n: m for n, m in suitable.items() if m.lacks(sets) is None}
+    if features != "auto":
         _ = sets.extractor  # wrong features are an error even if no measure looks at them
 
     result = Evaluation(
@@ -138,17 +149,29 @@ def evaluate(
         level=level,
         resamples=resamples,
         seed=seed,
-        notes=list(sets.notes),
+        lost=list(sets.lost),
+        notes=sets.notes,
         dataset=sets.reference,
     )
-    for _, measure in chosen:
-        title = registry.spec(measure) or type(measure).__name__
-        sure = partial(_estimate, resamples, level, seed, show, title)
-        measured = measure(sets, sure)
+    for name, measure in chosen.items():
+        sure = partial(_estimate, resamples, level, seed, show, name)
+        try:
+            measured = measure(sets, sure)
+        except (ConfigError, ShapeError) as error:
+            if asked:
+                raise type(error)(f"metric {name}: {error}") from error
+            result.notes.append(f"{name} is left out: {error}")
+            continue
         result.rows += measured.rows
         result.lost += measured.lost
         if measured.shown is not None:
             result.shown = measured.shown
+    if sets.shrunk < 1:
+        a, b = (len(part) for part in sets.splits[0])
+        result.notes.append(
+            f"perfect is of {b:,} real samples against {a:,} others, fewer than are compared: take "
+            "it as a rough figure"
+        )
     if "extractor" in vars(sets):
         result.features = sets.extractor.name
     return result
@@ -159,11 +182,8 @@ def _estimate(
 ) -> metrics.Estimate[Any]:
     if not resamples:
         value = measure(*sets)
-        unknown: Any = math.nan
-        if isinstance(value, tuple):
-            fields = [math.nan if isinstance(v, int | float) else v for v in value]
-            unknown = getattr(type(value), "_make", tuple)(fields)
-        return metrics.Estimate(value, unknown, unknown)
+        none: Any = (math.nan,) * len(value) if isinstance(value, tuple) else math.nan
+        return metrics.Estimate(value, none, none)
     return metrics.bootstrap(
         measure,
         *sets,

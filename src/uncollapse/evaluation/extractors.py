@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import Tensor
 
 from uncollapse.data import Dataset, fetch, load
 from uncollapse.data.stacked import Stacked
@@ -31,7 +32,8 @@ from uncollapse.metrics.features import (
 Progress = Callable[[Iterable[int], str], Iterable[int]]
 """Wraps a count of what is done, with a title."""
 NAMES = ("raw", "pca", "classifier", "efficientnet-lite0")
-RECIPE = "2"
+STUDIED = 10_000
+RECIPE = "3"
 """Of the classifier; another one is trained anew."""
 
 
@@ -50,24 +52,14 @@ def make(spec: str, sets: Comparison, cache: Path | None, progress: Progress) ->
         ConfigError: an unknown name, or features that the reference does not allow.
         MissingExtraError: a package is missing.
     """
-    assert sets.real is not None
-    name, _, setting = spec.partition(":")
-    labelled = sets.reference is not None and bool(sets.reference.classes)
-    if spec == "auto":
-        name = "raw" if sets.kind != "images" else "classifier" if labelled else "pca"
+    name, _, setting = resolve(spec, sets.kind, sets.reference).partition(":")
     if name == "raw":
         return Raw()
     if name == "pca":
-        if setting and not setting.isdecimal():
-            raise ConfigError(f"features pca:{setting}: a number of dimensions is needed")
-        return PCA(sets.real, int(setting or DIMENSIONS))
+        return PCA(_studied(sets), int(setting or DIMENSIONS), seed=sets.seed)
     if name == "classifier":
-        if not labelled or sets.reference is None:
-            raise ConfigError(
-                "features classifier need a labelled reference: a named data set, an .npz with an "
-                "array 'labels', or a folder of images with a folder for each class"
-            )
-        return of_reference(sets.reference, cache, progress)
+        assert sets.reference is not None
+        return of_reference(sets.reference, sets.study, cache, progress)
     if spec == "efficientnet-lite0":
         return EfficientNetLite0(lambda batches: progress(batches, "features"))
     if ":" in spec:
@@ -75,25 +67,71 @@ def make(spec: str, sets: Comparison, cache: Path | None, progress: Progress) ->
     raise unknown("features", spec, ["auto", *NAMES, "package.module:function"])
 
 
+def resolve(spec: str, kind: str, reference: Dataset | None) -> str:
+    """The features that ``spec`` means for such data: never auto, except for text, which has none.
+
+    Raises:
+        ConfigError: features that do not suit the data, or an unknown setting.
+    """
+    labelled = reference is not None and bool(reference.classes)
+    name, colon, setting = spec.partition(":")
+    if kind == "text":
+        if spec != "auto":
+            raise ConfigError(f"features are of points, images and tables, not of text: '{spec}'")
+    elif spec == "auto":
+        return "raw" if kind != "images" else "classifier" if labelled else "pca"
+    elif name == "pca" and colon and not (setting.isdecimal() and int(setting)):
+        raise ConfigError(f"features '{spec}': a number of dimensions is needed, such as pca:64")
+    elif spec == "classifier" and not labelled:
+        raise ConfigError(
+            "features classifier need a labelled reference: a named data set, an .npz with an "
+            "array 'labels', or a folder of images with a folder for each class"
+        )
+    elif colon and name in ("raw", "classifier", "efficientnet-lite0"):
+        raise ConfigError(f"features '{spec}': {name} has no settings")
+    return spec
+
+
+def are_learned(spec: str) -> bool:
+    """Whether features that :func:`resolve` gave are learned from the reference."""
+    return spec.partition(":")[0] in ("pca", "classifier")
+
+
+def _studied(sets: Comparison) -> Tensor:
+    """At most 10,000 samples that features may be learned from."""
+    if sets.study is None:  # a table: its rows are few numbers, learned from themselves
+        assert sets.pool is not None
+        return sets.pool[: sets.n_real]
+    assert sets.reference is not None
+    return sets.reference.take(sets.study[:STUDIED])
+
+
 def of_reference(
-    reference: Dataset, cache: Path | None, progress: Progress
+    reference: Dataset, study: Tensor | None, cache: Path | None, progress: Progress
 ) -> ClassifierFeatures | StackedFeatures:
     """The classifier of a labelled data set: from its cache, or trained now and kept there.
 
     Stacked digits are looked at channel by channel, by the digits' own classifier.
+
+    Args:
+        reference: the data set.
+        study: which of its samples the classifier learns from; None for all.
+        cache: where it is kept; None keeps none.
+        progress: wraps what takes long.
     """
     if isinstance(reference.store, Stacked):
         digits = load("mnist")
-        found = of_reference(digits, beside("mnist", digits), progress)
+        found = of_reference(digits, None, beside("mnist", digits, "all"), progress)
         assert isinstance(found, ClassifierFeatures)
         return StackedFeatures(found)
     known = _read(cache, reference) if cache is not None else None
     if known is not None:
         return known
-    labels = reference.labels(torch.arange(len(reference)))
+    which = torch.arange(len(reference)) if study is None else study
+    labels = reference.labels(which)
     assert labels is not None
     trained = train_classifier(
-        reference.take,
+        lambda index: reference.take(which[index]),
         labels,
         len(reference.classes),
         watch=lambda steps: progress(steps, "training a classifier of the reference"),
@@ -103,8 +141,14 @@ def of_reference(
     return ClassifierFeatures(trained.network, trained.accuracy)
 
 
-def beside(spec: object, reference: Dataset) -> Path | None:
-    """Where the classifier of a reference is kept: beside its file, or with the named data sets."""
+def beside(spec: object, reference: Dataset, part: str = "half") -> Path | None:
+    """Where the classifier of a reference is kept: beside its file, or with the named data sets.
+
+    Args:
+        spec: the reference as it was given.
+        reference: what it is.
+        part: how much of it the classifier learns from.
+    """
     if not isinstance(spec, (str, os.PathLike)):
         return None
     text = os.fspath(spec)
@@ -112,7 +156,7 @@ def beside(spec: object, reference: Dataset) -> Path | None:
     if path.exists():
         return path.parent / f".{path.name}.classifier.safetensors"
     name = "".join(c if c.isalnum() or c in "-." else "-" for c in reference.name)
-    return fetch.data_home() / "classifiers" / f"{name}.safetensors"
+    return fetch.data_home() / "classifiers" / f"{name}-{part}.safetensors"
 
 
 def _read(cache: Path, reference: Dataset) -> ClassifierFeatures | None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from uncollapse import metrics
-from uncollapse.evaluation.comparison import Comparison, halves
-from uncollapse.evaluation.rows import SHARE, Measured, Quantity, Sure, rows, short
+from uncollapse.evaluation.comparison import Comparison
+from uncollapse.evaluation.rows import SHARE, Measured, Quantity, Sure, rows
 
 
 @dataclass(frozen=True)
@@ -17,51 +17,32 @@ class Text:
 
     def lacks(self, sets: Comparison) -> str | None:
         """Text."""
-        return None if sets.fake_lines is not None else "text"
+        return None if sets.kind == "text" else "text"
 
     def __call__(self, sets: Comparison, sure: Sure) -> Measured:
         """N-grams of words; of texts without spaces, of characters."""
-        real, fake = sets.real_lines, sets.fake_lines
-        assert real is not None
+        pool, fake = sets.pool_lines, sets.fake_lines
+        assert pool is not None
         assert fake is not None
-        words = any(" " in line for line in real)
+        words = any(" " in line for line in pool)
         split: Any = str.split if words else list
-        longest = max(len(split(line)) for line in fake)
-        sizes = [n for n in (1, 2, 3) if n <= longest]
-        known = sets.train_lines or real
+        # A half of few lines must still have such n-grams.
+        longest = min(
+            sorted(len(split(line)) for line in side)[len(side) // 2] for side in (pool, fake)
+        )
+        sizes = [n for n in (1, 2, 3) if n <= max(1, longest)]
 
-        def distinct(lines: list[str]) -> tuple[float, ...]:
-            return tuple(metrics.distinct_n(lines, n, split) for n in sizes)
+        def take(real: list[str], fake: list[str]) -> tuple[float, ...]:
+            return (
+                *(metrics.distinct_n(fake, n, split) for n in sizes),
+                *(metrics.ngram_divergence(real, fake, n, split) for n in sizes),
+                metrics.copied_lines(real, fake),
+            )
 
-        def apart(some: list[str], others: list[str]) -> tuple[float, ...]:
-            return tuple(metrics.ngram_divergence(some, others, n, split) for n in sizes)
-
-        def copied(lines: list[str]) -> float:
-            return metrics.copied_lines(known, lines)
-
-        # All depend on how many lines there are: hence real ones, as many if there are as many.
-        one, other = halves(real)
-        fair = distinct([*one, *other][: len(fake)])
-        near = apart(one, other)
-        unit, nats = "words" if words else "characters", (0.0, math.log(2))
-        found = [
-            *rows(
-                "text",
-                sure(distinct, fake),
-                [Quantity(f"distinct-{n}", short(fair[i]), SHARE) for i, n in enumerate(sizes)],
-                unit,
-            ),
-            *rows(
-                "text",
-                sure(apart, real, fake),
-                [Quantity(f"js of {n}-grams", short(near[i]), nats) for i, n in enumerate(sizes)],
-                unit,
-            ),
-            *rows(
-                "text",
-                sure(copied, fake),
-                [Quantity("copied", short(metrics.copied_lines(one, other)), SHARE)],
-                unit,
-            ),
+        quantities = [
+            *(Quantity(f"distinct-{n}", SHARE) for n in sizes),
+            *(Quantity(f"js of {n}-grams", (0, math.log(2))) for n in sizes),
+            Quantity("copied", SHARE),
         ]
-        return Measured(found)
+        unit = "words" if words else "characters"
+        return Measured(rows("text", sets, sure, quantities, take, pool, fake, unit))

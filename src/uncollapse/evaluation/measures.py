@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ import torch
 from torch import Tensor
 
 from uncollapse import metrics
-from uncollapse.evaluation.comparison import Comparison, halves
+from uncollapse.errors import ConfigError
+from uncollapse.evaluation.comparison import Comparison
 from uncollapse.evaluation.language import Text
 from uncollapse.evaluation.rows import (
     ANY,
@@ -20,21 +22,20 @@ from uncollapse.evaluation.rows import (
     Measure,
     Measured,
     Quantity,
+    Row,
     Sure,
-    by_chance,
     rows,
-    short,
 )
-from uncollapse.evaluation.tabular import Columns
-from uncollapse.metrics.memorisation import compare_distances
-from uncollapse.metrics.neighbours import nearest
-from uncollapse.metrics.samples import some
+from uncollapse.evaluation.tabular import CHANCE, Columns
+from uncollapse.metrics.neighbours import k_nearest, nearest
 from uncollapse.names import Registry
 
 BINS, A_BIN = 100, 10
 """Bins of NDB, and real samples that each has at least on average, or there are fewer bins."""
 RARE = 0.1
 """Part of its share below which a class or bin counts as lost."""
+WITHIN = 0.01
+"""The ε at which the collapse region is read."""
 
 
 class OfFeatures:
@@ -42,7 +43,7 @@ class OfFeatures:
 
     def lacks(self, sets: Comparison) -> str | None:
         """Samples that are numbers."""
-        return None if sets.real is not None else "points, images or a table"
+        return None if sets.pool is not None else "points, images or a table"
 
 
 @dataclass(frozen=True)
@@ -59,30 +60,30 @@ class Modes:
         data = sets.reference
         assert data is not None
         assert data.modes is not None
+        assert sets.pool is not None
         assert sets.fake is not None
         means, std = data.modes
-        K, D = means.shape
+        K = len(means)
 
-        def measure(fake: Tensor) -> tuple[float, ...]:
+        def take(real: Tensor, fake: Tensor) -> tuple[float, ...]:
             found = metrics.mode_coverage(fake, means, std)
             return (*found[:3], metrics.mode_balance(found.counts))
 
-        fake = data.restore(sets.fake)
-        counts = metrics.mode_coverage(fake, means, std).counts
-        quality = torch.special.gammainc(torch.tensor(D / 2), torch.tensor(4.5))  # χ²_D below 9
+        pool, fake = data.restore(sets.pool), data.restore(sets.fake)
         quantities = [
-            Quantity("modes", str(K), (0, K)),
-            Quantity("high quality", short(float(quality)), SHARE),
-            Quantity("reverse kl", f"{(K - 1) / (2 * sets.n_fake):.2g}", (0, math.log(K))),
-            Quantity("balance", "1", SHARE),
+            Quantity("modes", (0, K)),
+            Quantity("high quality", SHARE),
+            Quantity("reverse kl", (0, math.log(K)), rate=1),
+            Quantity("balance", SHARE),
         ]
-        lost = (
+        counts = metrics.mode_coverage(fake, means, std).counts
+        lost = [
             f"mode {data.classes[k] if data.classes else k} at "
             f"({', '.join(f'{x:.3g}' for x in means[k].tolist())})"
             for k in range(K)
             if not counts[k]
-        )
-        return Measured(rows("modes", sure(measure, fake), quantities, "modes"), tuple(lost))
+        ]
+        return Measured(rows("modes", sets, sure, quantities, take, pool, fake, "modes"), lost)
 
 
 @dataclass(frozen=True)
@@ -93,40 +94,41 @@ class Classes:
 
     def lacks(self, sets: Comparison) -> str | None:
         """A classifier."""
-        if sets.real is not None and hasattr(sets.extractor, "probs"):
+        if sets.pool is not None and hasattr(sets.extractor, "probs"):
             return None
         return "a labelled reference and classifier features"
 
     def __call__(self, sets: Comparison, sure: Sure) -> Measured:
         """By the classifier of the reference; the prior is what it sees in the real samples."""
-        assert sets.reference is not None
-        prior = sets.real_probs.double().mean(0)
-        prior = prior / prior.sum()
-        K, names = len(prior), sets.reference.classes
+        extractor: Any = sets.extractor
+        pool, fake = extractor.probs(sets.pool), extractor.probs(sets.fake)
+        K = fake.shape[1]
 
-        def measure(probs: Tensor) -> tuple[float, ...]:
-            held = metrics.class_coverage(probs.argmax(1), K)
+        def take(real: Tensor, fake: Tensor) -> tuple[float, ...]:
+            prior = real.double().mean(0)
+            held = metrics.class_coverage(fake.argmax(1), K)
             return (
-                metrics.inception_score(probs, self.splits).mean,
-                metrics.class_entropy(probs),
-                metrics.class_total_variation(probs, prior),
+                metrics.inception_score(fake, self.splits).mean,
+                metrics.class_entropy(fake),
+                metrics.class_total_variation(fake, prior / prior.sum()),
                 held.modes,
                 held.kl,
             )
 
-        real = measure(sets.real_probs)
-        held = metrics.class_coverage(sets.fake_probs.argmax(1), K, prior)
         quantities = [
-            Quantity("inception score", short(real[0]), (1, K)),
-            Quantity("entropy", short(real[1]), (0, math.log(K))),
-            Quantity("total variation", "0", SHARE),
-            Quantity("classes held", str(K), (0, K)),
-            Quantity("kl to uniform", f"{held.floor:.2g}", (0, math.log(K))),
+            Quantity("inception score", (1, K)),
+            Quantity("entropy", (0, math.log(K))),
+            Quantity("total variation", SHARE, rate=0.5),
+            Quantity("classes held", (0, K)),
+            Quantity("kl to uniform", (0, math.log(K))),
         ]
-        fair = prior.cpu().numpy() * sets.n_fake
-        lost = [k for k in range(K) if fair[k] >= A_BIN and held.counts[k] < RARE * fair[k]]
-        found = rows("classes", sure(measure, sets.fake_probs), quantities, sets.extractor.name)
-        return Measured(found, tuple(f"class {names[k]}" for k in lost))
+        where = extractor.name
+        found = rows("classes", sets, sure, quantities, take, pool, fake, where)
+        fair = pool[: sets.n_real].double().mean(0).cpu().numpy() * sets.n_fake
+        counts = torch.bincount(fake.argmax(1), minlength=K).cpu().numpy()
+        names = sets.reference.classes if sets.reference else ()
+        lost = [k for k in range(K) if fair[k] >= A_BIN and counts[k] < RARE * fair[k]]
+        return Measured(found, [f"class {names[k]}" for k in lost])
 
 
 @dataclass(frozen=True)
@@ -138,64 +140,82 @@ class Prdc(OfFeatures):
     def __call__(self, sets: Comparison, sure: Sure) -> Measured:
         """On features."""
 
-        def measure(x: Tensor, y: Tensor) -> metrics.PRDC:
-            return metrics.prdc(x, y, self.k)
+        def take(real: Tensor, fake: Tensor) -> tuple[float, ...]:
+            return tuple(metrics.prdc(real, fake, self.k))
 
-        estimate = sure(measure, sets.real_features, sets.fake_features)
-        fair = measure(*sets.real_halves)
-        covered = metrics.expected_coverage(sets.n_real, sets.n_fake, self.k)
         quantities = [
-            Quantity("precision", short(fair.precision), SHARE),
-            Quantity("recall", short(fair.recall), SHARE),
-            Quantity("density", "1", FROM_0),
-            Quantity("coverage", short(covered), SHARE),
+            Quantity("precision", SHARE),
+            Quantity("recall", SHARE),
+            Quantity("density", FROM_0),
+            Quantity("coverage", SHARE),
         ]
-        return Measured(rows("prdc", estimate, quantities, sets.extractor.name))
+        return Measured(_of_features("prdc", sets, sure, quantities, take))
 
 
 @dataclass(frozen=True)
 class Ndb(OfFeatures):
-    """Statistically different bins, and the Jensen-Shannon divergence of bins.
+    """Statistically different bins, their Jensen-Shannon divergence, and how much is lost.
 
     Args:
         bins: 100 by default, or fewer, so that each has ten real samples on average.
         alpha: of each bin's test.
         whiten: each feature by its mean and standard deviation.
+        max_dims: so many features only, chosen at random.
+        threshold: a bin differs if |z| is above it, instead of by alpha.
     """
 
     bins: int | None = None
     alpha: float = 0.05
     whiten: bool = False
+    max_dims: int | None = None
+    threshold: float | None = None
 
     def __call__(self, sets: Comparison, sure: Sure) -> Measured:
         """The bins are made once; resampling counts anew."""
-        assert sets.real is not None
-        bins = self.bins or max(2, min(BINS, sets.n_real // A_BIN))
-        cells = metrics.Bins(sets.real_features, bins, whiten=self.whiten)
-        labels = [cells.assign(x).cpu().numpy() for x in (sets.real_features, sets.fake_features)]
+        assert sets.pool is not None
+        fewer = max(2, min(BINS, sets.n_real // A_BIN))
+        bins = fewer if self.bins is None else self.bins
+        cells = metrics.Bins(
+            sets.pool_features[: sets.n_real],
+            bins,
+            whiten=self.whiten,
+            max_dims=self.max_dims,
+            seed=sets.seed,
+        )
+        pool, fake = (
+            cells.assign(x).cpu().numpy() for x in (sets.pool_features, sets.fake_features)
+        )
 
         def compared(real: Any, fake: Any) -> metrics.NDB:
             counts = (np.bincount(s, minlength=bins) for s in (real, fake))
-            return metrics.compare_bins(*counts, alpha=self.alpha)
+            return metrics.compare_bins(*counts, alpha=self.alpha, threshold=self.threshold)
 
-        def measure(real: Any, fake: Any) -> tuple[float, float]:
+        def take(real: Any, fake: Any) -> tuple[float, ...]:
             found = compared(real, fake)
-            return found.score, found.js
+            region = metrics.collapse_region(found.real_share, found.fake_share)
+            within = np.interp(WITHIN, region.epsilon, region.delta)
+            return found.score, found.js, float(within)
 
-        found = compared(*labels)
-        floor = (bins - 1) / 8 * (1 / sets.n_real + 1 / sets.n_fake)
         quantities = [
-            Quantity("ndb/k", f"{found.null_score:.2g}", SHARE),
-            Quantity("js of bins", f"{floor:.2g}", (0, math.log(2))),
+            Quantity("ndb/k", SHARE),
+            Quantity("js of bins", (0, math.log(2)), rate=1),
+            Quantity(f"data within {100 * WITHIN:g} %", SHARE),
         ]
+        name = sets.extractor.name
+        found = compared(pool[: sets.n_real], fake)
+        limit = NormalDist().inv_cdf(1 - CHANCE / bins)
         rarer = [b for b in np.argsort(-found.z) if found.differs[b] and found.z[b] > 0]
-        gone = [b for b in rarer if found.fake_share[b] < RARE * found.real_share[b]]
+        gone = [
+            b
+            for b in rarer
+            if found.z[b] > limit and found.fake_share[b] < RARE * found.real_share[b]
+        ]
         mass = 100 * found.real_share[gone].sum()
-        examples = torch.as_tensor(cells.examples[rarer].copy()).to(sets.real.device)
+        examples = torch.as_tensor(cells.examples[rarer].copy()).to(sets.pool.device)
         return Measured(
-            rows("ndb", sure(measure, *labels), quantities, sets.extractor.name),
-            (f"{len(gone)} of {bins} bins, with {mass:.1f} % of the data",) if gone else (),
-            sets.real[examples] if rarer else None,
+            rows("ndb", sets, sure, quantities, take, pool, fake, name),
+            [f"{len(gone)} of {bins} bins, with {mass:.1f} % of the data"] if gone else [],
+            sets.pool[examples] if rarer else None,
         )
 
 
@@ -205,10 +225,8 @@ class Frechet(OfFeatures):
 
     def __call__(self, sets: Comparison, sure: Sure) -> Measured:
         """On features."""
-        estimate = sure(metrics.frechet_distance, sets.real_features, sets.fake_features)
-        fair = by_chance(metrics.frechet_distance, sets.real_halves, sets.n_real, sets.n_fake)
-        quantities = [Quantity("distance", fair, FROM_0)]
-        return Measured(rows("frechet", estimate, quantities, sets.extractor.name))
+        quantities = [Quantity("distance", FROM_0, rate=1)]
+        return Measured(_of_features("frechet", sets, sure, quantities, metrics.frechet_distance))
 
 
 @dataclass(frozen=True)
@@ -220,13 +238,10 @@ class Kernel(OfFeatures):
     def __call__(self, sets: Comparison, sure: Sure) -> Measured:
         """On features."""
 
-        def measure(x: Tensor, y: Tensor) -> float:
-            return metrics.kernel_distance(x, y, subsets=self.subsets).mean
+        def take(real: Tensor, fake: Tensor) -> float:
+            return metrics.kernel_distance(real, fake, sets.seed, subsets=self.subsets).mean
 
-        estimate = sure(measure, sets.real_features, sets.fake_features)
-        return Measured(
-            rows("kernel", estimate, [Quantity("distance", "0", ANY)], sets.extractor.name)
-        )
+        return Measured(_of_features("kernel", sets, sure, [Quantity("distance", ANY)], take))
 
 
 @dataclass(frozen=True)
@@ -235,14 +250,18 @@ class Energy(OfFeatures):
 
     count: int = 2000
 
+    def __post_init__(self) -> None:
+        if self.count < 4:
+            raise ConfigError(f"energy: count must be at least 4, not {self.count}")
+
     def __call__(self, sets: Comparison, sure: Sure) -> Measured:
         """On features."""
-        random = torch.Generator().manual_seed(0)
-        x, y = (some(s, self.count, random) for s in (sets.real_features, sets.fake_features))
-        fair = by_chance(metrics.energy_distance, halves(x), len(x), len(y))
-        quantities = [Quantity("distance", fair, FROM_0)]
-        estimate = sure(metrics.energy_distance, x, y)
-        return Measured(rows("energy", estimate, quantities, sets.extractor.name))
+
+        def take(real: Tensor, fake: Tensor) -> float:
+            return metrics.energy_distance(real[: self.count], fake[: self.count])
+
+        quantities = [Quantity("distance", FROM_0, rate=1)]
+        return Measured(_of_features("energy", sets, sure, quantities, take))
 
 
 @dataclass(frozen=True)
@@ -251,9 +270,11 @@ class AdaGANCoverage(OfFeatures):
 
     def __call__(self, sets: Comparison, sure: Sure) -> Measured:
         """On features."""
-        estimate = sure(metrics.adagan_coverage, sets.real_features, sets.fake_features)
-        quantities = [Quantity("C", short(metrics.adagan_coverage(*sets.real_halves)), SHARE)]
-        return Measured(rows("adagan-coverage", estimate, quantities, sets.extractor.name))
+
+        def take(real: Tensor, fake: Tensor) -> float:
+            return metrics.adagan_coverage(real, fake, sets.seed)
+
+        return Measured(_of_features("adagan-coverage", sets, sure, [Quantity("C", SHARE)], take))
 
 
 @dataclass(frozen=True)
@@ -262,10 +283,12 @@ class LogLikelihood(OfFeatures):
 
     def __call__(self, sets: Comparison, sure: Sure) -> Measured:
         """On features."""
-        estimate = sure(metrics.log_likelihood, sets.real_features, sets.fake_features)
-        fair = f"{metrics.log_likelihood(*sets.real_halves):.4g}"
-        quantities = [Quantity("nats a sample", fair, ANY)]
-        return Measured(rows("log-likelihood", estimate, quantities, sets.extractor.name))
+
+        def take(real: Tensor, fake: Tensor) -> float:
+            return metrics.log_likelihood(real, fake, sets.seed)
+
+        quantities = [Quantity("nats a sample", ANY)]
+        return Measured(_of_features("log-likelihood", sets, sure, quantities, take))
 
 
 @dataclass(frozen=True)
@@ -278,12 +301,16 @@ class Duplicates:
 
     def __call__(self, sets: Comparison, sure: Sure) -> Measured:
         """Distinct samples get numbers once; resampling compares these."""
-        text = sets.fake_lines is not None
-        sides = (sets.real_lines, sets.fake_lines) if text else (sets.real, sets.fake)
-        real, fake = (_numbered(side) for side in sides)
-        quantities = [Quantity("rate", f"{metrics.duplicate_rate(real):.2g}", SHARE)]
-        estimate = sure(metrics.duplicate_rate, fake)
-        return Measured(rows("duplicates", estimate, quantities, "samples as they are"))
+        sides = (sets.pool, sets.fake) if sets.pool_lines is None else (
+            sets.pool_lines, sets.fake_lines
+        )  # fmt: skip
+        pool, fake = map(_numbered, sides)
+
+        def take(real: Tensor, fake: Tensor) -> float:
+            return metrics.duplicate_rate(fake)
+
+        quantities, where = [Quantity("rate", SHARE)], "samples as they are"
+        return Measured(rows("duplicates", sets, sure, quantities, take, pool, fake, where))
 
 
 @dataclass(frozen=True)
@@ -303,41 +330,59 @@ class Collisions(OfFeatures):
         """On features."""
         threshold = self.threshold
         if threshold is None:
-            threshold = float(nearest(*sets.real_halves)[0].median()) / 2
+            halves = sets.pool_features[: sets.n_real].tensor_split(2)
+            threshold = float(nearest(*halves)[0].median()) / 2
 
-        def measure(samples: Tensor) -> metrics.Collisions:
-            return metrics.collision_rate(samples, self.batch, threshold)
+        def take(real: Tensor, fake: Tensor) -> tuple[float, ...]:
+            return tuple(metrics.collision_rate(fake, self.batch, threshold, sets.seed))
 
-        fair = measure(sets.real_features)
-        quantities = [
-            Quantity("rate", f"{fair.rate:.2g}", SHARE),
-            Quantity("support", f"{fair.support:.2g}", FROM_0),
-        ]
         where = f"{sets.extractor.name}, within {threshold:.3g}"
-        return Measured(rows("collisions", sure(measure, sets.fake_features), quantities, where))
+        quantities = [Quantity("rate", SHARE), Quantity("support", FROM_0)]
+        pool, fake = sets.pool_features, sets.fake_features
+        return Measured(rows("collisions", sets, sure, quantities, take, pool, fake, where))
 
 
 @dataclass(frozen=True)
-class Memorising(OfFeatures):
-    """Nearest training sample against nearest held-out sample."""
+class Memorising:
+    """Nearest training sample against nearest held-out sample, by the numbers themselves.
+
+    Args:
+        spare: further neighbours that are kept for intervals: a random half of the training and
+            held-out samples is without all of them once in 2 to this power.
+    """
+
+    spare: int = 10
 
     def lacks(self, sets: Comparison) -> str | None:
         """Held-out samples."""
         return None if sets.held_out is not None else "held-out samples (--held-out)"
 
     def __call__(self, sets: Comparison, sure: Sure) -> Measured:
-        """Distances are taken once; resampling is of fakes."""
+        """Neighbours are found once; resampling takes the nearest that is left."""
         assert sets.train is not None
         assert sets.held_out is not None
-        train, held = (sets.extractor(s) for s in (sets.train, sets.held_out))
-        distances = torch.stack([nearest(sets.fake_features, s)[0] for s in (train, held)], 1)
+        assert sets.fake is not None
+        both = torch.cat([sets.train, sets.held_out]).flatten(1)
+        n, h = len(sets.train), len(sets.held_out)
+        squared, which = k_nearest(sets.fake.flatten(1), both, min(1 + self.spare, n + h))
 
-        def measure(both: Tensor) -> float:
-            return compare_distances(both[:, 0], both[:, 1], len(train), len(held)).score
+        def take(train: Any, held_out: Any, fake: Any) -> float:
+            alive = torch.zeros(n + h, dtype=torch.bool)
+            alive[torch.as_tensor(train)] = True
+            alive[n + torch.as_tensor(held_out)] = True
+            near, far = which[fake], squared[fake]
+            left = alive[near]
+            first = left.int().argmax(1, keepdim=True)
+            tied = left & (far == far.gather(1, first))  # a copy on both sides counts half
+            of_train = ((near < n) & tied).any(1).double()
+            of_others = ((near >= n) & tied).any(1).double()
+            closer = (of_train / (of_train + of_others).clamp_min(1)).mean()
+            expected = len(train) / (len(train) + len(held_out))
+            return float((closer - expected) / (1 - expected))
 
-        quantities = [Quantity("score", "0", (-math.inf, 1))]
-        estimate = sure(measure, distances)
-        return Measured(rows("memorisation", estimate, quantities, sets.extractor.name))
+        estimate = sure(take, np.arange(n), np.arange(h), np.arange(sets.n_fake))
+        row = Row("memorisation", "score", *estimate, perfect=0.0, features="raw")
+        return Measured([row._replace(high=min(row.high, 1.0))])
 
 
 registry: Registry[Measure] = Registry(
@@ -375,6 +420,13 @@ DEFAULTS = {
     "text": ("text", "duplicates"),
 }
 """What is measured where nothing is asked for, if the sets allow it."""
+
+
+def _of_features(
+    name: str, sets: Comparison, sure: Sure, quantities: list[Quantity], take: Any
+) -> list[Row]:
+    pool, fake = sets.pool_features, sets.fake_features
+    return rows(name, sets, sure, quantities, take, pool, fake, sets.extractor.name)
 
 
 def _numbered(samples: Any) -> Tensor:

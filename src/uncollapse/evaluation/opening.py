@@ -51,7 +51,8 @@ def open_samples(spec: Data, size: int | None = None) -> Opened:
         return Opened(text, lines=read_lines(rest))
     path = Path(text).expanduser()
     if text in CATALOGUE or not path.exists():
-        if path.suffix.lower() in (".npz", ".npy", ".csv", *TEXT) and not path.exists():
+        looks_like_a_path = path.suffix or os.sep in text
+        if looks_like_a_path and ":" not in text and not path.exists():
             raise DataError(f"{path} does not exist")
         return Opened(text, dataset=load(text, size=size))
     if path.is_dir():
@@ -72,6 +73,13 @@ def open_samples(spec: Data, size: int | None = None) -> Opened:
         f"{path}: no samples are read from a {suffix or 'nameless'} file; .npz, .npy, .csv, .txt "
         "and folders of images are read (or say table:FILE, text:FILE)"
     )
+
+
+def kind_of(opened: Opened) -> str:
+    """points, images, table or text."""
+    if opened.dataset is not None:
+        return opened.dataset.kind
+    return "table" if opened.columns is not None else "text"
 
 
 def _name(spec: object) -> str:

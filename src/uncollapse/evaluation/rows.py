@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 from torch import Tensor
 
-from uncollapse.evaluation.comparison import Comparison
+from uncollapse.errors import ConfigError, ShapeError
+from uncollapse.evaluation.comparison import Comparison, pick
 from uncollapse.metrics import Estimate
 
 Sure = Callable[..., Estimate[Any]]
@@ -27,7 +29,7 @@ class Row(NamedTuple):
     value: float
     low: float  # the interval's ends; NaN where there is none
     high: float
-    best: str  # what a perfect sampler of this size has
+    perfect: float  # what real samples have in the fakes' place; NaN if they are too few
     features: str  # what it was measured on
 
 
@@ -35,7 +37,7 @@ class Measured(NamedTuple):
     """What a measure has to say."""
 
     rows: list[Row]
-    lost: tuple[str, ...] = ()  # what of the data is missing, by name
+    lost: Sequence[str] = ()  # what of the data is missing, by name
     shown: Tensor | None = None  # real samples from what is too rare, [n, ...]
 
 
@@ -53,15 +55,38 @@ class Quantity(NamedTuple):
     """What is known of a number before it is measured."""
 
     name: str
-    best: str
     range: Range
+    rate: float = 0.0  # a perfect sampler's falls with the number of samples to this power
 
 
 def rows(
-    measure: str, estimate: Estimate[Any], quantities: list[Quantity], features: str
+    measure: str,
+    sets: Comparison,
+    sure: Sure,
+    quantities: Sequence[Quantity],
+    take: Callable[[Any, Any], Any],
+    pool: Any,
+    fake: Any,
+    features: str,
 ) -> list[Row]:
-    """A row for each number of an estimate; intervals end where the number's range does."""
-    parts = [e if isinstance(e, tuple) else (e,) for e in estimate]
+    """A row for each number that ``take`` of real and fake samples gives.
+
+    Args:
+        measure: the name of it.
+        sets: what is compared.
+        sure: gives values and intervals.
+        quantities: the numbers.
+        take: real and fake samples, as below, to one number or a tuple of them.
+        pool: real samples, in the order of ``sets.pool``: a tensor, array, list or table.
+        fake: fakes, likewise.
+        features: what it looks at.
+    """
+    estimate = sure(take, pick(pool, np.arange(sets.n_real)), fake)
+    try:
+        fair = [_tuple(take(pick(pool, i), pick(pool, j))) for i, j in sets.splits]
+    except (ConfigError, ShapeError):  # too few samples for that
+        fair = [(math.nan,) * len(quantities)]
+    columns = zip(*map(_tuple, estimate), zip(*fair, strict=True), strict=True)
     return [
         Row(
             measure,
@@ -69,21 +94,12 @@ def rows(
             float(value),
             max(float(low), quantity.range[0]),
             min(float(high), quantity.range[1]),
-            quantity.best,
+            float(np.mean(perfect)) * sets.shrunk**quantity.rate,
             features,
         )
-        for quantity, value, low, high in zip(quantities, *parts, strict=True)
+        for quantity, (value, low, high, perfect) in zip(quantities, columns, strict=True)
     ]
 
 
-def by_chance(
-    distance: Callable[..., float], halves: tuple[Tensor, Tensor], n_real: int, n_fake: int
-) -> str:
-    """What a perfect sampler has: halves of the real samples, and the bias falls as 1/n + 1/m."""
-    scale = (1 / n_real + 1 / n_fake) / (1 / len(halves[0]) + 1 / len(halves[1]))
-    return f"{distance(*halves) * scale:.2g}"
-
-
-def short(value: float) -> str:
-    """For the column of what is perfect."""
-    return f"{value:.3g}"
+def _tuple(numbers: Any) -> tuple[Any, ...]:
+    return numbers if isinstance(numbers, tuple) else (numbers,)

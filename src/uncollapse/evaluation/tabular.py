@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
 
 from uncollapse import metrics
-from uncollapse.evaluation.comparison import Comparison
+from uncollapse.data.tables import Table
+from uncollapse.evaluation.comparison import Comparison, pick
 from uncollapse.evaluation.rows import FROM_0, SHARE, Measured, Quantity, Row, Sure, rows
 
-CERTAIN = 0.99
-"""How surely a perfect sampler must hold a category for its absence to be a loss."""
+CHANCE = 0.01
+"""How often a perfect sampler may be said to have lost any category at all."""
 
 
 @dataclass(frozen=True)
@@ -23,59 +20,58 @@ class Columns:
 
     def lacks(self, sets: Comparison) -> str | None:
         """A table."""
-        return None if sets.real_table is not None else "a table (CSV)"
+        return None if sets.pool_table is not None else "a table (CSV)"
 
     def __call__(self, sets: Comparison, sure: Sure) -> Measured:
         """Categories and pairs of them by coverage and total variation; numbers by quantiles."""
-        assert sets.real_table is not None
-        assert sets.fake_table is not None
-        varied = [n for n, column in sets.real_table.items() if len(np.unique(column)) > 1]
-        real, fake = ({n: t[n] for n in varied} for t in (sets.real_table, sets.fake_table))
-        index = [np.arange(n) for n in (sets.n_real, sets.n_fake)]
+        pool, fake = sets.pool_table, sets.fake_table
+        assert pool is not None
+        assert fake is not None
         found: list[Row] = []
-        lost: list[tuple[str, str]] = []
+        categories: list[metrics.Categories] = []
+        real = pick(pool, range(sets.n_real))
         for of in (metrics.column_distances, metrics.pair_coverage):
-
-            def every(i: Any, j: Any, of: Callable[..., Any] = of) -> tuple[float, ...]:
-                sides = ({n: c[k] for n, c in t.items()} for t, k in ((real, i), (fake, j)))
-                return tuple(v for entry in of(*sides) for v in entry[1:3])
-
             entries = of(real, fake)
             if not entries:
                 continue
+
+            def take(one: Table, other: Table, of=of) -> tuple[float, ...]:  # type: ignore[no-untyped-def]
+                return tuple(v for entry in of(one, other) for v in entry[1:3])
+
             quantities = [_quantity(e.column, f) for e in entries for f in type(e)._fields[1:3]]
-            found += rows("columns", sure(every, *index), quantities, "table")
-            for entry in entries:
-                if isinstance(entry, metrics.Categories):
-                    lost += _missed(entry, sets.n_fake)
-        return Measured(found, tuple(_without_implied(lost)))
+            found += rows("columns", sets, sure, quantities, take, pool, fake, "table")
+            categories += [e for e in entries if isinstance(e, metrics.Categories)]
+        return Measured(found, _lost(categories, sets.n_real, sets.n_fake))
 
 
 def _quantity(column: str, field: str) -> Quantity:
-    return Quantity(
-        f"{column}: {field.replace('_', ' ')}",
-        "1" if field == "coverage" else "0",
-        FROM_0 if field == "wasserstein" else SHARE,
-    )
+    name = f"{column}: {field.replace('_', ' ')}"
+    if field == "coverage":
+        return Quantity(name, SHARE)
+    return Quantity(name, FROM_0 if field == "wasserstein" else SHARE, rate=0.5)
 
 
-def _missed(entry: metrics.Categories, n: int) -> list[tuple[str, str]]:
-    """Lost categories that n samples of a perfect sampler would hold with 99 % certainty."""
-    return [
-        (f"{entry.column} = {category}", f"{100 * share:.2g} % of the data")
-        for category, share in entry.lost
-        if share * n > -math.log(1 - CERTAIN)
-    ]
+def _lost(found: list[metrics.Categories], n: int, m: int) -> list[str]:
+    """Categories of which the fakes have none, though by chance they would hardly ever.
 
-
-def _without_implied(lost: list[tuple[str, str]]) -> list[str]:
-    """Leaves out pairs of which one category alone is lost already."""
-    names = [name for name, _ in lost]
-    single = {tuple(n.split(" = ", 1)) for n in names if " × " not in n}
-    kept = []
-    for name, share in lost:
-        column, _, value = name.partition(" = ")
-        parts = set(zip(column.split(" × "), value.split(" × "), strict=False))
-        if " × " not in column or not parts & single:
-            kept.append(f"{name} ({share})")
+    If both sides drew from one source, the c of a category that the real rows have would all be
+    among these with probability ``C(n, c) / C(n + m, c)``; Bonferroni for all categories looked at.
+    A pair is left out where one category of it is lost already.
+    """
+    cells = sum(entry.categories for entry in found)
+    names, kept = set(), []
+    for entry in found:
+        for category, share in entry.lost:
+            c = round(share * n)
+            if cells * math.exp(_log_choose(n, c) - _log_choose(n + m, c)) >= CHANCE:
+                continue
+            parts = set(zip(entry.column.split(" × "), category.split(" × "), strict=False))
+            if len(parts) == 1:
+                names |= parts
+            if len(parts) == 1 or not parts & names:
+                kept.append(f"{entry.column} = {category} ({100 * share:.2g} % of the data)")
     return kept
+
+
+def _log_choose(n: int, c: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(c + 1) - math.lgamma(n - c + 1)

@@ -73,6 +73,8 @@ class Bins:
         x = rows(real, "real")
         if not 1 <= bins <= len(x):
             raise ConfigError(f"ndb: bins must be 1 to {len(x)} (real samples), not {bins}")
+        if not 0 <= seed < 2**32:
+            raise ConfigError(f"ndb: seed must be 0 to {2**32 - 1}, not {seed}")
         if max_dims is not None and max_dims < 1:
             raise ConfigError(f"ndb: max_dims must be above 0, not {max_dims}")
         self.shift = x.mean(0) if whiten else torch.zeros_like(x[0])

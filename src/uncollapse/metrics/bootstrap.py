@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from statistics import NormalDist
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
@@ -43,10 +43,10 @@ def bootstrap(
     large): compare only equal numbers.
 
     Args:
-        measure: takes the sets; gives a number, or a tuple (named or not). Fields that are numbers
+        measure: takes the sets; gives a number, or a tuple (named or not) or list. Numbers in it
             get intervals; others (counts by mode, shares by bin) are as in the value.
         sets: what is resampled: anything with a length that an index array picks from (tensor,
-            numpy array), or a list or tuple. They are resampled independently of each other.
+            numpy array), a list or tuple, or a table (columns by name). Each by itself.
         resamples: how many halves, at least 2.
         level: how much the interval should hold, in (0, 1).
         seed: the same seed draws the same halves.
@@ -57,16 +57,18 @@ def bootstrap(
         count samples (not shares of them) have half the count in a half: take shares.
 
     Raises:
-        ConfigError: resamples or level out of range.
+        ConfigError: resamples, seed or level out of range.
         ShapeError: a half is too small for the measure.
     """
     if resamples < 2:
         raise ConfigError(f"bootstrap: resamples must be at least 2, not {resamples}")
+    if seed < 0:
+        raise ConfigError(f"bootstrap: seed must be 0 or more, not {seed}")
     if not 0 < level < 1:
         raise ConfigError(f"bootstrap: level must be between 0 and 1, not {level}")
     value = measure(*sets)
     random = np.random.default_rng(seed)
-    sizes = [len(s) for s in sets]
+    sizes = [_size(s) for s in sets]
     if min(sizes) < 2:
         raise ShapeError("bootstrap: a set of one sample has no halves; at least 2 are needed")
     # Each set brings its own n; with sizes of one parity the factor is the same for all.
@@ -81,32 +83,35 @@ def bootstrap(
                 f"intervals need twice as many samples: of a half of them, {error}"
             ) from None
     reach = factor * NormalDist().inv_cdf((1 + level) / 2)
-    if not isinstance(value, tuple):
-        ends = _ends(value, replicates, reach)
-        return Estimate(value, cast(T, ends[0]), cast(T, ends[1]))
-    columns = zip(*cast(Sequence[tuple[Any, ...]], replicates), strict=True)
-    ends_by_field = [_ends(v, list(c), reach) for v, c in zip(value, columns, strict=True)]
-    low, high = zip(*ends_by_field, strict=True)
-    make: Any = getattr(type(value), "_make", tuple)
-    return Estimate(value, make(low), make(high))
+    low, high = _ends(value, replicates, reach)
+    return Estimate(value, cast(T, low), cast(T, high))
+
+
+def _size(samples: Any) -> int:
+    return len(next(iter(samples.values()))) if isinstance(samples, Mapping) else len(samples)
 
 
 def _half(samples: Any, random: np.random.Generator) -> Any:
-    index = np.sort(random.permutation(len(samples))[: len(samples) // 2])
+    size = _size(samples)
+    index = np.sort(random.permutation(size)[: size // 2])
+    if isinstance(samples, Mapping):
+        return {name: column[index] for name, column in samples.items()}
     if isinstance(samples, list | tuple):
         return [samples[i] for i in index]
     return samples[index]
 
 
 def _ends(value: Any, replicates: list[Any], reach: float) -> tuple[Any, Any]:
-    if not _is_number(value):
+    """Low and high of a number; of tuples and lists, part by part; of anything else itself."""
+    if isinstance(value, tuple | list) and all(len(r) == len(value) for r in replicates):
+        parts = zip(value, zip(*replicates, strict=True), strict=True)
+        ends = [_ends(v, list(rs), reach) for v, rs in parts]
+        make: Any = getattr(type(value), "_make", type(value))
+        return make([low for low, _ in ends]), make([high for _, high in ends])
+    array = np.asarray(value) if not isinstance(value, tuple | list) else np.asarray("")
+    if array.dtype.kind not in "iuf" or array.shape:
         return value, value
     # Measures of a lost distribution may be NaN or infinite; then so are their intervals.
     with np.errstate(invalid="ignore"):
         spread = reach * np.std([float(r) for r in replicates], ddof=1)
         return float(value - spread), float(value + spread)
-
-
-def _is_number(value: Any) -> bool:
-    array = np.asarray(value)
-    return array.dtype.kind in "iuf" and not array.shape

@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from uncollapse.errors import ShapeError
 
 STEPS, BATCH, LR = 1500, 128, 5e-3
-"""Updates of Adam, samples in each, and the highest learning rate of its one cycle."""
+"""Updates of Adam at most, samples in each, and the highest learning rate of its one cycle."""
+EPOCHS, LEAST = 20, 200
+"""Times that few samples are gone through, and updates at least."""
 FEATURES = 128
 HELD_OUT = 0.1
 """Part of the samples (5,000 at most) that the classifier is tested on, not trained."""
@@ -77,7 +79,7 @@ def train_classifier(
     seed: int = 0,
     watch: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> Trained:
-    """Trains a classifier: 1,500 updates of 128 samples, a few seconds to half a minute on a CPU.
+    """Trains a classifier: at most 1,500 updates of 128 samples, seconds to half a minute on a CPU.
 
     Args:
         take: gives samples ``[B, ...]`` by number ``[B]``, in network units.
@@ -100,9 +102,10 @@ def train_classifier(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = Classifier(tuple(take(held[:1]).shape[1:]), classes)
+    steps = min(STEPS, max(LEAST, EPOCHS * len(train) // BATCH))
     optimizer = torch.optim.Adam(network.parameters(), LR)
-    cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, total_steps=STEPS)
-    for _ in watch(range(STEPS)):
+    cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, total_steps=steps)
+    for _ in watch(range(steps)):
         batch = train[torch.randint(len(train), (BATCH,), generator=generator)]
         loss = F.cross_entropy(network(take(batch)), labels[batch].long())
         optimizer.zero_grad()

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
-from uncollapse.errors import ShapeError
+from uncollapse.metrics.samples import Array, pair
 
 
-def energy_distance(real: Tensor | NDArray[Any], fake: Tensor | NDArray[Any]) -> float:
+def energy_distance(real: Array, fake: Array) -> float:
     """The squared energy distance ``2 E|X - Y| - E|X - X'| - E|Y - Y'|`` (Székely and Rizzo 2013).
 
     It is 0 exactly when both sets are the same, positive else, and infinite samples of two
@@ -27,14 +23,10 @@ def energy_distance(real: Tensor | NDArray[Any], fake: Tensor | NDArray[Any]) ->
 
     Raises:
         ShapeError: sample shapes differ, or a set is empty.
+        DataError: NaN or infinity.
     """
-    x, y = (torch.as_tensor(samples).cpu().to(torch.float64) for samples in (real, fake))
-    if x.shape[1:] != y.shape[1:] or not len(x) or not len(y):
-        raise ShapeError(
-            f"energy distance: real {list(x.shape)} and fake {list(y.shape)} must hold samples of "
-            "one shape"
-        )
-    pairs = [(a.reshape(len(a), -1), b.reshape(len(b), -1)) for a, b in ((x, y), (x, x), (y, y))]
+    x, y = (samples.double() for samples in pair(real, fake))
+    pairs = [(x, y), (x, x), (y, y)]
     # Matrix products are faster and lose the smallest distances: only for large samples.
     products = pairs[0][0].shape[1] > 1024
     mode = f"{'' if products else 'donot_'}use_mm_for_euclid_dist"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -56,7 +57,8 @@ class PCA:
         if dimensions < 1:
             raise ConfigError(f"pca: dimensions must be above 0, not {dimensions}")
         flat = real.flatten(1).double().cpu().numpy()
-        found = Decomposition(min(dimensions, *flat.shape), random_state=seed).fit(flat)
+        with np.errstate(divide="ignore", invalid="ignore"):  # samples that are all alike
+            found = Decomposition(min(dimensions, *flat.shape), random_state=seed).fit(flat)
         self.mean = torch.as_tensor(found.mean_, device=real.device)
         self.axes = torch.as_tensor(found.components_.T.copy(), device=real.device)
         self.name = f"pca:{self.axes.shape[1]}"
@@ -186,7 +188,7 @@ class Own:
         """
         try:
             with torch.no_grad():
-                found = torch.as_tensor(self.function(samples))
+                found = torch.as_tensor(self.function(samples)).detach()
         except Exception as error:
             raise ConfigError(f"features '{self.name}' fail: {one_line(error)}") from error
         if found.dim() < 2 or len(found) != len(samples):
@@ -194,4 +196,6 @@ class Own:
                 f"features '{self.name}' gives {list(found.shape)} for {len(samples)} samples; "
                 "[n, d] is needed"
             )
+        if not found.isfinite().all():
+            raise ShapeError(f"features '{self.name}' gives NaN or infinity")
         return found.flatten(1)

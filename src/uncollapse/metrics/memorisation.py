@@ -26,9 +26,11 @@ def memorisation(fake: Array, train: Array, held_out: Array) -> Memorisation:
     Training and held-out samples come from one source, so the one that is nearest to a fresh sample
     of any generator that knows only the source is a training sample with probability
     ``n_train / (n_train + n_held_out)``, wherever that sample lies. Only a generator that knows the
-    training samples themselves is nearer to them. So, unlike distances to the training set alone, a
-    blurry or a collapsed generator is not taken for one that copies. (A two-set form of the test of
-    Meehan et al. 2020.) Ties count half.
+    training samples themselves is nearer to them; a blurry one is not taken for one that copies. (A
+    two-set form of the test of Meehan et al. 2020.) Ties count half.
+
+    Fakes that are all alike have one and the same nearest sample: their score is that of a single
+    sample, and says nothing. Look at how varied fakes are first.
 
     Args:
         fake: ``[m, ...]``.
@@ -36,8 +38,8 @@ def memorisation(fake: Array, train: Array, held_out: Array) -> Memorisation:
         held_out: from the same source, ``[h, ...]``; the larger, the sharper.
 
     Returns:
-        ``score``: 0 (± ``sqrt(expected / (1 - expected) m)``) for a perfect sampler, 1 for copies,
-        below 0 only by chance; and what it is made of.
+        ``score``: 0 on average for a perfect sampler, of either sign, 1 for copies; and what it is
+        made of. Its chance error is that of whichever set is smallest.
 
     Raises:
         ShapeError: samples of different shapes.

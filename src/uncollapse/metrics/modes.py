@@ -87,8 +87,9 @@ def mode_balance(counts: Array) -> float:
         counts: samples by mode, ``[K]``, as :func:`mode_coverage` gives them.
 
     Returns:
-        In [0, 1]: 1 when all modes have the same, 0 when one is lost (or there are no samples).
-        A perfect sampler stays below 1 by about ``sqrt(2 K log K / n)``.
+        In [0, 1]: 1 when all modes have the same, 0 when one is lost (or there are no samples). The
+        rarest mode of a perfect sampler has less than its share too: 0.975 of it on average for 2
+        modes and 1,000 samples, 0.91 for 8 and 2,000, 0.81 for 25 and 2,500.
     """
     c = tensor(counts, "counts").double()
     total = float(c.sum())

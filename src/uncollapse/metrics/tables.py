@@ -23,6 +23,7 @@ class Categories(NamedTuple):
     coverage: float  # share of real rows whose category the samples have
     total_variation: float  # ½ Σ |real share - fake share|
     lost: tuple[tuple[str, float], ...]  # categories no sample has, with their real share
+    categories: int  # how many the real column has
 
 
 class Numbers(NamedTuple):
@@ -132,6 +133,7 @@ def _categories(name: str, real: Sequence[Any], fake: Sequence[Any]) -> Categori
         coverage=sum(n for c, n in p.items() if q[c]) / len(real),
         total_variation=sum(abs(a - b) for a, b in shares.values()) / 2,
         lost=tuple(lost),
+        categories=len(p),
     )
 
 
@@ -152,5 +154,5 @@ def _numbers(name: str, real: NDArray[Any], fake: NDArray[Any]) -> Numbers:
     scale = float(x.std()) if np.ptp(x) else 0.0  # rounding is no spread
     # Of a constant column, any other value is infinitely many standard deviations away.
     parts = shift / scale if scale else (0.0 if not shift else np.inf)
-    ks = float(ks_2samp(x, y).statistic)
+    ks = float(ks_2samp(x, y, method="asymp").statistic)
     return Numbers(name, ks, parts, absent[1] - absent[0])
