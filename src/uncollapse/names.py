@@ -119,5 +119,7 @@ def _convert(text: str, kind: object, where: str) -> object:
                 continue
         if option is str:
             return text
-    wanted = " or ".join(getattr(o, "__name__", str(o)) for o in options)
+    wanted = " or ".join(
+        "true or false" if o is bool else getattr(o, "__name__", str(o)) for o in options
+    )
     raise ConfigError(f"{where} must be {wanted}, not '{text}'")
