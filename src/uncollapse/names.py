@@ -8,6 +8,7 @@ stands for a class (its defaults), or for a ready instance whose fields the sett
 from __future__ import annotations
 
 import dataclasses
+import numbers
 import sys
 import types
 import typing
@@ -97,6 +98,30 @@ class Registry(Generic[T]):
                 raise ConfigError(f"{self.what} '{name}': {key} is given twice in '{arguments}'")
             settings[key] = _convert(text, types_[key], f"{self.what} '{name}': {key}")
         return settings
+
+
+def check_kinds(chosen: Any, name: str) -> None:
+    """Refuses settings of another kind than they are declared; for objects made in Python.
+
+    Args:
+        chosen: a dataclass whose settings are whole numbers, numbers, words, or true or false.
+        name: what it is called.
+
+    Raises:
+        ConfigError: naming the first such setting.
+    """
+    kinds: dict[object, tuple[type, str]] = {
+        bool: (bool, "true or false"),
+        int: (numbers.Integral, "a whole number"),
+        float: (numbers.Real, "a number"),
+        str: (str, "a word"),
+    }
+    declared = typing.get_type_hints(type(chosen))
+    for field in _fields(chosen):
+        value = getattr(chosen, field.name)
+        kind, words = kinds[declared[field.name]]
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise ConfigError(f"{name}: {field.name} must be {words}, not {value!r}")
 
 
 def _fields(dataclass: Any) -> tuple[dataclasses.Field[Any], ...]:
