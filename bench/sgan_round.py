@@ -238,7 +238,7 @@ def scaling(family: Family, batch: int, device: str) -> None:
         times = {}
         for way in (ONE_BY_ONE, AT_ONCE)[: 1 if pairs == 1 else 2]:
             mine = Contender(case, way, device)
-            for _ in range(3):
+            for _ in range(5):
                 mine.turn()
             mine.end()
             times[way] = statistics.median(mine.times)
