@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -65,9 +66,11 @@ def mean_and_error(values: Sequence[float]) -> str:
 
 
 def keep(name: str, result: Any) -> None:
-    """Writes a result beside its figure."""
+    """Writes a result beside its figure, a point a line."""
     OUT.mkdir(parents=True, exist_ok=True)
-    (OUT / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+    text = json.dumps(result, indent=1)
+    text = re.sub(r"\{[^{}\[\]]*\}", lambda found: " ".join(found[0].split()), text)
+    (OUT / f"{name}.json").write_text(text + "\n")
 
 
 def save_figure(name: str, figure: Any) -> None:
@@ -214,28 +217,27 @@ def early(rounds: Sequence[int] = (5, 10, 100, 400)) -> None:
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "as it is": {},
-    "messengers=false": {"messengers": False},
-    "sharing=0.5": {"sharing": 0.5},
-    "global_updates=per-local": {"global_updates": "per-local"},
     "payoff=1": {"payoff": 1.0},
     "payoff=-1": {"payoff": -1.0},
+    "messengers=false": {"messengers": False},
     "diversity=0.3": {"diversity": 0.3},
-    "diversity=1": {"diversity": 1.0},
+    "sharing=0.5": {"sharing": 0.5},
+    "global_updates=per-local": {"global_updates": "per-local"},
 }
 
 
-def options(rounds: int = 400) -> None:
+def options(rounds: int = 300) -> None:
     """What the game's settings do on the ring and the grid."""
     table: dict[str, Any] = {}
-    for name in ("ring8", "grid25"):
-        data = uc.data.load(name)
-        for label, words in OPTIONS.items():
+    for label, words in OPTIONS.items():
+        per_local = "global_updates" in words  # runs one by one, and takes five times as long
+        for name in ("ring8", "grid25"):
+            data = uc.data.load(name)
             results = []
-            for seed in SEEDS:
-                at_once = "global_updates" not in words
+            for seed in SEEDS if per_local else range(5):
                 lab = Lab(
-                    SGAN(N, **words), data, NET, objective="r3gan", seeds=[seed], at_once=at_once,
-                    **TOY,
+                    SGAN(N, **words), data, NET, objective="r3gan", seeds=[seed],
+                    at_once=not per_local, batch=64, lr=TOY["lr"],
                 )  # fmt: skip
                 begun = time.process_time()
                 lab.play(rounds)
@@ -341,66 +343,125 @@ def class_scores(network: nn.Module, fake: Tensor) -> dict[str, float]:
     }
 
 
-IMAGE = {"batch": 50, "lr": 2e-4}
+IMAGE_BATCH = 50
+SINGLE = "single"
+FAMILIES = {
+    "non-saturating": "dcgan:width=8",
+    "wgan-gp": "dcgan:width=8,norm=none",
+    "dragan": "dcgan:width=8",  # without norm a pilot (another seed) had not begun by round 800
+}
 
 
-def mnist(rounds: int = 400, every: int = 100) -> None:
-    """Single pairs and 5-S of three variants, judged by a classifier."""
-    data = uc.data.load("mnist")
-    network = classifier(data)
-    print("real:", class_scores(network, real_points(data, 2000)), flush=True)
-    curves: dict[str, list[list[dict[str, float]]]] = {}
-    for objective in ("non-saturating", "wgan-gp", "dragan"):
-        family = "dcgan:width=16" if objective == "non-saturating" else "dcgan:width=16,norm=none"
-        for label, make in {"single": Duel, f"{N}-S": lambda: SGAN(N)}.items():
-            name = f"{objective}, {label}"
-            curves[name] = []
-            for seed in SEEDS:
-                lab = Lab(make(), data, family, objective=objective, seeds=[seed], **IMAGE)
-                curve = []
-                seconds = 0.0
-                for _ in range(rounds // every):
-                    begun = time.process_time()
-                    lab.play(every)
-                    seconds += time.process_time() - begun
-                    fake = lab.samples(2000)[0]
-                    curve.append(class_scores(network, fake) | {"seconds": seconds})
-                curves[name].append(curve)
-                if seed == SEEDS[0]:
-                    draw(data, fake[:64]).save(OUT / f"mnist-{objective}-{label}.png")
-                keep("mnist", {"every": every, "curves": curves})
-            ends = [c[-1] for c in curves[name]]
-            mean = {k: mean_and_error([e[k] for e in ends]) for k in ends[0]}
-            print(f"{name}: {mean}", flush=True)
-    figure, axes = plt.subplots(1, 3, figsize=(13, 3.6))
-    at = [every * (i + 1) for i in range(rounds // every)]
-    for axis, measure in zip(axes, ("score", "entropy", "total variation"), strict=True):
-        for color, objective in enumerate(("non-saturating", "wgan-gp", "dragan")):
-            for label, line in (("single", "--"), (f"{N}-S", "-")):
-                runs = [[p[measure] for p in c] for c in curves[f"{objective}, {label}"]]
-                middle, error = np.mean(runs, 0), np.std(runs, 0, ddof=1) / len(runs) ** 0.5
-                axis.errorbar(
-                    at, middle, error, ls=line, color=f"C{color}", label=f"{objective}, {label}"
-                )
-        axis.set(xlabel="round", ylabel=measure)
-    axes[0].legend(fontsize=7)
-    save_figure("mnist", figure)
+def learn_images(
+    game: Any, lab: Lab, judged_by: nn.Module, rounds: int, seconds: float, every: int = 50
+) -> tuple[list[dict[str, float]], dict[int, Image.Image]]:
+    """Plays until both ``rounds`` and ``seconds`` of one thread are over.
 
-
-def fashion(rounds: Sequence[int] = (200, 600)) -> None:
-    """DCGAN and 5-S-DCGAN on Fashion-MNIST, side by side at equal iterations."""
-    data = uc.data.load("fashion-mnist")
-    for label, make in {"single": Duel, f"{N}-S": lambda: SGAN(N)}.items():
-        lab = Lab(make(), data, "dcgan:width=32", **IMAGE)
-        played = 0
+    Returns:
+        Classifier scores, every ``every`` rounds at first and then every fifth time; and pictures
+        of samples after ``rounds`` and at the end.
+    """
+    curve: list[dict[str, float]] = []
+    pictures: dict[int, Image.Image] = {}
+    played, spent = 0, 0.0
+    while played < rounds or spent < seconds:
         begun = time.process_time()
-        for at in rounds:
-            lab.play(at - played)
-            played = at
-            seconds = time.process_time() - begun
-            picture: Image.Image = draw(data, lab.samples(64)[0])
-            picture.save(OUT / f"fashion-{label}-{at}.png")
-            print(f"{label}, round {at}: {seconds:.0f} s", flush=True)
+        lab.play(every)
+        spent += time.process_time() - begun
+        played += every
+        over = played >= rounds and spent >= seconds
+        if played <= rounds or played % (5 * every) == 0 or over:
+            scores = class_scores(judged_by, lab.samples(2000)[0])
+            curve.append({"round": played, "seconds": spent, **scores})
+        if played == rounds or over:
+            pictures[played] = draw(lab.data, lab.samples(64)[0])
+    if isinstance(game, SGAN):
+        each = [class_scores(judged_by, fake) for fake in lab.samples(2000, LOCAL[0])]
+        curve[-1] |= {f"local {k}": statistics.mean(e[k] for e in each) for k in each[0]}
+    return curve, pictures
+
+
+def compare_on_images(
+    name: str, objectives: Sequence[str], seeds: Sequence[int], rounds: int, lr: float
+) -> dict[str, list[list[dict[str, float]]]]:
+    """A single pair beside N-S at equal rounds and at equal time of one thread.
+
+    Returns:
+        Curves by "objective, contender", one a seed. Samples of all seeds become one picture, of
+        the first seed only where there are several objectives.
+    """
+    data = uc.data.load(name)
+    network = classifier(data)
+    real = class_scores(network, real_points(data, 2000))
+    print("real:", real, flush=True)
+    curves: dict[str, list[list[dict[str, float]]]] = {}
+    panels: list[tuple[str, dict[str, float], Image.Image]] = []
+    for objective in objectives:
+        for seed in seeds:
+            seconds, row = 0.0, []
+            for game in (SGAN(N), Duel()):
+                lab = Lab(
+                    game, data, FAMILIES[objective], objective=objective, seeds=[seed],
+                    at_once=isinstance(game, SGAN), batch=IMAGE_BATCH, lr=lr,
+                )  # fmt: skip
+                curve, pictures = learn_images(game, lab, network, rounds, seconds)
+                seconds = curve[-1]["seconds"]
+                label = f"{N}-S" if isinstance(game, SGAN) else SINGLE
+                curves.setdefault(f"{objective}, {label}", []).append(curve)
+                for at, picture in pictures.items():
+                    point = next(p for p in curve if p["round"] == at)
+                    row.append((f"{objective}, seed {seed}, {label}", point, picture))
+                keep(name, {"real": real, "rounds": rounds, "lr": lr, "curves": curves})
+            panels += row if seed == seeds[0] or len(objectives) == 1 else []
+        for contender, at in ((SINGLE, rounds), (SINGLE, None), (f"{N}-S", None)):
+            runs = curves[f"{objective}, {contender}"]
+            ends = [next(p for p in c if p["round"] == (at or c[-1]["round"])) for c in runs]
+            mean = {k: mean_and_error([e[k] for e in ends]) for k in ends[0]}
+            print(f"{name}, {objective}, {contender}: {mean}", flush=True)
+    figure, axes = plt.subplots(len(panels) // 3, 3, figsize=(9, len(panels) * 1.1))
+    for axis, (title, point, picture) in zip(axes.flat, panels, strict=True):
+        axis.imshow(picture, cmap="gray", interpolation="none")
+        axis.set_title(f"{title}\nround {point['round']}, {point['seconds']:.0f} s", size=8)
+        axis.set_axis_off()
+    save_figure(f"{name}-samples", figure)
+    return curves
+
+
+def mnist(rounds: int = 500) -> None:
+    """Single pairs and N-S of three variants, at the rate that suited a single pair in a pilot."""
+    objectives = ("non-saturating", "wgan-gp", "dragan")
+    curves = compare_on_images("mnist", objectives, SEEDS, rounds, lr=2e-3)
+    plot_scores("mnist", curves, rounds)
+
+
+def plot_scores(name: str, curves: dict[str, list[list[dict[str, float]]]], rounds: int) -> None:
+    """Three measures over rounds and over time, mean and standard error over seeds."""
+    figure, axes = plt.subplots(2, 3, figsize=(13, 7))
+    for column, measure in enumerate(("score", "entropy", "total variation")):
+        for color, objective in enumerate(dict.fromkeys(key.split(",")[0] for key in curves)):
+            for label, line in ((SINGLE, "--"), (f"{N}-S", "-")):
+                runs = curves[f"{objective}, {label}"]
+                # Equal time is not quite equally many rounds: up to where all runs went.
+                points = list(zip(*runs, strict=False))
+                middle = np.array([np.mean([p[measure] for p in at]) for at in points])
+                error = np.array([np.std([p[measure] for p in at], ddof=1) for at in points])
+                error /= len(runs) ** 0.5
+                played = np.array([at[0]["round"] for at in points])
+                spent = np.array([np.mean([p["seconds"] for p in at]) for at in points])
+                look = {"ls": line, "color": f"C{color}", "capsize": 2, "lw": 1}
+                look["label"] = f"{objective}, {label}"
+                first = played <= rounds
+                axes[0, column].errorbar(played[first], middle[first], error[first], **look)
+                axes[1, column].errorbar(spent, middle, error, **look)
+        axes[0, column].set(xlabel="round", ylabel=measure)
+        axes[1, column].set(xlabel="seconds of one thread", ylabel=measure)
+    axes[0, 0].legend(fontsize=7)
+    save_figure(name, figure)
+
+
+def fashion(rounds: int = 600) -> None:
+    """DCGAN and N-S-DCGAN on Fashion-MNIST, at a rate that suited N-S better in a pilot."""
+    compare_on_images("fashion-mnist", ("non-saturating",), SEEDS[:1], rounds, lr=5e-4)
 
 
 if __name__ == "__main__":

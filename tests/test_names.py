@@ -110,8 +110,8 @@ BAD = [
     ("learned:0.1,2", "thing 'learned' takes 1 setting(s), not '0.1,2'"),
     ("thing:0.5", "thing 'thing': count must be int, not '0.5'"),
     ("thing:rate=fast", "rate must be float, not 'fast'"),
-    ("thing:flag=1", "flag must be bool, not '1'"),
-    ("thing:flag=none", "flag must be bool, not 'none'"),
+    ("thing:flag=1", "flag must be true or false, not '1'"),
+    ("thing:flag=none", "flag must be true or false, not 'none'"),
     ("thing:maybe=x", "maybe must be int or NoneType, not 'x'"),
     ("thing:count=", "count must be int, not ''"),
 ]

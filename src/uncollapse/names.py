@@ -8,6 +8,7 @@ stands for a class (its defaults), or for a ready instance whose fields the sett
 from __future__ import annotations
 
 import dataclasses
+import numbers
 import sys
 import types
 import typing
@@ -99,6 +100,30 @@ class Registry(Generic[T]):
         return settings
 
 
+def check_kinds(chosen: Any, name: str) -> None:
+    """Refuses settings of another kind than they are declared; for objects made in Python.
+
+    Args:
+        chosen: a dataclass whose settings are whole numbers, numbers, words, or true or false.
+        name: what it is called.
+
+    Raises:
+        ConfigError: naming the first such setting.
+    """
+    kinds: dict[object, tuple[type, str]] = {
+        bool: (bool, "true or false"),
+        int: (numbers.Integral, "a whole number"),
+        float: (numbers.Real, "a number"),
+        str: (str, "a word"),
+    }
+    declared = typing.get_type_hints(type(chosen))
+    for field in _fields(chosen):
+        value = getattr(chosen, field.name)
+        kind, words = kinds[declared[field.name]]
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise ConfigError(f"{name}: {field.name} must be {words}, not {value!r}")
+
+
 def _fields(dataclass: Any) -> tuple[dataclasses.Field[Any], ...]:
     return tuple(field for field in dataclasses.fields(dataclass) if field.init)
 
@@ -119,5 +144,7 @@ def _convert(text: str, kind: object, where: str) -> object:
                 continue
         if option is str:
             return text
-    wanted = " or ".join(getattr(o, "__name__", str(o)) for o in options)
+    wanted = " or ".join(
+        "true or false" if o is bool else getattr(o, "__name__", str(o)) for o in options
+    )
     raise ConfigError(f"{where} must be {wanted}, not '{text}'")

@@ -521,13 +521,22 @@ BAD = [
     ({"diversity": float("nan")}, "diversity must be 0 or more"),
     ({"global_updates": "per-local", "sharing": 0.5}, "cannot be with sharing or diversity"),
     ({"global_updates": "per-local", "diversity": 0.5}, "cannot be with sharing or diversity"),
+    ({"pairs": "5"}, "pairs must be a whole number, not '5'"),
+    ({"pairs": 2.5}, "pairs must be a whole number, not 2.5"),
+    ({"pairs": True}, "pairs must be a whole number, not True"),
+    ({"messengers": "no"}, "messengers must be true or false, not 'no'"),
+    ({"messengers": 0}, "messengers must be true or false, not 0"),
+    ({"sharing": "half"}, "sharing must be a number, not 'half'"),
+    ({"global_updates": None}, "global_updates must be a word, not None"),
+    ({"payoff": None}, "payoff must be a number, not None"),
+    ({"diversity": "much"}, "diversity must be a number, not 'much'"),
 ]
 
 
 @pytest.mark.parametrize(("words", "reason"), BAD)
 def test_bad_settings_are_refused(words, reason):
     with pytest.raises(ConfigError, match=reason) as caught:
-        SGAN(N, **words)
+        SGAN(**{"pairs": N} | words)
     assert str(caught.value).startswith("sgan: ")
     assert "\n" not in str(caught.value)
 

@@ -23,6 +23,10 @@ def my_discriminator():
     return nn.Sequential(nn.Linear(2, 8), nn.LeakyReLU(0.2), nn.Linear(8, 1))
 
 
+def my_lazy_discriminator():
+    return nn.Sequential(nn.LazyLinear(8), nn.ReLU(), nn.Linear(8, 1))
+
+
 def test_run_in_memory(points, tiny):
     run = uc.train(points, steps=12, **tiny)
     samples = run.sample(7)
@@ -224,6 +228,12 @@ BAD = [
     ({"generator": my_generator()[0]}, ShapeError, r"the generator gives \[4, 8\]"),
     ({"generator": my_generator(), "replicas": 2}, ConfigError, "give a factory"),
     ({"generator": my_generator().double()}, ConfigError, r"weight '0.weight' is torch.float64"),
+    ({"discriminator": my_lazy_discriminator}, ConfigError, r"discriminator has a lazy .*0.weight"),
+    (
+        {"discriminator": my_lazy_discriminator, "game": "sgan"},
+        ConfigError,
+        r"local discriminator has a lazy layer, '0.weight' has no shape yet: write",
+    ),
     ({"generator": 3}, ConfigError, "must be a name, a module or a factory, not int"),
     ({"discriminator": lambda: nn.Linear(2, 2)}, ShapeError, "one logit each"),
     ({"generator": "nowhere.nets:make"}, ConfigError, "no module 'nowhere"),

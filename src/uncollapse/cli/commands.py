@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import re
 import shlex
@@ -111,11 +112,12 @@ def data_show_command(data: str, out: Path | None, size: int | None, flips: bool
 
 
 def _with_pairs(game: str | None, pairs: int) -> str:
-    name, _, settings = (game or "").partition(":")
-    if name != "sgan":
-        raise ConfigError("--pairs are those of another game: say --game sgan too")
-    others = [s for s in settings.split(",") if s and s.partition("=")[0] != "pairs"]
-    return f"sgan:{','.join([f'pairs={pairs}', *others])}"
+    chosen = uc.games.registry.get(game or "duel")
+    if not isinstance(chosen, uc.games.SGAN):
+        raise ConfigError(f"--pairs {pairs} is for sgan: say --game sgan too")
+    named = uc.games.registry.spec(dataclasses.replace(chosen, pairs=pairs))
+    assert named is not None  # its class is in the registry
+    return named
 
 
 def _report(run: Run) -> int:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from uncollapse.errors import ConfigError
 from uncollapse.games.game import Draw, Observation, Table, mean_by_member
+from uncollapse.names import check_kinds
 from uncollapse.objectives import Judgement
 from uncollapse.players import Player, Stack
 from uncollapse.streams import Streams
@@ -46,7 +47,7 @@ class SGAN:
             independent.
 
     Raises:
-        ConfigError: a setting out of range, or two that exclude each other.
+        ConfigError: a setting of the wrong kind or out of range, or two that exclude each other.
     """
 
     pairs: int = 5
@@ -70,6 +71,7 @@ class SGAN:
     )
 
     def __post_init__(self) -> None:
+        check_kinds(self, "sgan")
         if self.pairs < 1:
             raise ConfigError(f"sgan: pairs must be above 0, not {self.pairs}")
         if not 0 <= self.sharing < 1:
