@@ -189,7 +189,7 @@ def test_options_for_images_are_refused_for_points():
         data.load("ring8", size=32)
     with pytest.raises(ConfigError, match=r"^flips is for images"):
         data.load("ring8", flips=True)
-    with pytest.raises(ConfigError, match=r"^size must be at least 8 pixels, not 4$"):
+    with pytest.raises(ConfigError, match=r"^size must be 8 to 4096 pixels, not 4$"):
         data.load("digits", size=4)
 
 

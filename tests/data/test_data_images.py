@@ -95,7 +95,7 @@ def test_errors_name_the_file(tmp_path):
     grey = save(tmp_path / "a.png", "L")
     with pytest.raises(DataError, match="is a file, not a folder"):
         data.load(f"images:{grey}")
-    with pytest.raises(ConfigError, match="at least 8 pixels, not 7"):
+    with pytest.raises(ConfigError, match="8 to 4096 pixels, not 7"):
         data.load(spec, size=7)
     colour = save(tmp_path / "b.png", "RGB")
     with pytest.raises(DataError, match=r"a.png is grey, .*b.png is in colour.*: make copies"):

@@ -93,7 +93,7 @@ def test_a_rare_category_is_named():
 def test_a_table_against_itself():
     table = {"town": TOWNS, "x": normal(10)}
     town, x = column_distances(table, table)
-    assert town == ("town", 1, 0, ())
+    assert town == ("town", 1, 0, (), 3)
     assert x == ("x", 0, 0, 0)
 
 
@@ -125,14 +125,14 @@ def test_pairs():
 def test_pairs_are_pairs_whatever_their_names():
     real = {"a": np.array(["x × y"]), "b": np.array(["z"])}
     (found,) = pair_coverage(real, {"a": np.array(["x"]), "b": np.array(["y × z"])})
-    assert found == ("a × b", 0, 1, (("x × y × z", 1),))
+    assert found == ("a × b", 0, 1, (("x × y × z", 1),), 1)
 
 
 def test_pairs_of_categories_only():
     table = {"a": TOWNS, "n": np.arange(10), "b": TOWNS, "c": TOWNS}
     found = pair_coverage(table, table)
     assert [f.column for f in found] == ["a × b", "a × c", "b × c"]
-    assert all(f[1:] == (1, 0, ()) for f in found)
+    assert all(f[1:4] == (1, 0, ()) for f in found)
     assert pair_coverage({"a": TOWNS, "n": np.arange(10)}, {"a": TOWNS, "n": np.arange(10)}) == []
 
 
