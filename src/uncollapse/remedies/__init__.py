@@ -2,9 +2,24 @@
 
 from uncollapse.names import Registry
 from uncollapse.remedies.ema import EMA
-from uncollapse.remedies.remedy import Playing, Remedy
+from uncollapse.remedies.match import Match
+from uncollapse.remedies.packing import Packing
+from uncollapse.remedies.remedy import Playing, Remedy, drawn, equipped, judged_shape
 from uncollapse.remedies.weight_clipping import WeightClipping
 
-registry: Registry[Remedy] = Registry("remedy", {"ema": EMA, "weight-clipping": WeightClipping})
+registry: Registry[Remedy] = Registry(
+    "remedy", {"ema": EMA, "packing": Packing, "weight-clipping": WeightClipping}
+)
 
-__all__ = ["EMA", "Playing", "Remedy", "WeightClipping", "registry"]
+__all__ = [
+    "EMA",
+    "Match",
+    "Packing",
+    "Playing",
+    "Remedy",
+    "WeightClipping",
+    "drawn",
+    "equipped",
+    "judged_shape",
+    "registry",
+]

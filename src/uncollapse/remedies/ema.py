@@ -9,11 +9,11 @@ from torch import Tensor
 
 from uncollapse.errors import ConfigError
 from uncollapse.players import Player, Stack
-from uncollapse.remedies.remedy import Playing
+from uncollapse.remedies.remedy import Playing, Remedy, below, counted, sub
 
 
 @dataclass
-class EMA:
+class EMA(Remedy):
     """Exponential moving average of the generator's weights (Yazıcı et al. 2019, eq. 4).
 
     After the generator's update number t, ``average ← β average + (1 - β) weights``, with
@@ -66,13 +66,10 @@ class EMA:
 
     def state(self) -> dict[str, Tensor]:
         """The average and its age."""
-        age = torch.full((len(self.average),), self.updates)
-        return {"updates": age} | {f"average/{k}": v for k, v in self.average.state().items()}
+        age = counted(len(self.average), self.updates)
+        return {"updates": age} | below(self.average.state(), "average")
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Goes on from a saved :meth:`state`."""
         self.updates = int(state["updates"][0])
-        prefix = "average/"
-        self.average.restore(
-            {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-        )
+        self.average.restore(sub(state, "average"))

@@ -1,0 +1,62 @@
+"""What layers say while a network runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor, nn
+
+from uncollapse.errors import ConfigError, unknown
+
+
+class Heard(list[Any]):
+    """What was heard at a layer, one entry a call."""
+
+    def one(self) -> Tensor:
+        """What the last call gave.
+
+        Raises:
+            ConfigError: there was no call, or it gave no tensor.
+        """
+        if not self or not isinstance(self[-1], Tensor):
+            raise ConfigError(
+                "the chosen layer is not called with, or does not give, a tensor: choose another"
+            )
+        return self[-1]
+
+
+def locate(network: nn.Module, layer: str = "") -> tuple[str, bool]:
+    """A layer's name, and whether what enters it is meant rather than what it gives.
+
+    Args:
+        network: whose layer.
+        layer: a name of ``named_modules``; empty means what enters the last layer with weights.
+
+    Raises:
+        ConfigError: there is no such layer.
+    """
+    named = dict(network.named_modules())
+    if layer:
+        if layer not in named:
+            raise unknown("layer of the discriminator", layer, [name for name in named if name])
+        return layer, False
+    weighted = [n for n, m in named.items() if any(True for _ in m.parameters(recurse=False))]
+    if not weighted:
+        raise ConfigError("the discriminator has no layer with weights: name the layer")
+    return weighted[-1], True
+
+
+@contextmanager
+def listening(network: nn.Module, layer: str, before: bool) -> Iterator[Heard]:
+    """While it lasts, what enters (``before``) or leaves a layer is kept."""
+    heard, module = Heard(), network.get_submodule(layer)
+    if before:
+        handle = module.register_forward_pre_hook(lambda _, inputs: heard.append(inputs[0]))
+    else:
+        handle = module.register_forward_hook(lambda _, inputs, output: heard.append(output))
+    try:
+        yield heard
+    finally:
+        handle.remove()
