@@ -117,8 +117,11 @@ def _norm(slope: Tensor) -> Tensor:
 def _leaf(samples: Tensor, cut: bool) -> Tensor:
     # The caller's own leaf serves, so that its logits need not be computed again; a tensor with a
     # history is cut off from it, or a generator would learn from the discriminator's penalty.
-    usable = samples.requires_grad and (samples.is_leaf or not cut)
-    return samples if usable else samples.detach().requires_grad_()
+    if samples.requires_grad and samples.is_leaf:
+        return samples
+    # Uncut, a view: the critic's weights may hang on the samples too (unrolling), and the slope is
+    # that of the critic alone.
+    return samples.detach().requires_grad_() if cut else samples.view_as(samples)
 
 
 def _uniform(lead: torch.Size, like: Tensor, streams: Streams | None) -> Tensor:

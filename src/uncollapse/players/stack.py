@@ -67,10 +67,10 @@ class Stack:
         twin = copy.copy(self)
         twin.answers = True
         changed = dict(zip(map(id, self.parameters()), values, strict=True))
+        present = self.imagined or [_tensors(network) for network in self.networks]
         twin.imagined = [
-            {name: changed[id(w)] for name, w in network.named_parameters() if id(w) in changed}
-            | {name: buffer.clone() for name, buffer in network.named_buffers()}
-            for network in self.networks
+            {name: changed[id(t)] if id(t) in changed else t.clone() for name, t in tensors.items()}
+            for tensors in present
         ]
         return twin
 
@@ -197,7 +197,14 @@ class Stack:
         return _once(p for network in self.networks for p in network.parameters())
 
     def parameters(self) -> list[Tensor]:
-        """Every trainable weight once."""
+        """Every trainable weight once; or what is imagined in its place."""
+        if self.imagined:
+            return _once(
+                tensors[name]
+                for network, tensors in zip(self.networks, self.imagined, strict=True)
+                for name, weight in network.named_parameters()
+                if weight.requires_grad
+            )
         return [weight for weight in self.weights() if weight.requires_grad]
 
     def buffers(self) -> list[Tensor]:

@@ -5,10 +5,12 @@ from uncollapse.remedies.ema import EMA
 from uncollapse.remedies.match import Match
 from uncollapse.remedies.packing import Packing
 from uncollapse.remedies.remedy import Playing, Remedy, drawn, equipped, judged_shape
+from uncollapse.remedies.unrolling import Unrolling
 from uncollapse.remedies.weight_clipping import WeightClipping
 
 registry: Registry[Remedy] = Registry(
-    "remedy", {"ema": EMA, "packing": Packing, "weight-clipping": WeightClipping}
+    "remedy",
+    {"ema": EMA, "packing": Packing, "unrolling": Unrolling, "weight-clipping": WeightClipping},
 )
 
 __all__ = [
@@ -17,6 +19,7 @@ __all__ = [
     "Packing",
     "Playing",
     "Remedy",
+    "Unrolling",
     "WeightClipping",
     "drawn",
     "equipped",

@@ -44,6 +44,9 @@ class Remedy:
     remembers = False
     """Whether it has a memory of each member's, which several processes would have to share."""
 
+    clips = False
+    """Whether it changes a discriminator's updates outside of its optimiser."""
+
     # Before the game.
 
     def judged_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:

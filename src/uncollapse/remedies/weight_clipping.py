@@ -24,6 +24,7 @@ class WeightClipping(Remedy):
     """
 
     limit: float = 0.01
+    clips = True
 
     def __post_init__(self) -> None:
         if not self.limit > 0:
