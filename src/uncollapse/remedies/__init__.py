@@ -5,12 +5,19 @@ from uncollapse.remedies.ema import EMA
 from uncollapse.remedies.match import Match
 from uncollapse.remedies.packing import Packing
 from uncollapse.remedies.remedy import Playing, Remedy, drawn, equipped, judged_shape
+from uncollapse.remedies.replay import Replay
 from uncollapse.remedies.unrolling import Unrolling
 from uncollapse.remedies.weight_clipping import WeightClipping
 
 registry: Registry[Remedy] = Registry(
     "remedy",
-    {"ema": EMA, "packing": Packing, "unrolling": Unrolling, "weight-clipping": WeightClipping},
+    {
+        "ema": EMA,
+        "packing": Packing,
+        "replay": Replay,
+        "unrolling": Unrolling,
+        "weight-clipping": WeightClipping,
+    },
 )
 
 __all__ = [
@@ -19,6 +26,7 @@ __all__ = [
     "Packing",
     "Playing",
     "Remedy",
+    "Replay",
     "Unrolling",
     "WeightClipping",
     "drawn",

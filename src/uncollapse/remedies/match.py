@@ -85,12 +85,21 @@ class Match:
 
     def lesson(self, real_mb: Tensor, fake_mb: Tensor) -> tuple[Tensor, Tensor]:
         """What discriminators learn from: fakes mixed, and both as discriminators see them."""
+        real_mb, fake_mb = self._bundled(real_mb), self._bundled(fake_mb)
         for remedy in self.remedies:
             fake_mb = remedy.mix(self, fake_mb)
-        return self.shown(real_mb), self.shown(fake_mb)
+        return self._seen(real_mb), self._seen(fake_mb)
 
     def shown(self, samples_mb: Tensor) -> Tensor:
         """Samples as discriminators see them."""
+        return self._seen(self._bundled(samples_mb))
+
+    def _bundled(self, samples_mb: Tensor) -> Tensor:
+        for remedy in self.remedies:
+            samples_mb = remedy.bundle(self, samples_mb)
+        return samples_mb
+
+    def _seen(self, samples_mb: Tensor) -> Tensor:
         for remedy in self.remedies:
             samples_mb = remedy.show(self, samples_mb)
         return samples_mb

@@ -87,6 +87,6 @@ class Packing(Remedy):
             )
         return batch
 
-    def show(self, match: Match, samples_mb: Tensor) -> Tensor:
+    def bundle(self, match: Match, samples_mb: Tensor) -> Tensor:
         """Packs, ``[member, packs, *judged_shape]``."""
         return self(samples_mb, batch_axes=2)

@@ -74,12 +74,16 @@ class Remedy:
         """Who is met in the place of ``player``, if anybody; it gets no gradient."""
         return None
 
+    def bundle(self, match: Match, samples_mb: Tensor) -> Tensor:
+        """Samples, real or fake, in the bundles that are judged as one; gradients flow through."""
+        return samples_mb
+
     def mix(self, match: Match, fake_mb: Tensor) -> Tensor:
-        """The fakes that a discriminator learns from, in the place of present ones."""
+        """The fakes (bundled) that a discriminator learns from, in the place of present ones."""
         return fake_mb
 
     def show(self, match: Match, samples_mb: Tensor) -> Tensor:
-        """Samples as a discriminator sees them, real or fake; gradients flow through."""
+        """What a discriminator sees of samples, real or fake; gradients flow through."""
         return samples_mb
 
     # The losses.
