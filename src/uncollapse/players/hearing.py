@@ -12,7 +12,11 @@ from uncollapse.errors import ConfigError, unknown
 
 
 class Heard(list[Any]):
-    """What was heard at a layer, one entry a call."""
+    """What was heard at a layer, one entry a call; None for what is no tensor."""
+
+    def hear(self, value: Any) -> None:
+        """Keeps a copy, which a layer that overwrites its input cannot spoil."""
+        self.append(value.clone() if isinstance(value, Tensor) else None)
 
     def one(self) -> Tensor:
         """What the last call gave.
@@ -20,11 +24,12 @@ class Heard(list[Any]):
         Raises:
             ConfigError: there was no call, or it gave no tensor.
         """
-        if not self or not isinstance(self[-1], Tensor):
+        if not self or self[-1] is None:
             raise ConfigError(
                 "the chosen layer is not called with, or does not give, a tensor: choose another"
             )
-        return self[-1]
+        heard: Tensor = self[-1]
+        return heard
 
 
 def locate(network: nn.Module, layer: str = "") -> tuple[str, bool]:
@@ -53,9 +58,9 @@ def listening(network: nn.Module, layer: str, before: bool) -> Iterator[Heard]:
     """While it lasts, what enters (``before``) or leaves a layer is kept."""
     heard, module = Heard(), network.get_submodule(layer)
     if before:
-        handle = module.register_forward_pre_hook(lambda _, inputs: heard.append(inputs[0]))
+        handle = module.register_forward_pre_hook(lambda _, inputs: heard.hear(inputs[0]))
     else:
-        handle = module.register_forward_hook(lambda _, inputs, output: heard.append(output))
+        handle = module.register_forward_hook(lambda _, inputs, output: heard.hear(output))
     try:
         yield heard
     finally:

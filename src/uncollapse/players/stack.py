@@ -156,6 +156,11 @@ class Stack:
             for module, mode in zip(modules, modes, strict=True):
                 module.training = mode
 
+    @property
+    def architecture(self) -> nn.Module:
+        """A module of the kind that all members are, to be looked at, not run."""
+        return self._modules()[0]
+
     def separate(self) -> list[nn.Module]:
         """The members as plain modules, which share nothing with this stack."""
         return self._copied(self.networks)

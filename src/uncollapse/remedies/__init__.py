@@ -2,6 +2,7 @@
 
 from uncollapse.names import Registry
 from uncollapse.remedies.ema import EMA
+from uncollapse.remedies.feature_matching import FeatureMatching
 from uncollapse.remedies.match import Match
 from uncollapse.remedies.packing import Packing
 from uncollapse.remedies.remedy import Playing, Remedy, drawn, equipped, judged_shape
@@ -13,6 +14,7 @@ registry: Registry[Remedy] = Registry(
     "remedy",
     {
         "ema": EMA,
+        "feature-matching": FeatureMatching,
         "packing": Packing,
         "replay": Replay,
         "unrolling": Unrolling,
@@ -22,6 +24,7 @@ registry: Registry[Remedy] = Registry(
 
 __all__ = [
     "EMA",
+    "FeatureMatching",
     "Match",
     "Packing",
     "Playing",
