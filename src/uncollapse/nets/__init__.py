@@ -12,6 +12,7 @@ from uncollapse.nets.dcgan import DCGAN
 from uncollapse.nets.factory import Factory
 from uncollapse.nets.family import Family
 from uncollapse.nets.latent import latent_of
+from uncollapse.nets.minibatch import MinibatchLayer
 from uncollapse.nets.mlp import MLP
 from uncollapse.nets.pacgan import Maxout, PacGAN
 from uncollapse.nets.probing import probe
@@ -23,6 +24,7 @@ __all__ = [
     "Factory",
     "Family",
     "Maxout",
+    "MinibatchLayer",
     "PacGAN",
     "build_discriminator",
     "build_generator",

@@ -4,6 +4,7 @@ from uncollapse.names import Registry
 from uncollapse.remedies.ema import EMA
 from uncollapse.remedies.feature_matching import FeatureMatching
 from uncollapse.remedies.match import Match
+from uncollapse.remedies.minibatch_discrimination import MinibatchDiscrimination
 from uncollapse.remedies.packing import Packing
 from uncollapse.remedies.remedy import Playing, Remedy, drawn, equipped, judged_shape
 from uncollapse.remedies.replay import Replay
@@ -15,6 +16,7 @@ registry: Registry[Remedy] = Registry(
     {
         "ema": EMA,
         "feature-matching": FeatureMatching,
+        "minibatch-discrimination": MinibatchDiscrimination,
         "packing": Packing,
         "replay": Replay,
         "unrolling": Unrolling,
@@ -26,6 +28,7 @@ __all__ = [
     "EMA",
     "FeatureMatching",
     "Match",
+    "MinibatchDiscrimination",
     "Packing",
     "Playing",
     "Remedy",
