@@ -89,7 +89,7 @@ class _Similarities(torch.autograd.Function):
         rows, near_kij = ctx.saved_tensors
         if torch.is_grad_enabled():  # to be differentiated again: penalties, unrolling
             near = plain_similarities(rows)
-            (slope,) = torch.autograd.grad(near, rows, slope_ik, create_graph=True)
+            slope: Tensor = torch.autograd.grad(near, rows, slope_ik, create_graph=True)[0]
             return slope
         rows_dki = rows.permute(2, 1, 0).contiguous()
         slope_dki, slope_ki = torch.empty_like(rows_dki), slope_ik.T.contiguous()

@@ -3,6 +3,7 @@
 from uncollapse.names import Registry
 from uncollapse.remedies.ema import EMA
 from uncollapse.remedies.feature_matching import FeatureMatching
+from uncollapse.remedies.historical_averaging import HistoricalAveraging
 from uncollapse.remedies.match import Match
 from uncollapse.remedies.minibatch_discrimination import MinibatchDiscrimination
 from uncollapse.remedies.packing import Packing
@@ -16,6 +17,7 @@ registry: Registry[Remedy] = Registry(
     {
         "ema": EMA,
         "feature-matching": FeatureMatching,
+        "historical-averaging": HistoricalAveraging,
         "minibatch-discrimination": MinibatchDiscrimination,
         "packing": Packing,
         "replay": Replay,
@@ -27,6 +29,7 @@ registry: Registry[Remedy] = Registry(
 __all__ = [
     "EMA",
     "FeatureMatching",
+    "HistoricalAveraging",
     "Match",
     "MinibatchDiscrimination",
     "Packing",
