@@ -121,7 +121,8 @@ def train(
         relativistic or r3gan, with settings if you like: hinge:r1=5. Default: non-saturating.
     remedy
         packing[:M], unrolling[:K], replay[:SHARE], feature-matching,
-        minibatch-discrimination[:KERNELS], historical-averaging[:WEIGHT], ema[:DECAY] or weight-clipping[:LIMIT]. May be repeated.
+        minibatch-discrimination[:KERNELS], historical-averaging[:WEIGHT],
+        snapshot-replay[:EVERY], ema[:DECAY] or weight-clipping[:LIMIT]. May be repeated.
     batch
         Samples per update. Default: 64 images, 256 points.
     lr

@@ -33,7 +33,8 @@ class Duel:
             "discriminator": table.seat_discriminator("discriminator"),
         }
         self.randomness = {"penalty": table.streams("penalty")}
-        self.matches = {"duel": table.match("duel", self.randomness["penalty"])}
+        sides = ("generator", "discriminator")
+        self.matches = {"duel": table.match("duel", self.randomness["penalty"], sides, sides[::-1])}
         self.output = self.players["generator"].stack
         table.welcome_remedies(self)
 

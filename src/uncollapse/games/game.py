@@ -128,14 +128,15 @@ class Table:
             )
         return player
 
-    def match(self, name: str, streams: Streams) -> Match:
+    def match(self, name: str, streams: Streams, *meetings: tuple[str, str]) -> Match:
         """A match of discriminators against generators, with a member for each seed.
 
         Args:
             name: what tells it from the game's other matches.
             streams: where its penalties' random points come from.
+            meetings: who learns from whom in it, by role: (learner, opponent).
         """
-        return Match(name, self.objective, self.remedies, streams, self.seeds)
+        return Match(name, self.objective, self.remedies, streams, self.seeds, meetings)
 
     def welcome_remedies(self, game: Playing) -> None:
         """Lets every remedy join, in order; called once all players are seated.

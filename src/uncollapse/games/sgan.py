@@ -114,9 +114,20 @@ class SGAN:
             for purpose in ("local penalty", "messenger penalty", "penalty")
         }
         self.matches = {  # each has a member for every local pair
-            "local": local.match("local", self.randomness["local penalty"]),
-            "messenger": local.match("messenger", self.randomness["messenger penalty"]),
-            "global": local.match("global", self.randomness["penalty"]),
+            "local": local.match(
+                "local",
+                self.randomness["local penalty"],
+                ("local generator", "local discriminator"),
+                ("local discriminator", "local generator"),
+            ),
+            "messenger": local.match(
+                "messenger",
+                self.randomness["messenger penalty"],
+                *([] if self.messengers else [("generator", "local discriminator")]),
+            ),
+            "global": local.match(
+                "global", self.randomness["penalty"], ("discriminator", "local generator")
+            ),
         }
         for role in ("generator", "discriminator"):
             self.players[role].before_step.append(table.ranks.sum_)

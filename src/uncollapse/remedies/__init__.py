@@ -9,6 +9,7 @@ from uncollapse.remedies.minibatch_discrimination import MinibatchDiscrimination
 from uncollapse.remedies.packing import Packing
 from uncollapse.remedies.remedy import Playing, Remedy, drawn, equipped, judged_shape
 from uncollapse.remedies.replay import Replay
+from uncollapse.remedies.snapshot_replay import SnapshotReplay
 from uncollapse.remedies.unrolling import Unrolling
 from uncollapse.remedies.weight_clipping import WeightClipping
 
@@ -21,6 +22,7 @@ registry: Registry[Remedy] = Registry(
         "minibatch-discrimination": MinibatchDiscrimination,
         "packing": Packing,
         "replay": Replay,
+        "snapshot-replay": SnapshotReplay,
         "unrolling": Unrolling,
         "weight-clipping": WeightClipping,
     },
@@ -36,6 +38,7 @@ __all__ = [
     "Playing",
     "Remedy",
     "Replay",
+    "SnapshotReplay",
     "Unrolling",
     "WeightClipping",
     "drawn",

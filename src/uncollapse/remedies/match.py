@@ -29,6 +29,7 @@ class Match:
         remedies: who takes part, in order.
         streams: where the penalties' random points come from, one stream a member.
         seeds: the members' seeds.
+        meetings: who learns from whom, by role: (learner, opponent), of those who last.
         members: which of its members this is about; see :meth:`__getitem__`.
     """
 
@@ -37,6 +38,7 @@ class Match:
     remedies: Sequence[Remedy]
     streams: Streams
     seeds: Sequence[int]
+    meetings: Sequence[tuple[str, str]]
     members: slice = field(default_factory=lambda: slice(None))
 
     def __getitem__(self, members: slice) -> Match:
@@ -68,7 +70,7 @@ class Match:
             return older[self.members](latents_mb)
 
     def _stand_in(self, player: Player) -> Stack | None:
-        found = (remedy.stands_in(player) for remedy in self.remedies)
+        found = (remedy.stands_in(self, player) for remedy in self.remedies)
         return next((stack for stack in found if stack is not None), None)
 
     def judge(self, D: Player, real_mb: Tensor, fake_mb: Tensor) -> Judgement:

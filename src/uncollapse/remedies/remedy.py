@@ -70,7 +70,7 @@ class Remedy:
 
     # When a discriminator learns, and when it judges for a generator that learns.
 
-    def stands_in(self, player: Player) -> Stack | None:
+    def stands_in(self, match: Match, player: Player) -> Stack | None:
         """Who is met in the place of ``player``, if anybody; it gets no gradient."""
         return None
 

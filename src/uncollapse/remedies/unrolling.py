@@ -100,7 +100,7 @@ class Unrolling(Remedy):
         """The discriminators after k imagined updates; an older version does not answer."""
         values = critic.parameters()
         learning = {id(weight) for weight in player.parameters}
-        if not self.k or not all(id(value) in learning for value in values):
+        if not self.k or not values or not all(id(value) in learning for value in values):
             return critic
         updates = ImaginedUpdates(player.optimizer, values)
         critic = critic.imagine(values)
