@@ -122,7 +122,9 @@ def train(
     remedy
         packing[:M], unrolling[:K], replay[:SHARE], feature-matching,
         minibatch-discrimination[:KERNELS], historical-averaging[:WEIGHT],
-        snapshot-replay[:EVERY], ema[:DECAY] or weight-clipping[:LIMIT]. May be repeated.
+        snapshot-replay[:EVERY], ema[:DECAY], instance-noise[:STD], label-smoothing[:REAL],
+        gradient-clipping[:NORM], weight-clipping[:LIMIT], spectral-norm, weight-norm. May be
+        repeated.
     batch
         Samples per update. Default: 64 images, 256 points.
     lr

@@ -130,7 +130,7 @@ class SGAN:
             ),
         }
         for role in ("generator", "discriminator"):
-            self.players[role].before_step.append(table.ranks.sum_)
+            self.players[role].before_step.append(lambda _, slopes: table.ranks.sum_(slopes))
         self.output = self.players["generator"].stack
         table.welcome_remedies(self)
         self.messenger = self.players["local discriminator"].clone()  # remedies included

@@ -16,6 +16,7 @@ from uncollapse.nets.minibatch import MinibatchLayer
 from uncollapse.nets.mlp import MLP
 from uncollapse.nets.pacgan import Maxout, PacGAN
 from uncollapse.nets.probing import probe
+from uncollapse.nets.tprelu import TPReLU
 
 __all__ = [
     "DCGAN",
@@ -26,6 +27,7 @@ __all__ = [
     "Maxout",
     "MinibatchLayer",
     "PacGAN",
+    "TPReLU",
     "build_discriminator",
     "build_generator",
     "default",

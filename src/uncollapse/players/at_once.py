@@ -159,7 +159,7 @@ class AtOnce(Stack):
         """Every stacked buffer."""
         return [self.tensors[name] for name, _ in self.skeleton.named_buffers()]
 
-    def by_member(self, tensors: Sequence[Tensor]) -> list[list[Tensor]]:
+    def by_member(self, weights: Sequence[Tensor], tensors: Sequence[Tensor]) -> list[list[Tensor]]:
         """As for :class:`Stack`."""
         if self.rows:
             raise ConfigError("networks share weights, which are then no single member's")

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from uncollapse.errors import ConfigError, unknown
 
@@ -47,7 +48,12 @@ def locate(network: nn.Module, layer: str = "") -> tuple[str, bool]:
         if layer not in named:
             raise unknown("layer of the discriminator", layer, [name for name in named if name])
         return layer, False
-    weighted = [n for n, m in named.items() if any(True for _ in m.parameters(recurse=False))]
+    weighted = [
+        name
+        for name, module in named.items()
+        if "parametrizations" not in name.split(".")  # these are their layer's own
+        and (any(True for _ in module.parameters(recurse=False)) or is_parametrized(module))
+    ]
     if not weighted:
         raise ConfigError("the discriminator has no layer with weights: name the layer")
     return weighted[-1], True

@@ -28,7 +28,8 @@ class Player:
         terms: summands of its loss that concern weights alone: each is called with the player,
             some of its weights, and the values that these have (others than their own when an
             update is only imagined), and gives one number.
-        before_step: called with the gradients of an update, in order; may change them in place.
+        before_step: called with the player and the gradients of an update (of the weights in
+            ``moved``), in order; may change them in place.
         moved: the weights that the last update changed.
         after_update: called with the player after each of its updates, in order; this is where
             remedies that act on weights take part.
@@ -45,7 +46,7 @@ class Player:
         self.of = self
         self.moved: list[Tensor] = []
         self.terms: list[Callable[[Player, Sequence[Tensor], Sequence[Tensor]], Tensor]] = []
-        self.before_step: list[Callable[[list[Tensor]], None]] = []
+        self.before_step: list[Callable[[Player, list[Tensor]], None]] = []
         self.after_update: list[Callable[[Player], None]] = []
         if not self.parameters:
             raise ConfigError("a network has no trainable parameters: nothing could be learned")
@@ -87,7 +88,7 @@ class Player:
         self.moved = [weight for weight in self.parameters if weight.grad is not None]
         known = [weight.grad for weight in self.parameters if weight.grad is not None]
         for change in self.before_step:
-            change(known)
+            change(self, known)
         self.optimizer.step()
         self.optimizer.zero_grad()
         for react in self.after_update:

@@ -224,19 +224,20 @@ class Stack:
         ]
         return {name: [member[name] for member in members] for name in members[0]}
 
-    def by_member(self, tensors: Sequence[Tensor]) -> list[list[Tensor]]:
-        """Tensors like :meth:`parameters`, as each member has them; views, not copies.
+    def by_member(self, weights: Sequence[Tensor], tensors: Sequence[Tensor]) -> list[list[Tensor]]:
+        """Tensors like some ``weights``, as each member has them; views, not copies.
 
         Raises:
             ConfigError: networks share weights, so that these are not one member's.
         """
+        whose = dict(zip(map(id, weights), tensors, strict=True))
         members = [
-            [p for p in network.parameters() if p.requires_grad] for network in self.networks
+            [whose[id(weight)] for weight in network.parameters() if id(weight) in whose]
+            for network in self.networks
         ]
         if sum(map(len, members)) > len(tensors):
             raise ConfigError("networks share weights, which are then no single member's")
-        whose = dict(zip(map(id, self.parameters()), tensors, strict=True))
-        return [[whose[id(weight)] for weight in weights] for weights in members]
+        return members
 
     def join(self, name: str, parts: Sequence[Tensor]) -> Tensor:
         """``[member, ...]`` from tensors like the weights called ``name``."""
