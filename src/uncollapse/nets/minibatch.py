@@ -66,13 +66,14 @@ class _Similarities(torch.autograd.Function):
         rows_dki = rows.permute(2, 1, 0).contiguous()
         batch, kernels, _ = rows.shape
         near_kij = rows.new_empty(kernels, batch, batch)
+        scratch_kij = torch.empty_like(near_kij[_parts(kernels, batch)[0]])
         for part in _parts(kernels, batch):
             here = near_kij[part]
             for d, row_ki in enumerate(rows_dki[:, part]):
-                if d == 0:
-                    torch.sub(row_ki[:, :, None], row_ki[:, None], out=here).abs_()
-                else:
-                    here.add_(torch.sub(row_ki[:, :, None], row_ki[:, None]).abs_())
+                into = scratch_kij[: len(here)] if d else here
+                torch.sub(row_ki[:, :, None], row_ki[:, None], out=into).abs_()
+                if d:
+                    here.add_(into)
             here.neg_().exp_()
         return (near_kij.sum(2) - 1).T, near_kij
 
@@ -97,9 +98,10 @@ class _Similarities(torch.autograd.Function):
             # Both o_i and o_j have c(i, j) in them.
             here = slope_ki[part]
             weight_kij = (here[:, :, None] + here[:, None]).mul_(near_kij[part])
+            sign_kij = torch.empty_like(weight_kij)
             for d, row_ki in enumerate(rows_dki[:, part]):
-                sign_kij = torch.sub(row_ki[:, None], row_ki[:, :, None]).sign_()
-                slope_dki[d, part] = sign_kij.mul_(weight_kij).sum(2)
+                torch.sub(row_ki[:, None], row_ki[:, :, None], out=sign_kij).sign_()
+                torch.sum(sign_kij.mul_(weight_kij), 2, out=slope_dki[d, part])
         return slope_dki.permute(2, 1, 0)
 
     @staticmethod

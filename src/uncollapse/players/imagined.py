@@ -123,8 +123,8 @@ def _decayed(value: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
 class _AdamStep(torch.autograd.Function):
     """``m' = β₁m + (1-β₁)g``, ``v' = β₂v + (1-β₂)g²``, ``w' = w - a m' / (c√v' + ε)``.
 
-    By hand, as it takes a third of the memory traffic; and where v' is 0, so is m', and √'s
-    infinite slope must not make NaN of that.
+    By hand, as that takes less memory traffic; and where v' is 0, so is m', and √'s infinite slope
+    must not make NaN of that.
     """
 
     @staticmethod
@@ -138,8 +138,9 @@ class _AdamStep(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         β1, β2, a, c, ε = settings
         m2 = torch.lerp(m, g, 1 - β1)
-        v2 = torch.addcmul(v * β2, g, g, value=1 - β2)
-        root = v2.sqrt()
+        v2 = (v * β2).addcmul_(g, g, value=1 - β2)
+        # Not quite 0, so that backwards 0 / 0 is 0.
+        root = v2.sqrt().clamp_min_(torch.finfo(v2.dtype).tiny)
         bottom = root.mul(c).add_(ε)
         ctx.save_for_backward(g, m2, root, bottom)
         ctx.settings = settings
@@ -151,15 +152,13 @@ class _AdamStep(torch.autograd.Function):
     def backward(ctx: Any, dw: Tensor | None, dm: Tensor | None, dv: Tensor | None) -> Any:
         g, m2, root, bottom = ctx.saved_tensors
         β1, β2, a, c, _ = ctx.settings
-        zero = torch.zeros_like(g)
+        dm = torch.zeros_like(g) if dm is None else dm.clone()
+        dv = torch.zeros_like(g) if dv is None else dv.clone()
         if dw is not None:
             slope = dw / bottom
-            dm = -a * slope if dm is None else torch.add(dm, slope, alpha=-a)
+            dm.add_(slope, alpha=-a)
             # d(c√v')/dv' = c / 2√v'
-            by_root = (slope * m2).div_(bottom).div_(root).mul_(a * c / 2)
-            by_root.masked_fill_(root == 0, 0.0)
-            dv = by_root if dv is None else dv + by_root
-        dm, dv = (zero if d is None else d for d in (dm, dv))
-        dg = torch.addcmul((1 - β1) * dm, g, dv, value=2 * (1 - β2))
+            dv.add_(slope.mul_(m2).div_(bottom).div_(root), alpha=a * c / 2)
+        dg = ((1 - β1) * dm).addcmul_(g, dv, value=2 * (1 - β2))
         needed = ctx.needs_input_grad
-        return dw, dg, β1 * dm if needed[2] else None, β2 * dv if needed[3] else None, None
+        return dw, dg, dm.mul_(β1) if needed[2] else None, dv.mul_(β2) if needed[3] else None, None

@@ -35,7 +35,7 @@ class MinibatchDiscrimination(Remedy):
         ConfigError: a setting below 1.
     """
 
-    kernels: int = 16
+    kernels: int = 8
     dims: int = 4
 
     def __post_init__(self) -> None:
