@@ -7,6 +7,7 @@ from arena import GAMES, play, seat
 import uncollapse as uc
 from uncollapse import objectives, remedies
 from uncollapse.errors import ConfigError
+from uncollapse.ranks import Ranks
 
 ONE_BY_ONE = {
     "ema": ["ema:0.9"],
@@ -105,6 +106,22 @@ def test_stacks_at_once_resume_exactly_and_compute_the_same(tmp_path, case):
     assert torch.equal(again.sample(5), whole.sample(5))
     one = uc.train("ring8", seed=3, steps=4, **given | {"members": "one-by-one"})
     torch.testing.assert_close(whole.sample(64), one.sample(64), rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.parametrize("case", ONE_BY_ONE)
+def test_what_remembers_is_refused_in_several_processes(case):
+    cures = [remedies.registry.get(spec) for spec in ONE_BY_ONE[case]]
+    words = {
+        "game": uc.games.SGAN(2),
+        "inputs": remedies.judged_shape(cures, (2,))[0],
+        "seeds": (5,),
+        "ranks": Ranks(0, 2),
+    }
+    if case.startswith(("historical", "instance", "replay", "snapshot")):
+        with pytest.raises(ConfigError, match="needs a single process, not 2"):
+            seat(*cures, **words)
+    else:
+        seat(*cures, **words)
 
 
 REFUSED = {
