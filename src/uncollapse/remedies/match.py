@@ -53,7 +53,8 @@ class Match:
 
     def met(self, player: Player) -> Stack:
         """Whom a player's opponent meets: the player's networks, or who stands in for them."""
-        return (self._stand_in(player) or player.stack)[self.members]
+        older = self._stand_in(player)
+        return (player.stack if older is None else older)[self.members]
 
     def fakes_met(self, G: Player, latents_mb: Tensor, fake_mb: Tensor) -> Tensor:
         """The fakes that discriminators meet, cut off: the player's, or of who stands in for it.
