@@ -11,6 +11,7 @@ import uncollapse as uc
 from uncollapse.data import Dataset
 from uncollapse.games import Game, Table
 from uncollapse.players import optimizers
+from uncollapse.remedies import Remedy, drawn, judged_shape
 from uncollapse.streams import Ambient, Streams
 from uncollapse.training.draw import DataDraw
 
@@ -28,6 +29,7 @@ class Lab:
         critic_steps: discriminator updates for each generator update.
         seeds: one a replica.
         at_once: whether members run all at once.
+        remedies: who else takes part.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Lab:
         seeds: Sequence[int] = (0,),
         at_once: bool = False,
         device: str = "cpu",
+        remedies: Sequence[Remedy] = (),
     ) -> None:
         where = torch.device(device)
         self.latent = uc.nets.resolve(network).latent
@@ -50,9 +53,11 @@ class Lab:
         game.set_up(
             Table(
                 generator=uc.nets.build_generator(network, data.shape),
-                discriminator=uc.nets.build_discriminator(network, data.shape),
+                discriminator=uc.nets.build_discriminator(
+                    network, judged_shape(remedies, data.shape)
+                ),
                 objective=uc.objectives.get(objective),
-                remedies=[],
+                remedies=list(remedies),
                 optimizer=optimizers.get("adam"),
                 lr=(lr, lr),
                 critic_steps=critic_steps,
@@ -61,7 +66,7 @@ class Lab:
                 at_once=at_once,
             )
         )
-        self.draw = DataDraw(data.to(where), batch, (self.latent,), seeds, where)
+        self.draw = DataDraw(data.to(where), drawn(remedies, batch), (self.latent,), seeds, where)
 
     def play(self, rounds: int) -> None:
         """So many rounds."""

@@ -1,4 +1,4 @@
-"""The README's example runs as it stands, and its links lead somewhere."""
+"""The README's examples run as they stand, and its links lead somewhere."""
 
 import re
 from pathlib import Path
@@ -7,11 +7,12 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_python_example(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    example = EXAMPLES[0]
     assert len([line for line in example.splitlines() if line.strip()]) <= 16
     names = {}
     exec(compile(example.replace("steps=2000", "steps=30"), "README.md", "exec"), names)
@@ -21,7 +22,15 @@ def test_python_example(tmp_path, monkeypatch):
     assert loaded.step == 30
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+def test_example_of_a_loop_of_ones_own():
+    names = {}
+    exec(compile(EXAMPLES[1], "README.md", "exec"), names)
+    assert len(EXAMPLES) == 2
+    assert names["opt_g"].state  # it has learned
+    assert not names["opt_d"].state
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
         if "://" not in target:

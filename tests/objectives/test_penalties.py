@@ -131,7 +131,7 @@ def test_r1_and_r2_reuse_the_logits():
 
     judged = get("r3gan").discriminator(critic, torch.randn(1, 4, 2), torch.randn(1, 4, 2))
     assert len(calls) == 2
-    assert not judged.real.requires_grad
+    assert judged.real.grad_fn is not None  # remedies may add terms of them
 
 
 def test_objective_is_one_sum():

@@ -952,7 +952,7 @@ def test_before_a_step_all_gradients_are_seen_and_may_be_changed(way):
     began = [weight.detach().clone() for weight in learner.parameters]
     heard = []
 
-    def halve(gradients):
+    def halve(_, gradients):
         heard.append([gradient.clone() for gradient in gradients])
         for gradient in gradients:
             gradient.div_(2)
@@ -971,7 +971,7 @@ def test_before_a_step_all_gradients_are_seen_and_may_be_changed(way):
 def test_a_clone_keeps_who_looks_at_gradients(way):
     learner = player(way, plain)
     heard = []
-    learner.before_step.append(lambda gradients: heard.append(len(gradients)))
+    learner.before_step.append(lambda _, gradients: heard.append(len(gradients)))
     twin = learner.clone()
     learn(twin, (5, 4), 1)
     assert heard == [len(twin.parameters)]

@@ -120,7 +120,11 @@ def train(
         minimax, non-saturating, wasserstein, wgan, wgan-gp, dragan, least-squares, hinge,
         relativistic or r3gan, with settings if you like: hinge:r1=5. Default: non-saturating.
     remedy
-        ema[:DECAY], weight-clipping[:LIMIT]. May be repeated.
+        packing[:M], unrolling[:K], replay[:SHARE], feature-matching,
+        minibatch-discrimination[:KERNELS], historical-averaging[:WEIGHT],
+        snapshot-replay[:EVERY], ema[:DECAY], instance-noise[:STD], label-smoothing[:REAL],
+        gradient-clipping[:NORM], weight-clipping[:LIMIT], spectral-norm, weight-norm. May be
+        repeated.
     batch
         Samples per update. Default: 64 images, 256 points.
     lr

@@ -8,6 +8,7 @@ import torch
 
 from uncollapse.games.game import Draw, Observation, Table, mean_by_member
 from uncollapse.players import Player, Stack
+from uncollapse.remedies import Match
 from uncollapse.streams import Streams
 
 
@@ -22,6 +23,7 @@ class Duel:
     output: Stack = field(init=False, repr=False, compare=False)
     table: Table = field(init=False, repr=False, compare=False)
     randomness: dict[str, Streams] = field(init=False, repr=False, compare=False)
+    matches: dict[str, Match] = field(init=False, repr=False, compare=False)
 
     def set_up(self, table: Table) -> None:
         """Seats the two players."""
@@ -31,23 +33,25 @@ class Duel:
             "discriminator": table.seat_discriminator("discriminator"),
         }
         self.randomness = {"penalty": table.streams("penalty")}
+        sides = ("generator", "discriminator")
+        self.matches = {"duel": table.match("duel", self.randomness["penalty"], sides, sides[::-1])}
         self.output = self.players["generator"].stack
         table.welcome_remedies(self)
 
     def step(self, draw: Draw) -> Observation:
         """One round: D learns ``critic_steps`` times, on new samples each, then G once."""
         G, D = self.players["generator"], self.players["discriminator"]
-        objective, streams = self.table.objective, self.randomness["penalty"]
+        match = self.matches["duel"]
 
         for _ in range(self.table.critic_steps):
             real_mb = draw.real()
             with torch.no_grad():
-                fake_mb = G(draw.latents())
-            judged = D.stack.each(objective.discriminator, real_mb, fake_mb, streams)
+                fake_mb = match.met(G)(draw.latents())
+            judged = match.judge(D, real_mb, fake_mb)
             D.update(judged.loss)
 
         fake_mb = G(draw.latents())
-        loss_mb = D.stack.each(objective.generator, real_mb, fake_mb)
+        loss_mb = match.fool(D, real_mb, fake_mb)
         G.update(loss_mb)
 
         return {

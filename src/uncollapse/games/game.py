@@ -15,7 +15,7 @@ from uncollapse.objectives import Objective, penalties
 from uncollapse.players import AtOnce, Optimizer, Player, Stack
 from uncollapse.players.sharing import lower_layers, tie
 from uncollapse.ranks import Ranks
-from uncollapse.remedies import Playing, Remedy
+from uncollapse.remedies import Match, Playing, Remedy, equipped
 from uncollapse.streams import Ambient, Streams, spread_seeds
 
 Observation = dict[str, Tensor]
@@ -45,6 +45,8 @@ class Game(Protocol):
     """Everyone who learns, by role; all of them are checkpointed."""
     output: Stack
     """The generators that samples are drawn from."""
+    matches: dict[str, Match]
+    """Who judges whom, by name; remedies take part in them."""
     randomness: dict[str, Streams]
     """The game's own random numbers, by purpose; all of them are checkpointed."""
 
@@ -61,7 +63,8 @@ class Table:
 
     Args:
         generator: makes a generator, latents ``[batch, *latent]`` to samples ``[batch, *shape]``.
-        discriminator: makes a discriminator, samples to logits.
+        discriminator: makes a discriminator, samples (as remedies show them) to logits; remedies
+            equip it.
         objective: what the players play for.
         remedies: who else takes part.
         optimizer: how they learn.
@@ -116,7 +119,7 @@ class Table:
 
     def seat_discriminator(self, role: str, sharing: float = 0.0) -> Player:
         """A player of discriminators, likewise; kept within the objective's clip."""
-        networks = self._networks(role, self.discriminator)
+        networks = self._networks(role, equipped(self.remedies, self.discriminator))
         if sharing:
             tie(networks, self.group, lower_layers(networks[0], sharing, first=True))
         player = self._seat(role, networks, self.lr[1])
@@ -126,9 +129,27 @@ class Table:
             )
         return player
 
+    def match(self, name: str, streams: Streams, *meetings: tuple[str, str]) -> Match:
+        """A match of discriminators against generators, with a member for each seed.
+
+        Args:
+            name: what tells it from the game's other matches.
+            streams: where its penalties' random points come from.
+            meetings: who learns from whom in it, by role: (learner, opponent).
+        """
+        return Match(name, self.objective, self.remedies, streams, self.seeds, meetings)
+
     def welcome_remedies(self, game: Playing) -> None:
-        """Lets every remedy join, in order; called once all players are seated."""
+        """Lets every remedy join, in order; called once all players are seated.
+
+        Raises:
+            ConfigError: a remedy remembers what is spread over several processes.
+        """
         for remedy in self.remedies:
+            if remedy.remembers and self.ranks.count > 1:
+                raise ConfigError(
+                    f"{type(remedy).__name__} needs a single process, not {self.ranks.count}"
+                )
             remedy.join(game)
 
     def streams(self, purpose: str) -> Streams:

@@ -12,6 +12,7 @@ from uncollapse.games.game import Draw, Observation, Table, mean_by_member
 from uncollapse.names import check_kinds
 from uncollapse.objectives import Judgement
 from uncollapse.players import Player, Stack
+from uncollapse.remedies import Match
 from uncollapse.streams import Streams
 
 WHEN = ("per-round", "per-local")
@@ -60,6 +61,7 @@ class SGAN:
     output: Stack = field(init=False, repr=False, compare=False)
     table: Table = field(init=False, repr=False, compare=False)
     randomness: dict[str, Streams] = field(init=False, repr=False, compare=False)
+    matches: dict[str, Match] = field(init=False, repr=False, compare=False)
     messenger: Player = field(init=False, repr=False, compare=False)
     here: int = field(init=False, repr=False, compare=False)
     spread = (
@@ -113,8 +115,24 @@ class SGAN:
             purpose: local.streams(purpose)
             for purpose in ("local penalty", "messenger penalty", "penalty")
         }
+        self.matches = {  # each has a member for every local pair
+            "local": local.match(
+                "local",
+                self.randomness["local penalty"],
+                ("local generator", "local discriminator"),
+                ("local discriminator", "local generator"),
+            ),
+            "messenger": local.match(
+                "messenger",
+                self.randomness["messenger penalty"],
+                *([] if self.messengers else [("generator", "local discriminator")]),
+            ),
+            "global": local.match(
+                "global", self.randomness["penalty"], ("discriminator", "local generator")
+            ),
+        }
         for role in ("generator", "discriminator"):
-            self.players[role].before_step.append(table.ranks.sum_)
+            self.players[role].before_step.append(lambda _, slopes: table.ranks.sum_(slopes))
         self.output = self.players["generator"].stack
         table.welcome_remedies(self)
         self.messenger = self.players["local discriminator"].clone()  # remedies included
@@ -134,26 +152,23 @@ class SGAN:
     def _play_locally(self, members: slice, batches: list[tuple[Tensor, Tensor]]) -> None:
         """Each local pair: I_D updates of its discriminator, then one of its generator."""
         G, D = self.players["local generator"], self.players["local discriminator"]
-        g, d, objective = G.stack[members], D.stack[members], self.table.objective
+        match = self.matches["local"][members]
         for real_mb, latents_mb in batches:
-            fake_mb = g(latents_mb[members])
             real_mb = real_mb[members]
-            judged = d.each(
-                objective.discriminator,
-                real_mb,
-                fake_mb.detach(),
-                self.randomness["local penalty"][members],
-            )
-            D.update(judged.loss)
-        loss_mb = d.each(objective.generator, real_mb, fake_mb)
+            fake_mb = G.stack[members](latents_mb[members])
+            met_mb = match.fakes_met(G, latents_mb[members], fake_mb)
+            judged = match.judge(D, real_mb, met_mb)
+            D.update(judged.loss, members)
+        loss_mb = match.fool(D, real_mb, fake_mb)
         if self.diversity:
-            loss_mb = loss_mb + self.diversity * self._similarity(real_mb, fake_mb)
-        G.update(loss_mb)
+            similar_mb = self._similarity(real_mb, fake_mb)
+            loss_mb = loss_mb + self.diversity * similar_mb.mean(1, keepdim=True)
+        G.update(loss_mb, members)
 
     def _play_globally(self, draw: Draw) -> Observation:
         G, D = self.players["local generator"], self.players["local discriminator"]
         G0, D0 = self.players["generator"], self.players["discriminator"]
-        objective, visit = self.table.objective, draw.of("visit", self.pairs)
+        match, visit = self.matches["messenger"], draw.of("visit", self.pairs)
 
         # Messengers: clones of the local discriminators, which meet the global generator I_D times.
         messenger = self.messenger if self.messengers else D
@@ -162,27 +177,22 @@ class SGAN:
             messenger.become(D)
         for i in range(self.table.critic_steps if self.messengers else 0):
             fake_b = G0(draw.latents()) if i else fake_b
-            judged = messenger.stack.each(
-                objective.discriminator,
-                visit.real(),
-                self._to_each_pair(fake_b.detach()),
-                self.randomness["messenger penalty"],
-            )
+            fake_mb = self._to_each_pair(fake_b.detach())
+            judged = match.judge(messenger, visit.real(), fake_mb)
             messenger.update(judged.loss)
 
         # The global generator: one update against all of them, gradients added up over n.
         with messenger.stack.untouched():
-            loss_g_mb = messenger.stack.each(
-                objective.generator, visit.real(), self._to_each_pair(fake_b)
-            )
+            loss_g_mb = match.fool(messenger, visit.real(), self._to_each_pair(fake_b))
             loss_g_rb = self._sum_over_pairs(self._by_pair(loss_g_mb))
             G0.update(loss_g_rb)
 
         # The global discriminator: one update against all local generators, likewise.
-        real_rnb = self._by_pair(visit.real())
+        match = self.matches["global"]
+        real_mb = visit.real()
         with torch.no_grad(), G.stack.untouched():
-            fake_rnb = self._by_pair(G(visit.latents()))
-        judged = self._judge_pairs(D0, real_rnb, fake_rnb)
+            fake_mb = match.met(G)(visit.latents())
+        judged = self._judge_pairs(D0, match, *match.lesson(real_mb, fake_mb))
         loss_d_rb = self._sum_over_pairs(judged.loss)
         D0.update(loss_d_rb)
         if not D0.stack.per_sample:  # what it remembers of its samples is the first process's
@@ -198,22 +208,22 @@ class SGAN:
         self.table.ranks.sum_(list(seen.values()))
         return seen
 
-    def _judge_pairs(self, D0: Player, real_rnb: Tensor, fake_rnb: Tensor) -> Judgement:
+    def _judge_pairs(self, D0: Player, match: Match, real_mb: Tensor, fake_mb: Tensor) -> Judgement:
         """The global discriminator's loss against each local generator, ``[replica, pair, batch]``.
 
         The pairs' batches are judged one after another where a batch has statistics that matter,
         and as one long batch where it has none.
         """
-        objective, streams, N = self.table.objective, self.randomness["penalty"], self.here
-        if D0.stack.per_sample and not objective.dragan:
+        rule, streams, N = match.judging(), match.streams, self.here
+        real_rnb, fake_rnb = self._by_pair(real_mb), self._by_pair(fake_mb)
+        if D0.stack.per_sample and not match.objective.dragan:
             long = [x_rnb.flatten(1, 2) for x_rnb in (real_rnb, fake_rnb)]
-            judged = D0.stack.each(objective.discriminator, *long, streams.together(N))
+            judged = D0.stack.each(rule, *long, streams.together(N))
             return Judgement(
                 *(field.reshape(len(field), N, -1, *field.shape[2:]) for field in judged)
             )
         judgements = [
-            D0.stack.each(objective.discriminator, real_rnb[:, n], fake_rnb[:, n], streams[n::N])
-            for n in range(N)
+            D0.stack.each(rule, real_rnb[:, n], fake_rnb[:, n], streams[n::N]) for n in range(N)
         ]
         return Judgement(*(torch.stack(field, 1) for field in zip(*judgements, strict=True)))
 

@@ -12,9 +12,11 @@ from uncollapse.nets.dcgan import DCGAN
 from uncollapse.nets.factory import Factory
 from uncollapse.nets.family import Family
 from uncollapse.nets.latent import latent_of
+from uncollapse.nets.minibatch import MinibatchLayer
 from uncollapse.nets.mlp import MLP
 from uncollapse.nets.pacgan import Maxout, PacGAN
 from uncollapse.nets.probing import probe
+from uncollapse.nets.tprelu import TPReLU
 
 __all__ = [
     "DCGAN",
@@ -23,7 +25,9 @@ __all__ = [
     "Factory",
     "Family",
     "Maxout",
+    "MinibatchLayer",
     "PacGAN",
+    "TPReLU",
     "build_discriminator",
     "build_generator",
     "default",

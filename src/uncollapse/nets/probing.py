@@ -18,6 +18,7 @@ def probe(
     discriminator: nn.Module,
     shape: tuple[int, ...],
     latent: tuple[int, ...] | int,
+    judged_shape: tuple[int, ...] | None = None,
 ) -> None:
     """Runs a few samples through copies of both networks, in training mode.
 
@@ -25,10 +26,11 @@ def probe(
 
     Args:
         generator: takes latents ``[batch, *latent]``, should give ``[batch, *shape]``.
-        discriminator: takes ``[batch, *shape]``, should give one logit a sample: ``[batch]``,
+        discriminator: takes ``[batch, *judged_shape]``, should give one logit each: ``[batch]``,
             ``[batch, 1]``, or a patch map ``[batch, 1, height, width]``.
-        shape: of one sample of the data, as the discriminator sees it.
+        shape: of one sample of the data.
         latent: size or shape of one latent.
+        judged_shape: of what the discriminator judges, if remedies make it another one.
 
     Raises:
         ShapeError: they do not fit, or the discriminator ends in a Sigmoid.
@@ -42,7 +44,16 @@ def probe(
             f"the generator gives {list(made.shape)} for {BATCH} latents, the data is "
             f"{list(shape)}: it should give {wanted}"
         )
-    judged, squashed = _run("discriminator", discriminator, shape)
+    judged_shape = shape if judged_shape is None else judged_shape
+    try:
+        judged, squashed = _run("discriminator", discriminator, judged_shape)
+    except ShapeError as error:
+        if judged_shape == shape:
+            raise
+        raise ShapeError(
+            f"{error}; with packing it must be made for {list(judged_shape)}, several samples of "
+            f"{list(shape)} joined along the first axis"
+        ) from error
     if not _is_one_logit(judged):
         raise ShapeError(
             f"the discriminator gives {list(judged.shape)} for {BATCH} samples: it should give one "

@@ -7,14 +7,21 @@ every loss is elementwise and returns that shape, unreduced. σ is the logistic 
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
 
 class Loss(Protocol):
-    """The two sides of a game."""
+    """The two sides of a game.
+
+    Attributes:
+        zero_sum: whether the generator minimises minus the discriminator's loss, of which its
+            side leaves out what does not depend on it.
+    """
+
+    zero_sum: ClassVar[bool]
 
     @staticmethod
     def discriminator(real: Tensor, fake: Tensor) -> Tensor:
@@ -31,6 +38,8 @@ class Minimax:
     D minimises ``-log σ(real) - log(1 - σ(fake))``, G minimises ``log(1 - σ(fake))``.
     """
 
+    zero_sum: ClassVar[bool] = True
+
     @staticmethod
     def discriminator(real: Tensor, fake: Tensor) -> Tensor:
         """``-log σ(real) - log(1 - σ(fake))``, at least 0; ``2 log 2`` when D knows nothing."""
@@ -44,6 +53,8 @@ class Minimax:
 
 class NonSaturating:
     """Minimax's discriminator; the generator maximises ``log σ(fake)`` (Goodfellow et al., §3)."""
+
+    zero_sum: ClassVar[bool] = False
 
     @staticmethod
     def discriminator(real: Tensor, fake: Tensor) -> Tensor:
@@ -59,6 +70,8 @@ class NonSaturating:
 class Wasserstein:
     """The critic of Arjovsky et al. 2017; a distance only while D is kept Lipschitz."""
 
+    zero_sum: ClassVar[bool] = True
+
     @staticmethod
     def discriminator(real: Tensor, fake: Tensor) -> Tensor:
         """``fake - real``; minus it estimates the Wasserstein-1 distance."""
@@ -73,6 +86,8 @@ class Wasserstein:
 class LeastSquares:
     """LSGAN, Mao et al. 2017, eq. 9: a = 0, b = c = 1."""
 
+    zero_sum: ClassVar[bool] = False
+
     @staticmethod
     def discriminator(real: Tensor, fake: Tensor) -> Tensor:
         """``((real - 1)² + fake²) / 2``."""
@@ -86,6 +101,8 @@ class LeastSquares:
 
 class Hinge:
     """Lim and Ye 2017, eqs. 8 and 9 (also Miyato et al. 2018, eqs. 16 and 17)."""
+
+    zero_sum: ClassVar[bool] = False
 
     @staticmethod
     def discriminator(real: Tensor, fake: Tensor) -> Tensor:
@@ -103,6 +120,8 @@ class Relativistic:
 
     Row i of ``real`` is compared with row i of ``fake``; both players see both.
     """
+
+    zero_sum: ClassVar[bool] = False
 
     @staticmethod
     def discriminator(real: Tensor, fake: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ class Judgement(NamedTuple):
     """What a discriminator's turn gives: its loss and, for the record, the logits behind it."""
 
     loss: Tensor  # [member, batch], penalties included
-    real: Tensor  # logits of real samples, [member, batch] or [member, batch, location]
+    real: Tensor  # logits of real samples, [member, batch] or [member, batch, location]; traced
     fake: Tensor  # logits of fakes, of the same shape
 
 
@@ -80,7 +80,13 @@ class Objective:
                 raise ConfigError(f"objective: {name} must be 0 or more, not {getattr(self, name)}")
 
     def discriminator(
-        self, critic: Critic, real: Tensor, fake: Tensor, streams: Streams | None = None
+        self,
+        critic: Critic,
+        real: Tensor,
+        fake: Tensor,
+        streams: Streams | None = None,
+        *,
+        cut: bool = True,
     ) -> Judgement:
         """The discriminator's loss, one value a sample.
 
@@ -89,13 +95,14 @@ class Objective:
             real: samples of the data, ``[member, batch, *shape]``.
             fake: the generators' samples, of the same shape.
             streams: where the penalties' random points come from.
+            cut: whether the generator is cut off; otherwise gradients reach it via ``fake``.
 
         Raises:
             ShapeError: the logits of real and fake differ in shape.
         """
         weights = {name: weight for name in PENALTIES if (weight := getattr(self, name)) > 0}
         real = real.detach().requires_grad_("r1" in weights)
-        fake = fake.detach().requires_grad_("r2" in weights)
+        fake = fake.detach().requires_grad_("r2" in weights) if cut else fake
         critic = _Once(critic)
         # Penalties at the very samples differentiate each half by itself.
         joined = not {"r1", "r2"} & weights.keys()
@@ -103,21 +110,27 @@ class Objective:
         _same_shape(real_logits, fake_logits)
         loss = per_sample(LOSSES[self.loss].discriminator(real_logits, fake_logits))
         for name, weight in weights.items():
-            loss = loss + weight * PENALTIES[name](critic, real, fake, streams, batch_axes=2)
-        return Judgement(loss, real_logits.detach(), fake_logits.detach())
+            loss = loss + weight * PENALTIES[name](critic, real, fake, streams, 2, cut=cut)
+        return Judgement(loss, real_logits, fake_logits)
 
     def generator(self, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
         """The generator's loss ``[member, batch]``; the graph reaches the generator via ``fake``.
 
-        ``real`` is looked at only by losses that compare (the relativistic one).
+        ``real`` is looked at only by losses that compare (the relativistic one), and by critics
+        that answer the generator (``critic.answers``: unrolled ones): what such a one thinks of
+        real samples depends on the generator too. In a zero-sum game the generator then minimises
+        minus the discriminator's whole loss, of which the part of real samples is not constant.
         """
+        loss, answers = LOSSES[self.loss], getattr(critic, "answers", False)
         fake_logits = _Once(critic)(fake)
         real_logits = fake_logits
-        if self.compares:
-            with torch.no_grad():  # the generator has no part in them
+        if self.compares or (answers and loss.zero_sum):
+            with torch.set_grad_enabled(answers):  # otherwise the generator has no part in them
                 real_logits = _Once(critic)(real)
             _same_shape(real_logits, fake_logits)
-        return per_sample(LOSSES[self.loss].generator(real_logits, fake_logits))
+        if answers and loss.zero_sum:
+            return per_sample(-loss.discriminator(real_logits, fake_logits))
+        return per_sample(loss.generator(real_logits, fake_logits))
 
     @property
     def penalised(self) -> bool:

@@ -3,7 +3,8 @@
 All take the same: ``critic`` maps samples to logits; ``real`` and ``fake`` are samples
 ``[..., *shape]`` whose first ``batch_axes`` axes count samples (1: ``[batch, *shape]`` for a plain
 network; 2: ``[member, batch, *shape]`` for a stack). All return ``[batch]`` or ``[member, batch]``,
-unweighted, with a graph through which the discriminator's weights learn.
+unweighted, with a graph through which the discriminator's weights learn; with ``cut=False`` the
+graph reaches what made ``fake`` too.
 
 The norm is over *all* axes of one sample, whatever its shape, and never over the batch. It is
 finite at zero gradient too, where ``sqrt`` would give NaN on the way back. A penalty is *per
@@ -40,13 +41,15 @@ def wgan_gp(
     fake: Tensor,
     streams: Streams | None = None,
     batch_axes: int = 1,
+    *,
+    cut: bool = True,
 ) -> Tensor:
     """``(|∇D(x̂)| - 1)²`` at ``x̂ = ε real + (1 - ε) fake``, ε ~ U(0, 1) for each sample.
 
     Gulrajani et al. 2017, eq. 3 (their weight is 10). Zero where the slope is one.
     """
     ε = _uniform(real.shape[:batch_axes], real, streams)
-    between = (ε * real + (1 - ε) * fake).detach().requires_grad_()
+    between = _leaf(ε * real + (1 - ε) * fake, cut)
     return _norm(gradient(critic, between, batch_axes)).sub(1).square()
 
 
@@ -56,6 +59,8 @@ def dragan(
     fake: Tensor,
     streams: Streams | None = None,
     batch_axes: int = 1,
+    *,
+    cut: bool = True,
 ) -> Tensor:
     """``(|∇D(real + δ)| - 1)²`` with ``δ = std(real)/2 · N(0, I)``: only around real samples.
 
@@ -74,9 +79,11 @@ def r1(
     fake: Tensor,
     streams: Streams | None = None,
     batch_axes: int = 1,
+    *,
+    cut: bool = True,
 ) -> Tensor:
     """``|∇D(real)|² / 2``: Mescheder et al. 2018, eq. 9, of which γ is the weight."""
-    return gradient(critic, _leaf(real), batch_axes).square().sum(-1) / 2
+    return gradient(critic, _leaf(real, True), batch_axes).square().sum(-1) / 2
 
 
 def r2(
@@ -85,9 +92,11 @@ def r2(
     fake: Tensor,
     streams: Streams | None = None,
     batch_axes: int = 1,
+    *,
+    cut: bool = True,
 ) -> Tensor:
     """``|∇D(fake)|² / 2``: Mescheder et al. 2018, eq. 10, of which γ is the weight."""
-    return gradient(critic, _leaf(fake), batch_axes).square().sum(-1) / 2
+    return gradient(critic, _leaf(fake, cut), batch_axes).square().sum(-1) / 2
 
 
 @torch.no_grad()
@@ -105,12 +114,14 @@ def _norm(slope: Tensor) -> Tensor:
     return norm
 
 
-def _leaf(samples: Tensor) -> Tensor:
+def _leaf(samples: Tensor, cut: bool) -> Tensor:
     # The caller's own leaf serves, so that its logits need not be computed again; a tensor with a
     # history is cut off from it, or a generator would learn from the discriminator's penalty.
-    return (
-        samples if samples.requires_grad and samples.is_leaf else samples.detach().requires_grad_()
-    )
+    if samples.requires_grad and samples.is_leaf:
+        return samples
+    # Uncut, a view: the critic's weights may hang on the samples too (unrolling), and the slope is
+    # that of the critic alone.
+    return samples.detach().requires_grad_() if cut else samples.view_as(samples)
 
 
 def _uniform(lead: torch.Size, like: Tensor, streams: Streams | None) -> Tensor:

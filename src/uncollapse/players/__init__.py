@@ -1,8 +1,22 @@
 """Who plays: stacks of networks with a member axis, and the optimisers that train them."""
 
 from uncollapse.players.at_once import AtOnce
+from uncollapse.players.hearing import listening, locate
+from uncollapse.players.imagined import ImaginedUpdates
 from uncollapse.players.optimizers import SGD, Adam, Optimizer, RMSprop, optimizers
 from uncollapse.players.player import Player
 from uncollapse.players.stack import Stack
 
-__all__ = ["SGD", "Adam", "AtOnce", "Optimizer", "Player", "RMSprop", "Stack", "optimizers"]
+__all__ = [
+    "SGD",
+    "Adam",
+    "AtOnce",
+    "ImaginedUpdates",
+    "Optimizer",
+    "Player",
+    "RMSprop",
+    "Stack",
+    "listening",
+    "locate",
+    "optimizers",
+]

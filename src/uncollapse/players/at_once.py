@@ -12,6 +12,7 @@ from torch.func import functional_call, vmap
 
 from uncollapse.errors import ConfigError
 from uncollapse.nets.family import Generator
+from uncollapse.players.hearing import listening, locate
 from uncollapse.players.layers import ELEMENTWISE, judges_samples_alone, watched
 from uncollapse.players.stack import Judged, Stack
 from uncollapse.streams import Ambient
@@ -78,15 +79,52 @@ class AtOnce(Stack):
         """As for :class:`Stack`."""
         self._fits(x_mb)
         x_mb = x_mb.clone() if self.overwrites else x_mb
-        tensors = self.tensors
-        if self.rows:
-            tensors = tensors | {name: tensors[name][rows] for name, rows in self.rows.items()}
-        return self.ambient.run(0, self._all, tensors, x_mb)
+        return self.ambient.run(0, self._all, self._rowed(), x_mb)
+
+    def _rowed(self) -> dict[str, Tensor]:
+        """Every tensor with one row a member, shared ones repeated."""
+        if not self.rows:
+            return self.tensors
+        rows = {name: self.tensors[name][rows] for name, rows in self.rows.items()}
+        return self.tensors | rows
 
     def _all(self, tensors: dict[str, Tensor], x_mb: Tensor) -> Tensor:
-        for step in self.steps:
+        for _, step in self.steps:
             x_mb = step(tensors, x_mb)
         return x_mb
+
+    def imagine(self, values: Sequence[Tensor]) -> Stack:
+        """As for :class:`Stack`."""
+        twin = copy.copy(self)
+        twin.answers = True
+        changed = dict(zip(map(id, self.parameters()), values, strict=True))
+        buffers = {id(buffer) for buffer in self.buffers()}
+        twin.tensors = {
+            name: tensor.clone() if id(tensor) in buffers else changed.get(id(tensor), tensor)
+            for name, tensor in self.tensors.items()
+        }
+        return twin
+
+    def features(self, x_mb: Tensor, layer: str = "") -> Tensor:
+        """As for :class:`Stack`."""
+        self._fits(x_mb)
+        x_mb = x_mb.clone() if self.overwrites else x_mb
+        return self.ambient.run(0, self._until, self._rowed(), x_mb, *locate(self.skeleton, layer))
+
+    def _until(self, tensors: dict[str, Tensor], x_mb: Tensor, layer: str, before: bool) -> Tensor:
+        """Runs up to a layer; if that is within a larger step, its output is heard there."""
+        inside = [f"{name}.".startswith(f"{layer}.") for name, _ in self.steps]
+        for i, (name, step) in enumerate(self.steps):
+            if before and inside[i]:
+                return x_mb
+            if not name or (layer.startswith(f"{name}.") and not inside[i]):
+                module = self.skeleton.get_submodule(name)
+                prefix = f"{name}." if name else ""
+                return _vmapped(module, prefix, (layer.removeprefix(prefix), before))(tensors, x_mb)
+            x_mb = step(tensors, x_mb)
+            if inside[i] and not any(inside[i + 1 :]):
+                return x_mb
+        raise ConfigError(f"layer '{layer}' cannot be heard when members run all at once")
 
     def each(self, rule: Callable[..., Judged], *arguments: Any) -> Judged:
         """``rule`` of all members in one go."""
@@ -120,6 +158,12 @@ class AtOnce(Stack):
     def buffers(self) -> list[Tensor]:
         """Every stacked buffer."""
         return [self.tensors[name] for name, _ in self.skeleton.named_buffers()]
+
+    def by_member(self, weights: Sequence[Tensor], tensors: Sequence[Tensor]) -> list[list[Tensor]]:
+        """As for :class:`Stack`."""
+        if self.rows:
+            raise ConfigError("networks share weights, which are then no single member's")
+        return [[tensor[m] for tensor in tensors] for m in range(len(self))]
 
     def by_name(self) -> dict[str, list[Tensor]]:
         """The stacked trainable weights by name, one each."""
@@ -157,8 +201,9 @@ class AtOnce(Stack):
         return [self.skeleton]
 
 
-def _plan(module: nn.Module, prefix: str, transposed: set[str]) -> list[Step]:
-    """The layers of ``module``, each for all members; adds the weights that they transpose."""
+def _plan(module: nn.Module, prefix: str, transposed: set[str]) -> list[tuple[str, Step]]:
+    """The layers of ``module`` by name, each for all members; adds what weights they transpose."""
+    name = prefix.removesuffix(".")
     tensors: list[Tensor] = [t for _, t in module.named_parameters(remove_duplicate=False)]
     tensors += [t for _, t in module.named_buffers(remove_duplicate=False)]
     once = len(tensors) == len({id(t) for t in tensors})  # what is in two layers has one name only
@@ -167,23 +212,24 @@ def _plan(module: nn.Module, prefix: str, transposed: set[str]) -> list[Step]:
         children = module._modules.items()  # the same layer may come twice
         return [
             step
-            for name, child in children
+            for n, child in children
             if child is not None
-            for step in _plan(child, f"{prefix}{name}.", transposed)
+            for step in _plan(child, f"{prefix}{n}.", transposed)
         ]
     if known and type(module) is Generator:
         return _plan(module.layers, f"{prefix}layers.", transposed)
     if known and type(module) in ELEMENTWISE:
-        return [lambda tensors, x_mb: module(x_mb)]
+        return [(name, lambda tensors, x_mb: module(x_mb))]
     if known and type(module) is nn.Linear:
         transposed.add(f"{prefix}weight")
-        return [_linear(f"{prefix}weight", f"{prefix}bias" if module.bias is not None else None)]
+        bias = f"{prefix}bias" if module.bias is not None else None
+        return [(name, _linear(f"{prefix}weight", bias))]
     if known and type(module) is nn.Flatten and module.start_dim == 1 and module.end_dim == -1:
-        return [lambda tensors, x_mb: x_mb.flatten(2)]
+        return [(name, lambda tensors, x_mb: x_mb.flatten(2))]
     if known and type(module) is nn.Unflatten and module.dim == 1:
         sizes = module.unflattened_size
-        return [lambda tensors, x_mb: x_mb.unflatten(2, sizes)]
-    return [_vmapped(module, prefix)]
+        return [(name, lambda tensors, x_mb: x_mb.unflatten(2, sizes))]
+    return [(name, _vmapped(module, prefix))]
 
 
 def _linear(weight: str, bias: str | None) -> Step:
@@ -200,12 +246,19 @@ def _linear(weight: str, bias: str | None) -> Step:
     return step
 
 
-def _vmapped(module: nn.Module, prefix: str) -> Step:
-    """Any module, through ``torch.func``; buffers are updated in place."""
+def _vmapped(module: nn.Module, prefix: str, hear: tuple[str, bool] | None = None) -> Step:
+    """Any module, through ``torch.func``; buffers are updated in place.
+
+    With ``hear`` the step gives what is heard at a layer of the module, not what that gives.
+    """
 
     def one(tensors: dict[str, Tensor], x_b: Tensor) -> Tensor:
-        y_b: Tensor = functional_call(module, tensors, (x_b,))
-        return y_b
+        if hear is None:
+            y_b: Tensor = functional_call(module, tensors, (x_b,))
+            return y_b
+        with listening(module, *hear) as heard:
+            functional_call(module, tensors, (x_b,))
+        return heard.one()
 
     every = vmap(one, randomness="different")
     local = [name for name, _ in _named(module)]

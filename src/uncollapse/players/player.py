@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -24,7 +24,12 @@ class Player:
         lr: learning rate.
 
     Attributes:
-        before_step: called with the gradients of an update, in order; may change them in place.
+        of: the player itself, or whom it was cloned from.
+        terms: summands of its loss that concern weights alone: each is called with the player,
+            some of its weights, and the values that these have (others than their own when an
+            update is only imagined), and gives one number.
+        before_step: called with the player and the gradients of an update (of the weights in
+            ``moved``), in order; may change them in place.
         moved: the weights that the last update changed.
         after_update: called with the player after each of its updates, in order; this is where
             remedies that act on weights take part.
@@ -38,8 +43,10 @@ class Player:
         self.settings = optimizer
         self.lr = lr
         self.parameters = stack.parameters()
+        self.of = self
         self.moved: list[Tensor] = []
-        self.before_step: list[Callable[[list[Tensor]], None]] = []
+        self.terms: list[Callable[[Player, Sequence[Tensor], Sequence[Tensor]], Tensor]] = []
+        self.before_step: list[Callable[[Player, list[Tensor]], None]] = []
         self.after_update: list[Callable[[Player], None]] = []
         if not self.parameters:
             raise ConfigError("a network has no trainable parameters: nothing could be learned")
@@ -52,7 +59,14 @@ class Player:
         """The stack's outputs, ``[member, batch, *out]``."""
         return self.stack(x_mb)
 
-    def update(self, loss_mb: Tensor) -> None:
+    def total(self, loss_mb: Tensor, weights: Sequence[Tensor], values: Sequence[Tensor]) -> Tensor:
+        """The one number that an update lowers: all members' mean losses, and all terms."""
+        total = loss_mb.mean(1).sum()
+        for term in self.terms:
+            total = total + term(self, weights, values)
+        return total
+
+    def update(self, loss_mb: Tensor, members: slice = slice(None)) -> None:
         """One backward pass and one optimiser step, towards a lower loss.
 
         Each member's loss is the mean over its batch. Members' losses add up, and as no weight is
@@ -60,9 +74,11 @@ class Player:
         opponent's are not even computed.
 
         Args:
-            loss_mb: ``[member, batch]``, every term summed.
+            loss_mb: ``[member, batch]``, every term summed but the player's own ``terms``.
+            members: which members the loss is of.
         """
-        total = loss_mb.mean(1).sum()
+        weights = self.stack[members].parameters() if self.terms else []
+        total = self.total(loss_mb, weights, weights)
         gradients = torch.autograd.grad(total, self.parameters, allow_unused=True)
         for weight, gradient in zip(self.parameters, gradients, strict=True):
             # Fused optimisers walk both in memory's order, so both must lie the same way.
@@ -72,7 +88,7 @@ class Player:
         self.moved = [weight for weight in self.parameters if weight.grad is not None]
         known = [weight.grad for weight in self.parameters if weight.grad is not None]
         for change in self.before_step:
-            change(known)
+            change(self, known)
         self.optimizer.step()
         self.optimizer.zero_grad()
         for react in self.after_update:
@@ -81,6 +97,8 @@ class Player:
     def clone(self) -> Player:
         """A player with the same weights and the same memory, which then goes its own way."""
         twin = Player(self.stack.clone(), self.settings, self.lr)
+        twin.of = self.of
+        twin.terms = list(self.terms)
         twin.before_step = list(self.before_step)
         twin.after_update = list(self.after_update)
         twin._remember(self)

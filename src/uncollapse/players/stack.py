@@ -5,12 +5,15 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from uncollapse.errors import CheckpointError, ConfigError, ShapeError
+from uncollapse.players.hearing import listening, locate
 from uncollapse.players.layers import judges_samples_alone
 from uncollapse.streams import Ambient
 
@@ -33,14 +36,17 @@ class Stack:
     Attributes:
         per_sample: whether outputs surely depend on their own samples alone, so that batches may
             be joined.
+        answers: whether the weights are imagined ones, which depend on what they answer to.
     """
 
     way = "one-by-one"
+    answers = False
 
     def __init__(self, networks: Sequence[nn.Module], ambient: Ambient) -> None:
         self.networks = list(networks)
         self.ambient = ambient
         self.per_sample = bool(self.networks) and judges_samples_alone(self.networks[0])
+        self.imagined: list[dict[str, Tensor]] = []
 
     def __len__(self) -> int:
         return len(self.networks)
@@ -49,7 +55,24 @@ class Stack:
         """Some of the members: the same ones, not copies."""
         some = copy.copy(self)
         some.networks, some.ambient = self.networks[members], self.ambient[members]
+        some.imagined = self.imagined[members]
         return some
+
+    def imagine(self, values: Sequence[Tensor]) -> Stack:
+        """The same networks as they would be with other values of their :meth:`parameters`.
+
+        Gradients flow to the values. Buffers are copies, so that nothing is left behind; random
+        numbers are this stack's own.
+        """
+        twin = copy.copy(self)
+        twin.answers = True
+        changed = dict(zip(map(id, self.parameters()), values, strict=True))
+        present = self.imagined or [_tensors(network) for network in self.networks]
+        twin.imagined = [
+            {name: changed[id(t)] if id(t) in changed else t.clone() for name, t in tensors.items()}
+            for tensors in present
+        ]
+        return twin
 
     def __call__(self, x_mb: Tensor) -> Tensor:
         """Runs all members: ``[member, batch, *in]`` to ``[member, batch, *out]``.
@@ -59,8 +82,7 @@ class Stack:
         """
         self._fits(x_mb)
         if len(self) == 1:
-            y_b: Tensor = self.ambient.run(0, self.networks[0], x_mb[0])
-            return y_b[None]
+            return self._call(0, x_mb[0])[None]
         return torch.stack([self._run(m, x_b) for m, x_b in enumerate(x_mb)])
 
     def _fits(self, x_mb: Tensor) -> None:
@@ -70,11 +92,36 @@ class Stack:
     def _run(self, member: int, x_b: Tensor) -> Tensor:
         # Matrix products round by where in memory their operands begin. So a member's input, and
         # the gradient of its output, get memory of their own, as they have in a run of its own.
-        y_b: Tensor = self.ambient.run(member, self.networks[member], x_b.clone())
+        y_b = self._call(member, x_b.clone())
         if y_b.requires_grad:
             y_b = y_b.view_as(y_b)
             y_b.register_hook(torch.clone)  # type: ignore[no-untyped-call]
         return y_b
+
+    def _call(self, member: int, x_b: Tensor) -> Tensor:
+        function: Callable[..., Tensor] = self.networks[member]
+        if self.imagined:
+            function = partial(functional_call, self.networks[member], self.imagined[member])
+        return self.ambient.run(member, function, x_b)
+
+    def features(self, x_mb: Tensor, layer: str = "") -> Tensor:
+        """What a layer gives when the networks are run: ``[member, batch, ...]``.
+
+        Args:
+            x_mb: as for a call.
+            layer: the layer's name, as ``named_modules`` says it; by default what enters the last
+                layer that has weights.
+
+        Raises:
+            ConfigError: there is no such layer, or it does not take part in a run.
+        """
+        self._fits(x_mb)
+        seen = []
+        for member, (network, x_b) in enumerate(zip(self.networks, x_mb, strict=True)):
+            with listening(network, *locate(network, layer)) as heard:
+                self._call(member, x_b)
+            seen.append(heard.one())
+        return torch.stack(seen)
 
     def each(self, rule: Callable[..., Judged], *arguments: Any) -> Judged:
         """Applies ``rule(stack, *arguments)`` to one member at a time, and joins what comes out.
@@ -108,6 +155,11 @@ class Stack:
             self.ambient = own
             for module, mode in zip(modules, modes, strict=True):
                 module.training = mode
+
+    @property
+    def architecture(self) -> nn.Module:
+        """A module of the kind that all members are, to be looked at, not run."""
+        return self._modules()[0]
 
     def separate(self) -> list[nn.Module]:
         """The members as plain modules, which share nothing with this stack."""
@@ -150,7 +202,14 @@ class Stack:
         return _once(p for network in self.networks for p in network.parameters())
 
     def parameters(self) -> list[Tensor]:
-        """Every trainable weight once."""
+        """Every trainable weight once; or what is imagined in its place."""
+        if self.imagined:
+            return _once(
+                tensors[name]
+                for network, tensors in zip(self.networks, self.imagined, strict=True)
+                for name, weight in network.named_parameters()
+                if weight.requires_grad
+            )
         return [weight for weight in self.weights() if weight.requires_grad]
 
     def buffers(self) -> list[Tensor]:
@@ -164,6 +223,21 @@ class Stack:
             for network in self.networks
         ]
         return {name: [member[name] for member in members] for name in members[0]}
+
+    def by_member(self, weights: Sequence[Tensor], tensors: Sequence[Tensor]) -> list[list[Tensor]]:
+        """Tensors like some ``weights``, as each member has them; views, not copies.
+
+        Raises:
+            ConfigError: networks share weights, so that these are not one member's.
+        """
+        whose = dict(zip(map(id, weights), tensors, strict=True))
+        members = [
+            [whose[id(weight)] for weight in network.parameters() if id(weight) in whose]
+            for network in self.networks
+        ]
+        if sum(map(len, members)) > len(tensors):
+            raise ConfigError("networks share weights, which are then no single member's")
+        return members
 
     def join(self, name: str, parts: Sequence[Tensor]) -> Tensor:
         """``[member, ...]`` from tensors like the weights called ``name``."""

@@ -2,9 +2,61 @@
 
 from uncollapse.names import Registry
 from uncollapse.remedies.ema import EMA
-from uncollapse.remedies.remedy import Playing, Remedy
+from uncollapse.remedies.feature_matching import FeatureMatching
+from uncollapse.remedies.gradient_clipping import GradientClipping
+from uncollapse.remedies.historical_averaging import HistoricalAveraging
+from uncollapse.remedies.instance_noise import InstanceNoise
+from uncollapse.remedies.label_smoothing import LabelSmoothing
+from uncollapse.remedies.match import Match
+from uncollapse.remedies.minibatch_discrimination import MinibatchDiscrimination
+from uncollapse.remedies.normalisation import SpectralNorm, WeightNorm
+from uncollapse.remedies.packing import Packing
+from uncollapse.remedies.remedy import Playing, Remedy, drawn, equipped, judged_shape
+from uncollapse.remedies.replay import Replay
+from uncollapse.remedies.snapshot_replay import SnapshotReplay
+from uncollapse.remedies.unrolling import Unrolling
 from uncollapse.remedies.weight_clipping import WeightClipping
 
-registry: Registry[Remedy] = Registry("remedy", {"ema": EMA, "weight-clipping": WeightClipping})
+registry: Registry[Remedy] = Registry(
+    "remedy",
+    {
+        "ema": EMA,
+        "feature-matching": FeatureMatching,
+        "gradient-clipping": GradientClipping,
+        "historical-averaging": HistoricalAveraging,
+        "instance-noise": InstanceNoise,
+        "label-smoothing": LabelSmoothing,
+        "minibatch-discrimination": MinibatchDiscrimination,
+        "packing": Packing,
+        "replay": Replay,
+        "snapshot-replay": SnapshotReplay,
+        "spectral-norm": SpectralNorm,
+        "unrolling": Unrolling,
+        "weight-clipping": WeightClipping,
+        "weight-norm": WeightNorm,
+    },
+)
 
-__all__ = ["EMA", "Playing", "Remedy", "WeightClipping", "registry"]
+__all__ = [
+    "EMA",
+    "FeatureMatching",
+    "GradientClipping",
+    "HistoricalAveraging",
+    "InstanceNoise",
+    "LabelSmoothing",
+    "Match",
+    "MinibatchDiscrimination",
+    "Packing",
+    "Playing",
+    "Remedy",
+    "Replay",
+    "SnapshotReplay",
+    "SpectralNorm",
+    "Unrolling",
+    "WeightClipping",
+    "WeightNorm",
+    "drawn",
+    "equipped",
+    "judged_shape",
+    "registry",
+]

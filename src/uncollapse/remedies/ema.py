@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from uncollapse.errors import ConfigError
 from uncollapse.players import Player, Stack
-from uncollapse.remedies.remedy import Playing
+from uncollapse.remedies.remedy import Playing, Remedy, below, counted, sub
 
 
 @dataclass
-class EMA:
+class EMA(Remedy):
     """Exponential moving average of the generator's weights (Yazıcı et al. 2019, eq. 4).
 
     After the generator's update number t, ``average ← β average + (1 - β) weights``, with
@@ -21,6 +22,12 @@ class EMA:
     first update copies the weights up to a tenth, and for decay 0.999 the full β holds from update
     8991 on. Buffers (running statistics) are copied. Training itself is untouched: only what is
     sampled, scored and delivered changes.
+
+    In a loop of one's own::
+
+        average = EMA(0.999).of(G)
+        ...                             # opt_g.step()
+        average.update()                # then sample from average.network
 
     Args:
         decay: β in the long run, in [0, 1); 0 keeps no past.
@@ -36,6 +43,14 @@ class EMA:
     def __post_init__(self) -> None:
         if not 0 <= self.decay < 1:
             raise ConfigError(f"ema: decay must be at least 0 and below 1, not {self.decay}")
+
+    def of(self, network: nn.Module) -> Averaged:
+        """The average of a network, from now on."""
+        return Averaged(network, self)
+
+    def keep(self, updates: int) -> float:
+        """β in the update of this number, counted from 1."""
+        return min(self.decay, updates / (updates + 9))
 
     def join(self, game: Playing) -> None:
         """Follows the player whose networks the game's samples come from, and replaces them.
@@ -57,22 +72,46 @@ class EMA:
     def update(self, player: Player) -> None:
         """Takes the player's present weights into the average."""
         self.updates += 1
-        β = min(self.decay, self.updates / (self.updates + 9))
         means = [w for w in self.average.weights() if w.is_floating_point()]
         weights = [w for w in player.stack.weights() if w.is_floating_point()]
-        torch._foreach_lerp_(means, weights, 1 - β)
+        torch._foreach_lerp_(means, weights, 1 - self.keep(self.updates))
         for kept, buffer in zip(self.average.buffers(), player.stack.buffers(), strict=True):
             kept.copy_(buffer)
 
     def state(self) -> dict[str, Tensor]:
         """The average and its age."""
-        age = torch.full((len(self.average),), self.updates)
-        return {"updates": age} | {f"average/{k}": v for k, v in self.average.state().items()}
+        age = counted(len(self.average), self.updates)
+        return {"updates": age} | below(self.average.state(), "average")
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Goes on from a saved :meth:`state`."""
         self.updates = int(state["updates"][0])
-        prefix = "average/"
-        self.average.restore(
-            {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-        )
+        self.average.restore(sub(state, "average"))
+
+
+class Averaged:
+    """A network, and the average of what it has been.
+
+    Args:
+        network: the one that learns.
+        ema: how its past counts.
+
+    Attributes:
+        network: the averaged one, in evaluation mode.
+    """
+
+    def __init__(self, network: nn.Module, ema: EMA) -> None:
+        self.followed = network
+        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        self.ema = ema
+        self.updates = 0
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Takes the present weights into the average; copies buffers."""
+        self.updates += 1
+        means: list[Tensor] = list(self.network.parameters())
+        weights: list[Tensor] = list(self.followed.parameters())
+        torch._foreach_lerp_(means, weights, 1 - self.ema.keep(self.updates))
+        for kept, buffer in zip(self.network.buffers(), self.followed.buffers(), strict=True):
+            kept.copy_(buffer)

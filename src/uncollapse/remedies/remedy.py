@@ -1,29 +1,165 @@
-"""What every remedy is: settings, a way to join a game, and a memory."""
+"""What a remedy is: settings, and the points of a game at which it may take part."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
+from uncollapse.objectives import Judgement
 from uncollapse.players import Player, Stack
+from uncollapse.streams import Streams
+
+if TYPE_CHECKING:
+    from uncollapse.remedies.match import Match
 
 
 class Playing(Protocol):
-    """A game as remedies see it."""
+    """A game as remedies see it.
+
+    Attributes:
+        players: everyone who learns, by role.
+        output: where samples come from.
+        matches: who judges whom, by name.
+        randomness: streams that are kept in checkpoints, by purpose.
+    """
 
     players: dict[str, Player]
     output: Stack
+    matches: dict[str, Match]
+    randomness: dict[str, Streams]
 
 
-class Remedy(Protocol):
-    """A dataclass of the remedy's settings that can join a game."""
+class Remedy:
+    """A cure; a subclass is a dataclass of its settings, and overrides where it takes part.
+
+    The points are listed in the order of a round. None of them needs to be overridden: what is
+    inherited changes nothing. Samples and losses have a member axis in front; what a remedy does
+    for one member must not depend on another.
+    """
+
+    remembers = False
+    """Whether it has a memory of each member's, which several processes would have to share."""
+
+    clips = False
+    """Whether it changes a discriminator's updates outside of its optimiser."""
+
+    # Before the game.
+
+    def judged_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of what a discriminator judges, for samples of ``shape``."""
+        return shape
+
+    def drawn(self, batch: int) -> int:
+        """How many samples are drawn for a batch of ``batch``."""
+        return batch
+
+    def equip(self, discriminator: nn.Module) -> nn.Module:
+        """A new discriminator with what the remedy adds to it; may change it in place."""
+        return discriminator
 
     def join(self, game: Playing) -> None:
-        """Takes part: hangs itself on the players it concerns."""
+        """Once all are seated: hangs itself on players, and makes a memory for each match.
+
+        A player calls ``terms`` for summands of its loss, ``before_step`` with the gradients, and
+        ``after_update`` afterwards.
+        """
+
+    # When a discriminator learns, and when it judges for a generator that learns.
+
+    def stands_in(self, match: Match, player: Player) -> Stack | None:
+        """Who is met in the place of ``player``, if anybody; it gets no gradient."""
+        return None
+
+    def bundle(self, match: Match, samples_mb: Tensor) -> Tensor:
+        """Samples, real or fake, in the bundles that are judged as one; gradients flow through."""
+        return samples_mb
+
+    def mix(self, match: Match, fake_mb: Tensor) -> Tensor:
+        """The fakes (bundled) that a discriminator learns from, in the place of present ones."""
+        return fake_mb
+
+    def show(self, match: Match, samples_mb: Tensor) -> Tensor:
+        """What a discriminator sees of samples, real or fake; gradients flow through."""
+        return samples_mb
+
+    # The losses.
+
+    def discriminator_term(self, match: Match, critic: Stack, judged: Judgement) -> Tensor | None:
+        """A summand of the discriminator's loss, ``[member, batch]`` or ``[member, 1]``."""
+        return None
+
+    def answer(
+        self, match: Match, player: Player, critic: Stack, loss: Callable[[Stack], Tensor]
+    ) -> Stack:
+        """The discriminators that a generator's loss is taken with, in the place of ``critic``.
+
+        ``loss`` is the player's whole loss as a function of its networks, one number, whose
+        gradients reach the generator too.
+        """
+        return critic
+
+    def replaces_loss(self) -> bool:
+        """Whether :meth:`generator_term` is all that a generator learns from."""
+        return False
+
+    def generator_term(
+        self, match: Match, critic: Stack, real_mb: Tensor, fake_mb: Tensor
+    ) -> Tensor | None:
+        """A summand of the generator's loss, ``[member, batch]`` or ``[member, 1]``."""
+        return None
+
+    # Checkpoints.
 
     def state(self) -> dict[str, Tensor]:
         """What it remembers, by name, each ``[member, ...]``; empty if nothing."""
+        return {}
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Goes on from a saved :meth:`state`."""
+
+
+def judged_shape(remedies: Sequence[Remedy], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of what discriminators judge when all ``remedies`` take part."""
+    for remedy in remedies:
+        shape = remedy.judged_shape(shape)
+    return shape
+
+
+def drawn(remedies: Sequence[Remedy], batch: int) -> int:
+    """How many samples are drawn for a batch of ``batch`` when all ``remedies`` take part."""
+    for remedy in remedies:
+        batch = remedy.drawn(batch)
+    return batch
+
+
+def equipped(
+    remedies: Sequence[Remedy], discriminator: Callable[[], nn.Module]
+) -> Callable[[], nn.Module]:
+    """The factory of discriminators with all that ``remedies`` add to them."""
+    for remedy in remedies:
+        discriminator = partial(_equip, remedy, discriminator)
+    return discriminator
+
+
+def _equip(remedy: Remedy, make: Callable[[], nn.Module]) -> nn.Module:
+    return remedy.equip(make())
+
+
+def sub(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The entries of ``state`` below ``prefix/``, without it."""
+    start = f"{prefix}/"
+    return {k.removeprefix(start): v for k, v in state.items() if k.startswith(start)}
+
+
+def below(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """``state`` with ``prefix/`` before every name."""
+    return {f"{prefix}/{name}": tensor for name, tensor in state.items()}
+
+
+def counted(members: int, number: int) -> Tensor:
+    """A number that all members have in common, as a checkpoint holds it: ``[member]``."""
+    return torch.full((members,), number)

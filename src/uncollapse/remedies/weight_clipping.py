@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from uncollapse.errors import ConfigError
 from uncollapse.objectives.penalties import clip_weights_
 from uncollapse.players import Player
-from uncollapse.remedies.remedy import Playing
+from uncollapse.remedies.remedy import Playing, Remedy
 
 
 @dataclass(frozen=True)
-class WeightClipping:
+class WeightClipping(Remedy):
     """After each update, a discriminator's weights are clamped (Arjovsky et al. 2017, alg. 1).
 
     ``w ← min(max(w, -limit), limit)`` for every trainable weight.
@@ -26,6 +24,7 @@ class WeightClipping:
     """
 
     limit: float = 0.01
+    clips = True
 
     def __post_init__(self) -> None:
         if not self.limit > 0:
@@ -40,10 +39,3 @@ class WeightClipping:
     def update(self, player: Player) -> None:
         """Clips the weights that the player has just changed."""
         clip_weights_(player.moved, self.limit)
-
-    def state(self) -> dict[str, Tensor]:
-        """Nothing is remembered."""
-        return {}
-
-    def restore(self, state: dict[str, Tensor]) -> None:
-        """Nothing to take up."""

@@ -25,7 +25,7 @@ from uncollapse.objectives import registry as objective_names
 from uncollapse.players import Optimizer
 from uncollapse.players import optimizers as optimizer_names
 from uncollapse.ranks import join
-from uncollapse.remedies import Remedy
+from uncollapse.remedies import Remedy, judged_shape
 from uncollapse.remedies import registry as remedy_names
 from uncollapse.streams import Ambient
 from uncollapse.training import checkpoint
@@ -127,16 +127,22 @@ def train(
     if isinstance(data, str):
         data = _absolute(data)
     dataset = _open(data, size, flips, generator)
-    make_generator, generator_name = _network(generator, "generator", dataset, latent, replicas)
+    make_generator, generator_name = _network(
+        generator, "generator", dataset.shape, latent, replicas
+    )
     chosen_objective, objective_name = _choose(objective_names, objective)
+    cures = [_choose(remedy_names, remedy) for remedy in _several(remedies)]
     if discriminator is None:
         discriminator = _default_discriminator(dataset, chosen_objective)
     make_discriminator, discriminator_name = _network(
-        discriminator, "discriminator", dataset, None, replicas
+        discriminator,
+        "discriminator",
+        judged_shape([cure for cure, _ in cures], dataset.shape),
+        None,
+        replicas,
     )
     chosen_game, game_name = _choose(game_names, game)
     chosen_optimizer, optimizer_name = _choose(optimizer_names, optimizer)
-    cures = [_choose(remedy_names, remedy) for remedy in _several(remedies)]
     default_batch, default_lr = DEFAULTS[dataset.kind]
     positive("steps", steps)
     often = max(10, steps // CHECKPOINTS)
@@ -264,19 +270,24 @@ def resume(
             raise CheckpointError(f"{folder.path}: its data ({config.data}) is not what it was")
         replicas = config.replicas
         make_generator, _ = _network(
-            generator or config.generator, "generator", dataset, config.latent, replicas
+            generator or config.generator, "generator", dataset.shape, config.latent, replicas
         )
+        words = config.remedies if remedies is None else _several(remedies)
+        cures = [_choose(remedy_names, remedy)[0] for remedy in words]
         make_discriminator, _ = _network(
-            discriminator or config.discriminator, "discriminator", dataset, None, replicas
+            discriminator or config.discriminator,
+            "discriminator",
+            judged_shape(cures, dataset.shape),
+            None,
+            replicas,
         )
-        cures = config.remedies if remedies is None else _several(remedies)
         training = Training(
             config,
             dataset,
             make_generator,
             make_discriminator,
             _choose(game_names, game or config.game)[0],
-            [_choose(remedy_names, remedy)[0] for remedy in cures],
+            cures,
             _choose(objective_names, objective or config.objective)[0],
             _choose(optimizer_names, optimizer or config.optimizer)[0],
             ranks,
@@ -339,7 +350,7 @@ def _choose(registry: Registry[T], choice: str | T) -> tuple[T, str]:
 def _network(
     network: Network | None,
     role: str,
-    dataset: Dataset,
+    shape: tuple[int, ...],
     latent: tuple[int, ...] | None,
     replicas: int,
 ) -> tuple[Factory, str]:
@@ -356,10 +367,10 @@ def _network(
                 f"the {role} must be a name, a module or a factory, not {type(network).__name__}"
             )
         return network, _importable(network)
-    name = network or str(nets.families.spec(nets.default(dataset.shape)))
+    name = network or str(nets.families.spec(nets.default(shape)))
     if role == "discriminator":
-        return nets.build_discriminator(name, dataset.shape), name
-    return nets.build_generator(name, dataset.shape, latent[0] if latent else None), name
+        return nets.build_discriminator(name, shape), name
+    return nets.build_generator(name, shape, latent[0] if latent else None), name
 
 
 def _copied(module: nn.Module, role: str) -> nn.Module:

@@ -18,7 +18,7 @@ from uncollapse.metrics import energy_distance
 from uncollapse.objectives import Objective
 from uncollapse.players import Optimizer
 from uncollapse.ranks import Ranks
-from uncollapse.remedies import Remedy
+from uncollapse.remedies import Remedy, drawn, equipped, judged_shape
 from uncollapse.streams import Ambient, Streams
 from uncollapse.training.checkpoint import Checkpoint
 from uncollapse.training.config import Config
@@ -80,9 +80,10 @@ class Training:
         trial = Ambient(
             config.seeds, "trial", self.device
         )  # so that the caller's randomness is not drawn from
-        networks = trial.run(0, generator), trial.run(0, discriminator)
+        self.judged_shape = judged_shape(cures, data.shape)
+        networks = trial.run(0, generator), trial.run(0, equipped(cures, discriminator))
         _in_float32(*networks)
-        nets.probe(*networks, data.shape, config.latent)
+        nets.probe(*networks, data.shape, config.latent, self.judged_shape)
         game.set_up(
             Table(
                 generator=generator,
@@ -99,7 +100,12 @@ class Training:
             )
         )
         self.draw = DataDraw(
-            self.data, config.batch, config.latent, config.seeds, self.device, self.ranks
+            self.data,
+            drawn(cures, config.batch),
+            config.latent,
+            config.seeds,
+            self.device,
+            self.ranks,
         )
         self.reference_mb = _reference(self.data, config.seeds)
 

@@ -63,7 +63,9 @@ def _attempt(make: Callable[[str], Training], one: Training) -> tuple[Training |
         for role, player in training.game.players.items():
             stack, draw = player.stack, training.draw
             if stack.way == AT_ONCE:
-                x_b = (draw.latents() if "generator" in role else draw.real())[:1]
+                x_b = draw.latents()[:1]
+                if "generator" not in role:  # what it judges is real samples, or joined ones
+                    x_b = draw.real()[:1].reshape(1, -1, *training.judged_shape)
                 x_mb = x_b.expand(len(stack), *x_b.shape[1:])
                 ambients = [Ambient(range(len(stack)), "trial", training.device) for _ in range(2)]
                 plain = one.game.players[role].stack.evaluate(x_mb, ambients[0])

@@ -1,0 +1,30 @@
+"""A leaky ReLU whose threshold and slope are learned."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class TPReLU(nn.Module):
+    """``max(x - b, 0) + clamp(w, 0, 1) · min(x - b, 0) + b`` (Xiang and Li 2017, §3).
+
+    Beside weight normalisation, which leaves layers without a bias, b moves where the slope
+    changes; w is the slope below it, one of each a channel.
+
+    Args:
+        channels: size of axis 1.
+        slope: w at the beginning, in [0, 1].
+    """
+
+    def __init__(self, channels: int, slope: float = 0.25) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.slope = nn.Parameter(torch.full((channels,), slope))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[batch, channels, ...]`` -> the same shape."""
+        shape = (-1, *[1] * (x.dim() - 2))
+        b, w = self.bias.reshape(shape), self.slope.clamp(0, 1).reshape(shape)
+        above = x - b
+        return above.clamp(min=0) + w * above.clamp(max=0) + b

@@ -1,0 +1,73 @@
+"""What layers say while a network runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
+
+from uncollapse.errors import ConfigError, unknown
+
+
+class Heard(list[Any]):
+    """What was heard at a layer, one entry a call; None for what is no tensor."""
+
+    def hear(self, value: Any) -> None:
+        """Keeps a copy, which a layer that overwrites its input cannot spoil."""
+        self.append(value.clone() if isinstance(value, Tensor) else None)
+
+    def one(self) -> Tensor:
+        """What the last call gave.
+
+        Raises:
+            ConfigError: there was no call, or it gave no tensor.
+        """
+        if not self or self[-1] is None:
+            raise ConfigError(
+                "the chosen layer is not called with, or does not give, a tensor: choose another"
+            )
+        heard: Tensor = self[-1]
+        return heard
+
+
+def locate(network: nn.Module, layer: str = "") -> tuple[str, bool]:
+    """A layer's name, and whether what enters it is meant rather than what it gives.
+
+    Args:
+        network: whose layer.
+        layer: a name of ``named_modules``; empty means what enters the last layer with weights.
+
+    Raises:
+        ConfigError: there is no such layer.
+    """
+    named = dict(network.named_modules())
+    if layer:
+        if layer not in named:
+            raise unknown("layer of the discriminator", layer, [name for name in named if name])
+        return layer, False
+    weighted = [
+        name
+        for name, module in named.items()
+        if "parametrizations" not in name.split(".")  # these are their layer's own
+        and (any(True for _ in module.parameters(recurse=False)) or is_parametrized(module))
+    ]
+    if not weighted:
+        raise ConfigError("the discriminator has no layer with weights: name the layer")
+    return weighted[-1], True
+
+
+@contextmanager
+def listening(network: nn.Module, layer: str, before: bool) -> Iterator[Heard]:
+    """While it lasts, what enters (``before``) or leaves a layer is kept."""
+    heard, module = Heard(), network.get_submodule(layer)
+    if before:
+        handle = module.register_forward_pre_hook(lambda _, inputs: heard.hear(inputs[0]))
+    else:
+        handle = module.register_forward_hook(lambda _, inputs, output: heard.hear(output))
+    try:
+        yield heard
+    finally:
+        handle.remove()

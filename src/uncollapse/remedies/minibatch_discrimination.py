@@ -1,0 +1,78 @@
+"""Minibatch discrimination: the discriminator is told how alike the samples of a batch are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from uncollapse.errors import ConfigError
+from uncollapse.nets import MinibatchLayer
+from uncollapse.players import locate
+from uncollapse.remedies.remedy import Remedy
+
+
+@dataclass(frozen=True)
+class MinibatchDiscrimination(Remedy):
+    """Minibatch discrimination (Salimans et al. 2016, §3.2).
+
+    Before D's last layer, a :class:`~uncollapse.nets.MinibatchLayer` adds to a sample's features
+    ``o(x_i)_b = Σ_{j≠i} exp(-‖M_ib - M_jb‖₁)``, for b = 1 … kernels, where M_i are ``dims`` numbers
+    made of the features by a trained matrix. Real samples are compared with real ones, fakes with
+    fakes.
+
+    In a loop of one's own, before the optimiser is made::
+
+        D = MinibatchDiscrimination(kernels=100, dims=5).equip(D)
+        loss_d = d_loss(D(real), D(fake))       # not D(torch.cat([real, fake]))
+
+    Args:
+        kernels: numbers added to a sample's features, at least 1.
+        dims: numbers that each of them compares, at least 1.
+
+    Raises:
+        ConfigError: a setting below 1.
+    """
+
+    kernels: int = 8
+    dims: int = 4
+
+    def __post_init__(self) -> None:
+        for name in ("kernels", "dims"):
+            if getattr(self, name) < 1:
+                raise ConfigError(
+                    f"minibatch-discrimination: {name} must be at least 1, not "
+                    f"{getattr(self, name)}"
+                )
+
+    def equip(self, discriminator: nn.Module) -> nn.Module:
+        """Puts the layer before the last one; what that learned of the features is kept.
+
+        Its weights for what is new begin as large as those for the features.
+
+        Raises:
+            ConfigError: the last layer with weights is not linear.
+        """
+        name, _ = locate(discriminator)
+        last = discriminator.get_submodule(name)
+        if not isinstance(last, nn.Linear):
+            raise ConfigError(
+                "minibatch-discrimination: the discriminator's last layer with weights must be "
+                f"Linear, not {type(last).__name__}"
+            )
+        layer = MinibatchLayer(last.in_features, self.kernels, self.dims)
+        wider = nn.Linear(
+            last.in_features + self.kernels, last.out_features, bias=last.bias is not None
+        )
+        with torch.no_grad():
+            wider.weight.normal_(0.0, float(last.weight.square().mean().sqrt()))
+            wider.weight[:, : last.in_features] = last.weight
+            if last.bias is not None:
+                wider.bias.copy_(last.bias)
+        equipped = nn.Sequential(layer, wider).to(last.weight)
+        if not name:
+            return equipped
+        path, _, attribute = name.rpartition(".")
+        setattr(discriminator.get_submodule(path), attribute, equipped)
+        return discriminator

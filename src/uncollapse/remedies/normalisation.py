@@ -1,0 +1,131 @@
+"""Weights under a rule: spectral normalisation, and weight normalisation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from uncollapse.errors import ConfigError
+from uncollapse.remedies.remedy import Remedy
+
+LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_Layer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
+WARM_UP = 15
+"""Power iterations before the first use."""
+
+
+@dataclass(frozen=True)
+class SpectralNorm(Remedy):
+    """``W / σ(W)`` in all linear and convolutional layers of D (Miyato et al. 2018, §2).
+
+    σ is the largest singular value of the weight as a matrix ``[out, rest]``, followed by
+    ``iterations`` power iterations in each call in training; gradients flow through σ too. Every
+    layer then stretches by 1 at most (a convolution's matrix, as in the paper; its own norm may be
+    larger).
+
+    In a loop of one's own, before the optimiser is made: ``D = SpectralNorm().equip(D)``.
+
+    Args:
+        iterations: power iterations a call, at least 1; 1 in the paper.
+
+    Raises:
+        ConfigError: fewer than 1.
+    """
+
+    iterations: int = 1
+
+    def __post_init__(self) -> None:
+        if self.iterations < 1:
+            raise ConfigError(f"spectral-norm: iterations must be above 0, not {self.iterations}")
+
+    def equip(self, discriminator: nn.Module) -> nn.Module:
+        """Puts every layer's weight under the rule, in place.
+
+        Raises:
+            ConfigError: there is no such layer.
+        """
+        for layer in _layers(discriminator, "spectral-norm"):
+            rule = SpectralRule(layer.weight, self.iterations)
+            parametrize.register_parametrization(layer, "weight", rule)
+        return discriminator
+
+
+@dataclass(frozen=True)
+class WeightNorm(Remedy):
+    """``W = g V / ‖V‖``, each output by itself, in D (Salimans and Kingma 2016, eq. 2).
+
+    V and g are trained in place of W; g begins as ‖W‖, so that D begins as it was.
+
+    In a loop of one's own, before the optimiser is made: ``D = WeightNorm().equip(D)``.
+    """
+
+    def equip(self, discriminator: nn.Module) -> nn.Module:
+        """Puts every linear and convolutional layer's weight under the rule, in place.
+
+        Raises:
+            ConfigError: there is no such layer.
+        """
+        for layer in _layers(discriminator, "weight-norm"):
+            parametrize.register_parametrization(layer, "weight", LengthRule())
+        return discriminator
+
+
+class SpectralRule(nn.Module):
+    """Divides a weight by its largest singular value.
+
+    Args:
+        weight: as it begins.
+        iterations: power iterations a call.
+    """
+
+    def __init__(self, weight: Tensor, iterations: int) -> None:
+        super().__init__()
+        self.u: Tensor
+        self.v: Tensor
+        self.iterations = iterations
+        matrix = weight.detach().flatten(1)
+        self.register_buffer("u", nn.functional.normalize(torch.randn_like(matrix[:, 0]), dim=0))
+        self.register_buffer("v", nn.functional.normalize(torch.randn_like(matrix[0]), dim=0))
+        self._iterate(matrix, WARM_UP)
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """The weight, of spectral norm 1."""
+        matrix = weight.flatten(1)
+        if self.training:
+            self._iterate(matrix.detach(), self.iterations)
+        # Copies: the next call changes the buffers, which this call's graph still needs.
+        return weight / (self.u.clone() @ matrix @ self.v.clone())
+
+    @torch.no_grad()
+    def _iterate(self, matrix: Tensor, times: int) -> None:
+        for _ in range(times):
+            self.v.copy_(nn.functional.normalize(matrix.T @ self.u, dim=0))
+            self.u.copy_(nn.functional.normalize(matrix @ self.v, dim=0))
+
+
+class LengthRule(nn.Module):
+    """Makes a weight of its outputs' lengths and directions."""
+
+    def forward(self, length: Tensor, direction: Tensor) -> Tensor:
+        """``g V / ‖V‖``."""
+        return length * direction / _length(direction)
+
+    def right_inverse(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Length and direction of a weight."""
+        return _length(weight), weight.clone()
+
+
+def _length(weight: Tensor) -> Tensor:
+    length: Tensor = torch.linalg.vector_norm(weight.flatten(1), dim=1)
+    return length.reshape(-1, *[1] * (weight.dim() - 1))
+
+
+def _layers(network: nn.Module, who: str) -> Sequence[_Layer]:
+    found = [module for module in network.modules() if isinstance(module, LAYERS)]
+    if not found:
+        raise ConfigError(f"{who}: the discriminator has no linear or convolutional layer")
+    return found

@@ -1,0 +1,115 @@
+"""Unrolling: the generator foresees how the discriminator will answer (unrolled GANs)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from uncollapse.errors import ConfigError
+from uncollapse.players import ImaginedUpdates, Player, Stack
+from uncollapse.remedies.match import Match
+from uncollapse.remedies.remedy import Playing, Remedy
+
+
+@dataclass(frozen=True)
+class Unrolling(Remedy):
+    """Unrolled GANs (Metz, Poole, Pfau and Sohl-Dickstein 2017, eqs. 5 to 9).
+
+    Before the generator learns, the discriminator's next ``k`` updates are imagined, on the
+    generator's present samples: ``θ⁰ = θ_D``, ``θ^{i+1} = θ^i - update(∇ L_D(θ^i, θ_G))``, with the
+    rule and the memory of the discriminator's own optimiser. The generator's loss is taken with
+    ``θ^k``, and its gradient flows through all of the updates too. The discriminator keeps none of
+    it: weights, buffers and optimiser stay, and its own update is the ordinary one.
+
+    In a loop of one's own::
+
+        answering = Unrolling(5)(D, opt_d, lambda D: d_loss(D(real), D(fake)))   # fake = G(z)
+        g_loss(answering(fake)).backward()
+        opt_g.step()
+
+    (A gradient penalty of one's own must differentiate at ``fake.view_as(fake)``: an imagined D's
+    weights hang on ``fake`` too, and the slope is that of D alone.)
+
+    Args:
+        k: imagined updates, at least 0; 0 is the plain game, 5 to 10 are the paper's.
+
+    Raises:
+        ConfigError: k is below 0.
+    """
+
+    k: int = 5
+
+    def __post_init__(self) -> None:
+        if self.k < 0:
+            raise ConfigError(f"unrolling: k must be 0 or more, not {self.k}")
+
+    def __call__(
+        self,
+        D: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        loss: Callable[[Callable[..., Tensor]], Tensor],
+    ) -> Callable[..., Tensor]:
+        """The discriminator as it would be after k updates, as a function.
+
+        Args:
+            D: the discriminator; it is left as it is.
+            optimizer: its optimiser, which is left as it is; SGD, Adam, AdamW or RMSprop.
+            loss: gives D's loss, one number, when called with D, or with an imagined D. The
+                samples in it must still hang on the generator (no ``detach``).
+
+        Raises:
+            ConfigError: another optimiser, or not D's.
+        """
+        named = {name: weight for name, weight in D.named_parameters() if weight.requires_grad}
+        buffers = {name: buffer.clone() for name, buffer in D.named_buffers()}
+        updates = ImaginedUpdates(optimizer, list(named.values()))
+        values = [weight.detach().requires_grad_() for weight in named.values()]
+
+        def imagine(values: list[Tensor]) -> Callable[..., Tensor]:
+            tensors = dict(zip(named, values, strict=True)) | buffers
+            return partial(functional_call, D, tensors)
+
+        critic = imagine(values)
+        for _ in range(self.k):
+            values = _updated(updates, values, loss(critic))
+            critic = imagine(values)
+        return critic
+
+    def join(self, game: Playing) -> None:
+        """Refuses what happens to a discriminator's update outside of its optimiser.
+
+        Raises:
+            ConfigError: weights or gradients are clipped.
+        """
+        for match in game.matches.values() if self.k else ():
+            clipped = match.objective.clip or any(r.clips for r in match.remedies)
+            if clipped:
+                raise ConfigError(
+                    "unrolling: clipped updates cannot be imagined: take a penalty instead of "
+                    "clipping"
+                )
+
+    def answer(
+        self, match: Match, player: Player, critic: Stack, loss: Callable[[Stack], Tensor]
+    ) -> Stack:
+        """The discriminators after k imagined updates; an older version does not answer."""
+        values = critic.parameters()
+        learning = {id(weight) for weight in player.parameters}
+        if not self.k or not values or not all(id(value) in learning for value in values):
+            return critic
+        updates = ImaginedUpdates(player.optimizer, values)
+        critic = critic.imagine(values)
+        for _ in range(self.k):
+            values = _updated(updates, values, loss(critic))
+            critic = critic.imagine(values)
+        return critic
+
+
+def _updated(updates: ImaginedUpdates, values: list[Tensor], loss: Tensor) -> list[Tensor]:
+    gradients = torch.autograd.grad(loss, values, create_graph=True, allow_unused=True)
+    return updates.step(values, gradients)

@@ -1,0 +1,150 @@
+"""What holds for every remedy: on points and images, in every game, resumed, with replicas."""
+
+import pytest
+import torch
+from arena import GAMES, play, seat
+
+import uncollapse as uc
+from uncollapse import objectives, remedies
+from uncollapse.errors import ConfigError
+from uncollapse.ranks import Ranks
+
+ONE_BY_ONE = {
+    "ema": ["ema:0.9"],
+    "feature-matching": ["feature-matching"],
+    "feature-matching-added": ["feature-matching:second_moments=true,adversarial=true"],
+    "gradient-clipping": ["gradient-clipping:0.05"],
+    "historical-averaging": ["historical-averaging"],
+    "instance-noise": ["instance-noise:0.2,until=3"],
+    "label-smoothing": ["label-smoothing"],
+    "minibatch-discrimination": ["minibatch-discrimination:4,dims=2"],
+    "packing": ["packing:2"],
+    "packing-packs": ["packing:2,same=packs"],
+    "replay": ["replay:0.5,size=20"],
+    "replay-recent": ["replay:0.25,size=10,keep=recent"],
+    "snapshot-replay": ["snapshot-replay:2,length=1"],
+    "spectral-norm": ["spectral-norm"],
+    "unrolling": ["unrolling:2"],
+    "weight-clipping": ["weight-clipping:0.05"],
+    "weight-norm": ["weight-norm"],
+}
+TOGETHER = {
+    "packing, penalty, replay, unrolling": (
+        "wgan-gp",
+        ["packing:2", "replay:0.5,size=20", "unrolling:2"],
+    ),
+    "r3gan, packs, history, unrolling, average": (
+        "r3gan",
+        ["packing:4", "historical-averaging", "unrolling:1", "ema:0.9"],
+    ),
+    "features of packs of normed networks, snapshots": (
+        "hinge",
+        ["packing:2", "spectral-norm", "feature-matching", "snapshot-replay:2,length=1"],
+    ),
+    "batches compared, replayed, smoothed, clipped": (
+        "dragan",
+        ["minibatch-discrimination:4,dims=2", "replay", "label-smoothing", "gradient-clipping"],
+    ),
+    "noise over replay, unrolled through batches": (
+        "non-saturating",
+        ["minibatch-discrimination:2", "weight-norm", "instance-noise", "replay", "unrolling:1"],
+    ),
+}
+CASES = {name: ("non-saturating", specs) for name, specs in ONE_BY_ONE.items()} | TOGETHER
+DATA = {
+    "ring8": {"generator": "mlp:width=8,depth=1,latent=2", "discriminator": "mlp:width=8,depth=1"},
+    "digits": {"generator": "dcgan:width=4,latent=4", "discriminator": "dcgan:width=4,norm=none"},
+}
+RUNS = {"duel": {}, "sgan": {"game": uc.games.SGAN(2)}}
+
+
+def words(data, game, objective, specs, **more):
+    return {
+        **DATA[data],
+        **RUNS[game],
+        "objective": objective,
+        "remedies": specs,
+        "batch": 8,
+        "sample_every": 1000,
+        "checkpoint_every": 2,
+        "members": "one-by-one",
+        **more,
+    }
+
+
+def test_every_remedy_by_name_is_here():
+    covered = {spec.partition(":")[0] for specs in ONE_BY_ONE.values() for spec in specs}
+    assert covered == set(remedies.registry)
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize("game", RUNS)
+def test_runs_resume_exactly_and_replicas_are_single_runs(tmp_path, case, data, game):
+    given = words(data, game, *CASES[case])
+    whole = uc.train(data, replicas=2, seed=3, steps=4, out=tmp_path / "whole", **given)
+    uc.train(data, replicas=2, seed=3, steps=2, out=tmp_path / "half", **given)
+    again = uc.resume(tmp_path / "half", steps=4)
+    assert again.metrics == whole.metrics
+    assert torch.equal(again.sample(5, replica=1), whole.sample(5, replica=1))
+
+    alone = uc.train(data, seed=4, steps=4, **given)
+    assert [r | {"member": 0} for r in whole.metrics if r["member"] == 1] == alone.metrics
+    assert torch.equal(whole.sample(5, replica=1), alone.sample(5))
+
+    kept = uc.load(tmp_path / "whole")
+    assert torch.equal(kept.sample(5, replica=1), whole.sample(5, replica=1))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_stacks_at_once_resume_exactly_and_compute_the_same(tmp_path, case):
+    given = words("ring8", "sgan", *CASES[case], members="at-once")
+    whole = uc.train("ring8", seed=3, steps=4, out=tmp_path / "whole", **given)
+    uc.train("ring8", seed=3, steps=2, out=tmp_path / "half", **given)
+    again = uc.resume(tmp_path / "half", steps=4)
+    assert again.metrics == whole.metrics
+    assert torch.equal(again.sample(5), whole.sample(5))
+    one = uc.train("ring8", seed=3, steps=4, **given | {"members": "one-by-one"})
+    torch.testing.assert_close(whole.sample(64), one.sample(64), rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.parametrize("case", ONE_BY_ONE)
+def test_what_remembers_is_refused_in_several_processes(case):
+    cures = [remedies.registry.get(spec) for spec in ONE_BY_ONE[case]]
+    words = {
+        "game": uc.games.SGAN(2),
+        "inputs": remedies.judged_shape(cures, (2,))[0],
+        "seeds": (5,),
+        "ranks": Ranks(0, 2),
+    }
+    if case.startswith(("historical", "instance", "replay", "snapshot")):
+        with pytest.raises(ConfigError, match="needs a single process, not 2"):
+            seat(*cures, **words)
+    else:
+        seat(*cures, **words)
+
+
+REFUSED = {
+    ("label-smoothing", loss): "has no labels"
+    for loss in ("wasserstein", "wgan", "wgan-gp", "hinge", "relativistic", "r3gan")
+} | {("unrolling", "wgan"): "clipped updates cannot be imagined"}
+
+
+@pytest.mark.parametrize("objective", objectives.registry)
+@pytest.mark.parametrize("case", ONE_BY_ONE)
+def test_every_objective_is_played_or_refused_in_one_line(case, objective):
+    game, cures = GAMES["duel"](), [remedies.registry.get(spec) for spec in ONE_BY_ONE[case]]
+    inputs = remedies.judged_shape(cures, (2,))[0]
+    message = REFUSED.get((case, objective))
+    if message:
+        with pytest.raises(ConfigError, match=message) as caught:
+            seat(*cures, game=game, inputs=inputs, objective=objective)
+        assert "\n" not in str(caught.value)
+        return
+    start = seat(*cures, game=game, inputs=inputs, objective=objective)
+    before = [w.detach().clone() for w in start.players["generator"].parameters]
+    seen = play(start, 5)
+    assert all(value.isfinite().all() and value.shape == (2,) for value in seen.values())
+    after = start.players["generator"].parameters
+    assert all(w.isfinite().all() for w in after)
+    assert not all(map(torch.equal, before, after))
