@@ -15,13 +15,33 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from uncollapse import data, games, metrics, nets, objectives, players, remedies, training
+    from uncollapse import (
+        data,
+        evaluation,
+        games,
+        metrics,
+        nets,
+        objectives,
+        players,
+        remedies,
+        training,
+    )
     from uncollapse.errors import UncollapseError
     from uncollapse.training import Config, Run, load, resume, train
 
 __version__ = "0.1.0"
 
-_ROOMS = {"data", "games", "metrics", "nets", "objectives", "players", "remedies", "training"}
+_ROOMS = {
+    "data",
+    "evaluation",
+    "games",
+    "metrics",
+    "nets",
+    "objectives",
+    "players",
+    "remedies",
+    "training",
+}
 _NAMES = {
     "Config": "training",
     "Run": "training",
@@ -36,6 +56,7 @@ __all__ = [
     "Run",
     "UncollapseError",
     "data",
+    "evaluation",
     "games",
     "load",
     "metrics",

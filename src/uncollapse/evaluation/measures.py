@@ -27,7 +27,7 @@ from uncollapse.evaluation.rows import (
     rows,
 )
 from uncollapse.evaluation.tabular import CHANCE, Columns
-from uncollapse.metrics.neighbours import k_nearest, nearest
+from uncollapse.metrics.neighbours import k_nearest, nearest, squared_distances
 from uncollapse.names import Registry
 
 BINS, A_BIN = 100, 10
@@ -364,7 +364,9 @@ class Memorising:
         assert sets.fake is not None
         both = torch.cat([sets.train, sets.held_out]).flatten(1)
         n, h = len(sets.train), len(sets.held_out)
-        squared, which = k_nearest(sets.fake.flatten(1), both, min(1 + self.spare, n + h))
+        fakes = sets.fake.flatten(1)
+        which = k_nearest(fakes, both, min(1 + self.spare, n + h))
+        squared = torch.stack([squared_distances(fakes, both, column) for column in which.T], 1)
 
         def take(train: Any, held_out: Any, fake: Any) -> float:
             alive = torch.zeros(n + h, dtype=torch.bool)

@@ -2,8 +2,7 @@
 
 Squared distances come as ``|x|² + |y|² - 2 x·y``, one matrix product a block. That is as fast as a
 machine gets, but loses digits where distances are small beside the norms. So samples are centred;
-products of float32 only propose, and what is near enough to the boundary for rounding to matter is
-settled by differences, or done again in float64.
+float32 decides only what its rounding cannot change, and the rest is done again in float64.
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ from uncollapse.errors import ConfigError
 
 BLOCK = 2**23
 """Distances in memory at once; 32 MB of float32."""
-SPARE = 2
-"""Candidates beyond those sought, whose distances are computed by differences too."""
-ROUNDING = 16.0
+TILE = 1024
+"""Points on each side of a block where a set meets itself."""
+ROUNDING = 8.0
 """Units in the last place of the largest squared norm that a squared distance may be off by."""
 
 
@@ -40,7 +39,9 @@ def centred(x: Tensor, y: Tensor, kind: torch.dtype) -> tuple[Cloud, Cloud, floa
     """Both sets around the mean of y, and what a squared distance between them may be off by."""
     wide = torch.promote_types(y.dtype, kind)  # rounding comes after the mean is off
     mean = y.mean(0, dtype=wide)
-    clouds = [Cloud(p, p.square().sum(1)) for p in ((s.to(wide) - mean).to(kind) for s in (x, y))]
+    points = [(s.to(wide) - mean).to(kind) for s in ((x, y) if x is not y else (y,))]
+    clouds = [Cloud(p, torch.linalg.vector_norm(p, dim=1).square_()) for p in points]
+    clouds = clouds if x is not y else clouds * 2
     largest = max(float(c.norms.max()) for c in clouds)
     return clouds[0], clouds[1], ROUNDING * torch.finfo(kind).eps * largest
 
@@ -48,16 +49,18 @@ def centred(x: Tensor, y: Tensor, kind: torch.dtype) -> tuple[Cloud, Cloud, floa
 def blocks(x: Cloud, y: Cloud) -> Iterator[tuple[slice, Tensor]]:
     """Rows of ``|y|² - 2 x·y``, ``[block, m]``: squared distances less the row's own ``|x|²``.
 
-    The tensor may be changed.
+    The tensor may be changed; the next block comes in the same memory, as fresh memory takes time.
     """
-    size = max(1, BLOCK // len(y))
+    size = min(len(x.points), max(1, BLOCK // max(y.points.shape)))
+    memory = x.points.new_empty(size, len(y.points))
     for begin in range(0, len(x.points), size):
         part = slice(begin, min(begin + size, len(x.points)))
-        yield part, torch.addmm(y.norms[None], x.points[part], y.points.T, alpha=-2)
+        row = memory[: part.stop - begin]
+        yield part, torch.addmm(y.norms[None], x.points[part], y.points.T, alpha=-2, out=row)
 
 
-def k_nearest(x: Tensor, y: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k nearest y of each x.
+def k_nearest(x: Tensor, y: Tensor, k: int) -> Tensor:
+    """Which y are the k nearest of each x, the nearest first.
 
     Args:
         x: ``[n, d]``.
@@ -65,38 +68,68 @@ def k_nearest(x: Tensor, y: Tensor, k: int) -> tuple[Tensor, Tensor]:
         k: how many, 1 … m.
 
     Returns:
-        Their squared distances in float64, rising, ``[n, k]``, from differences, so that a copy is
-        at 0 exactly; and which they are, ``[n, k]``.
+        ``[n, k]``; equals, up to the rounding of float64, in any order.
     """
-    count = min(k + SPARE, len(y))
-    squared = torch.empty(len(x), k, dtype=torch.float64, device=x.device)
     which = torch.empty(len(x), k, dtype=torch.long, device=x.device)
     rows = torch.arange(len(x), device=x.device)
     for kind in precisions(x):
-        a, b, rounding = centred(x[rows], y, kind)
-        doubtful = []
-        for part, row in blocks(a, b):
-            proposed = row.topk(count, largest=False)
-            settled, order = _squared(x[rows[part]], y, proposed.indices).sort(stable=True)
-            squared[rows[part]] = settled[:, :k]
-            which[rows[part]] = proposed.indices.gather(1, order)[:, :k]
-            beyond = proposed.values[:, -1] + a.norms[part]
-            doubtful.append(beyond <= settled[:, k - 1] + rounding)
-        rows = rows[torch.cat(doubtful)]
-        if not len(rows) or count == len(y):
+        a, b, rounding = centred(y if x is y and len(rows) == len(x) else x[rows], y, kind)
+        squared, found = _within(b, k + 1) if a is b else _across(a, b, k + 1)
+        which[rows] = found[:, :k]
+        # Where two are as far as rounding can tell, the next precision decides.
+        rows = rows[(squared.diff(dim=1) <= 2 * rounding).any(1)]
+        if not len(rows):
             break
+    return which
+
+
+def _across(x: Cloud, y: Cloud, k: int) -> tuple[Tensor, Tensor]:
+    """The k nearest y of each x: squared distances, but for a term of x's own, and which."""
+    found = [row.topk(min(k, len(y.points)), largest=False) for _, row in blocks(x, y)]
+    return torch.cat([f.values for f in found]), torch.cat([f.indices for f in found])
+
+
+def _within(x: Cloud, k: int) -> tuple[Tensor, Tensor]:
+    """:func:`_across` of a set and itself, each product taken once for both of its points."""
+    n, count = len(x.points), min(k, len(x.points))
+    squared = x.points.new_full((n, count), torch.inf)
+    which = torch.zeros(n, count, dtype=torch.long, device=x.points.device)
+
+    def merge(part: slice, tile: Tensor, begin: int) -> None:
+        near = tile.topk(min(count, tile.shape[1]), largest=False)
+        values = torch.cat([squared[part], near.values], 1)
+        indices = torch.cat([which[part], near.indices + begin], 1)
+        squared[part], order = values.topk(count, largest=False)
+        which[part] = indices.gather(1, order)
+
+    for i in range(0, n, TILE):
+        for j in range(i, n, TILE):
+            rows, columns = slice(i, i + TILE), slice(j, j + TILE)
+            tile = torch.addmm(x.norms[columns], x.points[rows], x.points[columns].T, alpha=-2)
+            tile += x.norms[rows, None]
+            merge(rows, tile, j)
+            if i != j:
+                merge(columns, tile.T.contiguous(), i)
     return squared, which
+
+
+def squared_distances(x: Tensor, y: Tensor, which: Tensor) -> Tensor:
+    """Of each x to one y, ``[n]``, by differences in float64: a copy is at 0 exactly."""
+    size = max(1, BLOCK // x.shape[1] // 2)
+    parts = [slice(begin, begin + size) for begin in range(0, len(x), size)]
+    return torch.cat([(x[p].double() - y[which[p]].double()).square_().sum(1) for p in parts])
 
 
 def nearest(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """The distance of each x to the nearest y, float64, and which it is: ``[n]``, ``[n]``."""
-    squared, which = k_nearest(x, y, 1)
-    return squared[:, 0].sqrt(), which[:, 0]
+    which = k_nearest(x, y, 1)[:, 0]
+    return squared_distances(x, y, which).sqrt(), which
 
 
 def squared_radii(x: Tensor, k: int) -> Tensor:
     """The squared distance of each point to its k-th nearest other one, float64 ``[n]``."""
-    return k_nearest(x, x, k + 1)[0][:, k]  # the nearest is the point itself, or a duplicate of it
+    # The nearest of all is the point itself, or a duplicate of it.
+    return squared_distances(x, x, k_nearest(x, x, k + 1)[:, k])
 
 
 def check_k(k: int, least: int) -> None:
@@ -109,9 +142,3 @@ def check_k(k: int, least: int) -> None:
         raise ConfigError(
             f"k must be at least 1 and below the number of samples ({least}), not {k}"
         )
-
-
-def _squared(x: Tensor, y: Tensor, which: Tensor) -> Tensor:
-    """Squared distances of each x to some y, ``[n, count]``, by differences in float64."""
-    columns = [(x.double() - y[column].double()).square().sum(1) for column in which.T]
-    return torch.stack(columns, 1)

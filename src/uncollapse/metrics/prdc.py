@@ -60,9 +60,11 @@ def prdc(real: Array, fake: Array, k: int = 5) -> PRDC:
         doubtful = []
         for part, row in neighbours.blocks(a, b):
             reach, norms = around_real[rows[part]] - a.norms[part], a.norms[part]
-            inside = row < (reach - rounding).to(kind)[:, None]
+            inside = row < (reach + rounding).to(kind)[:, None]
+            most = _counted(inside, 1)
+            torch.lt(row, (reach - rounding).to(kind)[:, None], out=inside)
             held = _counted(inside, 1)
-            unsure = _counted(row < (reach + rounding).to(kind)[:, None], 1) != held
+            unsure = held != most
             gap = row.sub_(around_fake.to(kind)).amin(1) + norms  # negative within a fake's ball
             unsure |= gap.abs() <= rounding
             if last:  # a ball is open: what is on its edge, up to rounding, is outside
