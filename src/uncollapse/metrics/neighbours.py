@@ -15,8 +15,8 @@ from torch import Tensor
 
 from uncollapse.errors import ConfigError
 
-BLOCK = 2**23
-"""Distances in memory at once; 32 MB of float32."""
+BLOCK = 2**22
+"""Distances in memory at once; 16 MB of float32."""
 TILE = 1024
 """Points on each side of a block where a set meets itself."""
 ROUNDING = 8.0
@@ -85,8 +85,12 @@ def k_nearest(x: Tensor, y: Tensor, k: int) -> Tensor:
 
 def _across(x: Cloud, y: Cloud, k: int) -> tuple[Tensor, Tensor]:
     """The k nearest y of each x: squared distances, but for a term of x's own, and which."""
-    found = [row.topk(min(k, len(y.points)), largest=False) for _, row in blocks(x, y)]
-    return torch.cat([f.values for f in found]), torch.cat([f.indices for f in found])
+    count = min(k, len(y.points))
+    squared = x.points.new_empty(len(x.points), count)
+    which = torch.empty_like(squared, dtype=torch.long)
+    for part, row in blocks(x, y):
+        squared[part], which[part] = row.topk(count, largest=False)
+    return squared, which
 
 
 def _within(x: Cloud, k: int) -> tuple[Tensor, Tensor]:
@@ -102,14 +106,18 @@ def _within(x: Cloud, k: int) -> tuple[Tensor, Tensor]:
         squared[part], order = values.topk(count, largest=False)
         which[part] = indices.gather(1, order)
 
+    memory, turned = x.points.new_empty(2, min(n, TILE) ** 2)
     for i in range(0, n, TILE):
         for j in range(i, n, TILE):
-            rows, columns = slice(i, i + TILE), slice(j, j + TILE)
-            tile = torch.addmm(x.norms[columns], x.points[rows], x.points[columns].T, alpha=-2)
-            tile += x.norms[rows, None]
+            rows, columns = slice(i, min(i + TILE, n)), slice(j, min(j + TILE, n))
+            a, b = rows.stop - i, columns.stop - j
+            tile = memory[: a * b].view(a, b)
+            torch.addmm(
+                x.norms[columns], x.points[rows], x.points[columns].T, alpha=-2, out=tile
+            ).add_(x.norms[rows, None])
             merge(rows, tile, j)
             if i != j:
-                merge(columns, tile.T.contiguous(), i)
+                merge(columns, turned[: a * b].view(b, a).copy_(tile.T), i)
     return squared, which
 
 

@@ -57,7 +57,8 @@ def prdc(real: Array, fake: Array, k: int = 5) -> PRDC:
     for kind in neighbours.precisions(x):
         last = kind == torch.float64
         a, b, rounding = neighbours.centred(x[rows], y, kind)
-        doubtful = []
+        # One tensor for all blocks: small ones kept from each would pin the memory between them.
+        doubtful = torch.zeros(len(rows), dtype=torch.bool, device=x.device)
         for part, row in neighbours.blocks(a, b):
             reach, norms = around_real[rows[part]] - a.norms[part], a.norms[part]
             inside = row < (reach + rounding).to(kind)[:, None]
@@ -73,8 +74,8 @@ def prdc(real: Array, fake: Array, k: int = 5) -> PRDC:
             balls += _counted(inside, 0)
             covered += int(((held > 0) & ~unsure).sum())
             recalled += int(((gap < -rounding) & ~unsure).sum())
-            doubtful.append(unsure)
-        rows = rows[torch.cat(doubtful)]
+            doubtful[part] = unsure
+        rows = rows[doubtful]
         if not len(rows):
             break
     return PRDC(
