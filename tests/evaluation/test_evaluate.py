@@ -125,6 +125,13 @@ def test_images_in_no_usual_range_are_in_the_real_ones():
     assert found["energy distance"].value > 1
 
 
+@pytest.mark.parametrize(("top", "said"), [(15.9, False), (100.0, True)])
+def test_another_range_is_said(top, said, digits):
+    images, _ = digits
+    found = evaluate(images[:100] * top / 16, "digits", measures=["energy"], **FAST)
+    assert any("in the reference's units" in note for note in found.notes) == said
+
+
 def test_memorisation_needs_held_out_samples():
     real, held, fresh = blobs(200)[0], blobs(200, 1)[0], blobs(200, 2)[0]
     with pytest.raises(ConfigError, match="metric memorisation needs held-out samples"):

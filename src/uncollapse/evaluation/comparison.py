@@ -19,6 +19,8 @@ from uncollapse.metrics.features import Extractor
 
 KNOWN_LIMITS = ((0.0, 255.0), (0.0, 1.0), (-1.0, 1.0))
 """Ranges that image values are known to have."""
+SLIGHT = 0.1
+"""Part of the range by which images may differ in theirs without a word."""
 SPLITS = 3
 """Times that real samples are split in two to learn what a perfect sampler has."""
 FEW, A_CATEGORY = 20, 5
@@ -234,10 +236,12 @@ def in_units_of(
     if real.kind == "images" and (own := limits(other)) != (theirs := limits(real)):
         known = own in KNOWN_LIMITS
         how = "both are taken as black to white" if known else "in the reference's units"
-        notes.append(
-            f"{name} goes from {own[0]:g} to {own[1]:g}, {real.name} from {theirs[0]:g} to "
-            f"{theirs[1]:g}: {how}"
-        )
+        apart = max(abs(a - b) for a, b in zip(own, theirs, strict=True))
+        if apart > SLIGHT * (theirs[1] - theirs[0]):  # samples hardly reach the very ends
+            notes.append(
+                f"{name} goes from {own[0]:g} to {own[1]:g}, {real.name} from {theirs[0]:g} to "
+                f"{theirs[1]:g}: {how}"
+            )
         if known:
             return other.take(index)
     values = other.restore(other.take(index))
