@@ -203,6 +203,20 @@ def test_sorted_samples_are_shuffled(digits):
     assert one[name].value == pytest.approx(other[name].value, rel=0.05)
 
 
+def test_features_of_tables_are_not_learned(tmp_path):
+    (tmp_path / "t.csv").write_text("x,y\n" + "".join(f"{i / 7},{i % 3}\n" for i in range(100)))
+    with pytest.raises(ConfigError, match=r"features of tables are raw or package.module:function"):
+        evaluate(tmp_path / "t.csv", tmp_path / "t.csv", features="pca:2", **FAST)
+
+
+def test_too_many_to_halve_are_learned_from_others(monkeypatch, digits):
+    images, _ = digits
+    monkeypatch.setattr("uncollapse.evaluation.comparison.MANY", 1000)  # fewer than there are
+    unlabelled = from_tensor(images, limits=(0.0, 16.0))
+    found = evaluate(images[:50], unlabelled, measures=["prdc"], count=200, **FAST)
+    assert found.features == "pca:10"  # of MANY // 100 samples
+
+
 def test_dates_and_names_are_left_out(tmp_path):
     for name, begin in (("real", 0), ("fake", 300)):
         lines = "".join(f"2020-{i % 12}-{i},{i % 3},{i / 7}\n" for i in range(begin, begin + 300))

@@ -179,8 +179,7 @@ def _of_samples(
     assert real_set is not None
     assert fake_set is not None
     notes: list[str] = []
-    learned = learned and len(real_set) <= MANY  # of stacked digits, others have learned
-    study, rest = _halves(len(real_set)) if learned else (None, None)
+    study, rest = _apart(len(real_set)) if learned else (None, None)
     found = in_units_of(real_set, fake_set, _some(len(fake_set), count, random), fake.name, notes)
     n = min(count, len(real_set) if rest is None else len(rest))
     which = _some(len(real_set) if rest is None else len(rest), n + len(found), random)
@@ -190,7 +189,7 @@ def _of_samples(
         if len(constant) == pool.shape[1]:
             raise DataError(f"{reference.name}: every column is constant; there is nothing to tell")
         notes += [f"column {c} is constant in the reference" for c in constant]
-    if learned:
+    if rest is not None:
         notes.append(f"features are learned from a half of {reference.name} that is not compared")
     return Comparison(
         real_set.kind,
@@ -337,9 +336,15 @@ def table_numbers(reference: Table, table: Table) -> Tensor:
     return torch.from_numpy(np.concatenate(parts, 1)).to(torch.float32)
 
 
-def _halves(n: int) -> tuple[Tensor, Tensor]:
-    """Always the same two halves of n samples, so that what is learned from one can be kept."""
-    order = torch.randperm(n, generator=torch.Generator().manual_seed(0))
+def _apart(n: int) -> tuple[Tensor, Tensor | None]:
+    """What to learn from and what to compare: always the same halves, so that it can be kept.
+
+    Of too many to halve, some are learned from, and any may be compared: hardly one is among them.
+    """
+    fixed = torch.Generator().manual_seed(0)
+    if n > MANY:
+        return torch.randint(n, (MANY // 100,), generator=fixed), None
+    order = torch.randperm(n, generator=fixed)
     return order[: n // 2], order[n // 2 :]
 
 

@@ -82,6 +82,8 @@ def resolve(spec: str, kind: str, reference: Dataset | None) -> str:
         return "raw" if kind != "images" else "classifier" if labelled else "pca"
     elif name == "pca" and colon and not (setting.isdecimal() and int(setting)):
         raise ConfigError(f"features '{spec}': a number of dimensions is needed, such as pca:64")
+    elif kind == "table" and (name == "pca" or spec in ("classifier", "efficientnet-lite0")):
+        raise ConfigError(f"features of tables are raw or package.module:function, not '{spec}'")
     elif spec == "classifier" and not labelled:
         raise ConfigError(
             "features classifier need a labelled reference: a named data set, an .npz with an "
@@ -99,9 +101,7 @@ def are_learned(spec: str) -> bool:
 
 def _studied(sets: Comparison) -> Tensor:
     """At most 10,000 samples that features may be learned from."""
-    if sets.study is None:  # a table: its rows are few numbers, learned from themselves
-        assert sets.pool is not None
-        return sets.pool[: sets.n_real]
+    assert sets.study is not None
     assert sets.reference is not None
     return sets.reference.take(sets.study[:STUDIED])
 

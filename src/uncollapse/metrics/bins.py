@@ -220,8 +220,8 @@ def _k_means(seen: Tensor, bins: int, seed: int) -> Tensor:
     from sklearn.exceptions import ConvergenceWarning
     from threadpoolctl import threadpool_limits
 
-    # Mini-batches end within 2 % of the full algorithm's inertia in a fraction of its time, and
-    # bins need no more. One thread: sums that threads share end in other last digits each time.
+    # Mini-batches end near the full algorithm's inertia in a fraction of its time; bins need no
+    # more. One thread: sums that threads share end in other last digits each time.
     search = MiniBatchKMeans(bins, max_iter=ROUNDS, batch_size=BATCH, n_init=1, random_state=seed)
     mean = seen.mean(0)  # far from it, the library's float32 distances would be rounding alone
     with warnings.catch_warnings(), threadpool_limits(1):
