@@ -344,7 +344,7 @@ def class_scores(network: nn.Module, fake: Tensor) -> dict[str, float]:
 
 
 IMAGE_BATCH = 50
-SINGLE = "single"
+SINGLE, PAYOFF = "single", f"{N}-S, payoff=1"
 FAMILIES = {
     "non-saturating": "dcgan:width=8",
     "wgan-gp": "dcgan:width=8,norm=none",
@@ -386,6 +386,8 @@ def compare_on_images(
 ) -> dict[str, list[list[dict[str, float]]]]:
     """A single pair beside N-S at equal rounds and at equal time of one thread.
 
+    N-S with ``payoff=1`` plays as many rounds, too.
+
     Returns:
         Curves by "objective, contender", one a seed. Samples of all seeds become one picture, of
         the first seed only where there are several objectives.
@@ -399,26 +401,27 @@ def compare_on_images(
     for objective in objectives:
         for seed in seeds:
             seconds, row = 0.0, []
-            for game in (SGAN(N), Duel()):
+            games = {PAYOFF: SGAN(N, payoff=1.0), f"{N}-S": SGAN(N), SINGLE: Duel()}
+            for label, game in games.items():
                 lab = Lab(
                     game, data, FAMILIES[objective], objective=objective, seeds=[seed],
                     at_once=isinstance(game, SGAN), batch=IMAGE_BATCH, lr=lr,
                 )  # fmt: skip
-                curve, pictures = learn_images(game, lab, network, rounds, seconds)
+                until = seconds if label == SINGLE else 0.0
+                curve, pictures = learn_images(game, lab, network, rounds, until)
                 seconds = curve[-1]["seconds"]
-                label = f"{N}-S" if isinstance(game, SGAN) else SINGLE
                 curves.setdefault(f"{objective}, {label}", []).append(curve)
                 for at, picture in pictures.items():
                     point = next(p for p in curve if p["round"] == at)
                     row.append((f"{objective}, seed {seed}, {label}", point, picture))
                 keep(name, {"real": real, "rounds": rounds, "lr": lr, "curves": curves})
             panels += row if seed == seeds[0] or len(objectives) == 1 else []
-        for contender, at in ((SINGLE, rounds), (SINGLE, None), (f"{N}-S", None)):
+        for contender, at in ((SINGLE, rounds), (SINGLE, None), (f"{N}-S", None), (PAYOFF, None)):
             runs = curves[f"{objective}, {contender}"]
             ends = [next(p for p in c if p["round"] == (at or c[-1]["round"])) for c in runs]
             mean = {k: mean_and_error([e[k] for e in ends]) for k in ends[0]}
             print(f"{name}, {objective}, {contender}: {mean}", flush=True)
-    figure, axes = plt.subplots(len(panels) // 3, 3, figsize=(9, len(panels) * 1.1))
+    figure, axes = plt.subplots(len(panels) // 4, 4, figsize=(12, len(panels) * 0.85))
     for axis, (title, point, picture) in zip(axes.flat, panels, strict=True):
         axis.imshow(picture, cmap="gray", interpolation="none")
         axis.set_title(f"{title}\nround {point['round']}, {point['seconds']:.0f} s", size=8)
@@ -439,7 +442,7 @@ def plot_scores(name: str, curves: dict[str, list[list[dict[str, float]]]], roun
     figure, axes = plt.subplots(2, 3, figsize=(13, 7))
     for column, measure in enumerate(("score", "entropy", "total variation")):
         for color, objective in enumerate(dict.fromkeys(key.split(",")[0] for key in curves)):
-            for label, line in ((SINGLE, "--"), (f"{N}-S", "-")):
+            for label, line in ((SINGLE, "--"), (f"{N}-S", "-"), (PAYOFF, ":")):
                 runs = curves[f"{objective}, {label}"]
                 # Equal time is not quite equally many rounds: up to where all runs went.
                 points = list(zip(*runs, strict=False))
@@ -461,7 +464,7 @@ def plot_scores(name: str, curves: dict[str, list[list[dict[str, float]]]], roun
 
 def fashion(rounds: int = 600) -> None:
     """DCGAN and N-S-DCGAN on Fashion-MNIST, at a rate that suited N-S better in a pilot."""
-    compare_on_images("fashion-mnist", ("non-saturating",), SEEDS[:1], rounds, lr=5e-4)
+    compare_on_images("fashion-mnist", ("non-saturating",), SEEDS, rounds, lr=5e-4)
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ def test_families_by_name() -> None:
     assert resolve("dcgan:norm=none") == DCGAN(norm="none")
     assert resolve("conv28") == Conv28()
     assert resolve("pacgan:latent=3") == PacGAN(latent=3)
-    assert list(families) == ["mlp", "dcgan", "conv28", "pacgan"]
+    assert list(families) == ["mlp", "dcgan", "conv28", "pacgan", "unrolled-gan"]
     for name in families:
         assert families.spec(families.get(name)) == name
 

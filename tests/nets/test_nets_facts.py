@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from uncollapse.errors import ShapeError
-from uncollapse.nets import DCGAN, MLP, Conv28, Maxout, PacGAN
+from uncollapse.nets import DCGAN, MLP, Conv28, Maxout, PacGAN, UnrolledGAN
 from uncollapse.nets.dcgan import halvings
 
 
@@ -127,8 +127,25 @@ def test_pacgan_starts_at_its_own_weights() -> None:
 
 def test_maxout_is_the_largest_piece() -> None:
     layer, x = Maxout(3, 4, 5).requires_grad_(False), torch.randn(7, 3)
-    weight, bias = layer.linear.weight.view(4, 5, 3), layer.linear.bias.view(4, 5)
+    weight, bias = layer.linear.weight.view(5, 4, 3), layer.linear.bias.view(5, 4)
     for b in range(7):
         for j in range(4):
-            pieces = [float(weight[j, k] @ x[b] + bias[j, k]) for k in range(5)]
+            pieces = [float(weight[k, j] @ x[b] + bias[k, j]) for k in range(5)]
             assert float(layer(x)[b, j]) == pytest.approx(max(pieces), abs=1e-6)
+
+
+@pytest.mark.parametrize(("ratio", "maps"), [(0.25, [2, 4, 8]), (0.5, [4, 8, 16])])
+def test_unrolled_gan_networks(ratio: float, maps: list[int]) -> None:
+    family = UnrolledGAN(ratio=ratio)
+    generator, discriminator = family.generator((3, 28, 28), 256), family.discriminator((3, 28, 28))
+    ups = [m.out_channels for m in of_kind(generator, nn.ConvTranspose2d)]
+    assert ups == [32, 16, 8]
+    assert [m.out_channels for m in of_kind(discriminator, nn.Conv2d)] == maps
+    norms = 2 * sum([64, 32, 16, 8])
+    convolutions = 9 * (64 * 32 + 32 * 16 + 16 * 8 + 8 * 3) + 3
+    assert size(generator) == 256 * 1024 + convolutions + norms
+    one, two, three = maps
+    convolutions = 9 * (3 * one + one * two + two * three)
+    assert size(discriminator) == convolutions + 2 * sum(maps) + 16 * three + 1
+    leaks = of_kind(discriminator, nn.LeakyReLU)
+    assert [m.negative_slope for m in leaks] == [0.3] * 3

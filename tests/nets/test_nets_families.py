@@ -8,7 +8,7 @@ from torch import nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from uncollapse.errors import ConfigError, ShapeError
-from uncollapse.nets import DCGAN, MLP, Conv28, Family, PacGAN
+from uncollapse.nets import DCGAN, MLP, Conv28, Family, PacGAN, UnrolledGAN
 
 CASES = [
     (MLP(width=16, depth=2), (2,)),
@@ -26,6 +26,8 @@ CASES = [
     (PacGAN(width=20), (2,)),
     (PacGAN(width=20, maxout=3), (8,)),
     (PacGAN(width=20), (1, 4, 4)),
+    (UnrolledGAN(), (3, 28, 28)),
+    (UnrolledGAN(ratio=0.5), (6, 28, 28)),
 ]
 
 
@@ -48,6 +50,7 @@ def test_shapes(family: Family, shape: tuple[int, ...]) -> None:
         (DCGAN(width=4, norm="none"), (1, 16, 16)),
         (Conv28(), (1, 28, 28)),
         (PacGAN(width=20), (2,)),
+        (UnrolledGAN(), (3, 28, 28)),
     ],
 )
 def test_a_stack_gives_what_its_members_give(family: Family, shape: tuple[int, ...]) -> None:
@@ -74,7 +77,7 @@ def test_a_stack_gives_what_its_members_give(family: Family, shape: tuple[int, .
 
 def test_images_are_bounded_and_vectors_are_not() -> None:
     z = 100 * torch.randn(8, 4)
-    for family in (MLP(width=8), DCGAN(width=2), Conv28()):
+    for family in (MLP(width=8), DCGAN(width=2), Conv28(), UnrolledGAN()):
         assert family.generator((1, 28, 28), 4)(z).abs().max() <= 1
     for family in (MLP(width=8), PacGAN(width=8)):
         assert not any(isinstance(m, nn.Tanh) for m in family.generator((2,), 4).modules())
@@ -86,7 +89,7 @@ def test_building_draws_from_torchs_generator_alone() -> None:
         nets = [family.generator((1, 28, 28), 4), family.discriminator((1, 28, 28))]
         return torch.cat([p.flatten() for net in nets for p in net.parameters()])
 
-    for family in (MLP(width=8), DCGAN(width=2), Conv28(), PacGAN(width=8)):
+    for family in (MLP(width=8), DCGAN(width=2), Conv28(), PacGAN(width=8), UnrolledGAN()):
         assert torch.equal(weights(family), weights(family))
 
 
@@ -101,6 +104,8 @@ def test_building_draws_from_torchs_generator_alone() -> None:
         lambda: Conv28(latent=-1),
         lambda: PacGAN(width=1),
         lambda: PacGAN(maxout=0),
+        lambda: UnrolledGAN(ratio=0.12),
+        lambda: UnrolledGAN(latent=0),
         lambda: MLP().generator((2,), 0),
         lambda: DCGAN(width=2).generator((1, 8, 8), 0),
     ],
@@ -111,7 +116,7 @@ def test_settings_out_of_range(build) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("family", [MLP(), DCGAN(), Conv28(), PacGAN()])
+@pytest.mark.parametrize("family", [MLP(), DCGAN(), Conv28(), PacGAN(), UnrolledGAN()])
 @pytest.mark.parametrize("shape", [(), (0,), (1, 0, 0)])
 def test_samples_of_nothing(family: Family, shape: tuple[int, ...]) -> None:
     for build in (lambda: family.generator(shape, 2), lambda: family.discriminator(shape)):

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from uncollapse.errors import ConfigError, ShapeError
-from uncollapse.nets import DCGAN, MLP, Conv28, PacGAN, probe
+from uncollapse.nets import DCGAN, MLP, Conv28, PacGAN, UnrolledGAN, probe
 
 SHAPE = (1, 4, 4)
 
@@ -56,6 +56,7 @@ def test_what_fits(discriminator: nn.Module) -> None:
         (DCGAN(width=2), (1, 8, 8)),
         (Conv28(), (1, 28, 28)),
         (PacGAN(width=8), (2,)),
+        (UnrolledGAN(), (1, 28, 28)),
     ],
 )
 def test_families_fit_themselves(family, shape: tuple[int, ...]) -> None:

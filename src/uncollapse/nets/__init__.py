@@ -17,6 +17,7 @@ from uncollapse.nets.mlp import MLP
 from uncollapse.nets.pacgan import Maxout, PacGAN
 from uncollapse.nets.probing import probe
 from uncollapse.nets.tprelu import TPReLU
+from uncollapse.nets.unrolled_gan import UnrolledGAN
 
 __all__ = [
     "DCGAN",
@@ -28,6 +29,7 @@ __all__ = [
     "MinibatchLayer",
     "PacGAN",
     "TPReLU",
+    "UnrolledGAN",
     "build_discriminator",
     "build_generator",
     "default",

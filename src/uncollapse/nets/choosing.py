@@ -15,9 +15,11 @@ from uncollapse.nets.dcgan import DCGAN, halvings
 from uncollapse.nets.family import Family, at_least, is_image
 from uncollapse.nets.mlp import MLP
 from uncollapse.nets.pacgan import PacGAN
+from uncollapse.nets.unrolled_gan import UnrolledGAN
 
 families: Registry[Family] = Registry(
-    "network", {"mlp": MLP, "dcgan": DCGAN, "conv28": Conv28, "pacgan": PacGAN}
+    "network",
+    {"mlp": MLP, "dcgan": DCGAN, "conv28": Conv28, "pacgan": PacGAN, "unrolled-gan": UnrolledGAN},
 )
 """The families there are, by name."""
 
