@@ -22,15 +22,18 @@ class Conv28:
 
     Attributes:
         latent: default latent size.
+        width: the generator's maps, at least 2; the discriminator has half as many.
 
     Raises:
-        ConfigError: the latent size is below 1.
+        ConfigError: a setting is too small.
     """
 
     latent: int = 128
+    width: int = 128
 
     def __post_init__(self) -> None:
         at_least(1, "conv28", latent=self.latent)
+        at_least(2, "conv28", width=self.width)
 
     def generator(self, shape: tuple[int, ...], latent: int) -> nn.Module:
         """``[batch, latent]`` -> images ``[batch, channels, 28, 28]`` in [-1, 1].
@@ -39,16 +42,17 @@ class Conv28:
             ShapeError: the images are not 28 x 28.
         """
         at_least(1, "conv28", latent=latent)
+        width = self.width
         return Generator(
             latent,
-            nn.Linear(latent, 128 * 7 * 7),
+            nn.Linear(latent, width * 7 * 7),
             nn.LeakyReLU(0.2),
-            nn.Unflatten(1, (128, 7, 7)),
-            nn.ConvTranspose2d(128, 128, 4, stride=2, padding=1),
+            nn.Unflatten(1, (width, 7, 7)),
+            nn.ConvTranspose2d(width, width, 4, stride=2, padding=1),
             nn.LeakyReLU(0.2),
-            nn.ConvTranspose2d(128, 128, 4, stride=2, padding=1),
+            nn.ConvTranspose2d(width, width, 4, stride=2, padding=1),
             nn.LeakyReLU(0.2),
-            nn.Conv2d(128, _channels(shape), 3, padding=1),
+            nn.Conv2d(width, _channels(shape), 3, padding=1),
             nn.Tanh(),
         )
 
@@ -58,13 +62,14 @@ class Conv28:
         Raises:
             ShapeError: the images are not 28 x 28.
         """
+        half = self.width // 2
         return nn.Sequential(
-            nn.Conv2d(_channels(shape), 64, 4, stride=2, padding=1),
+            nn.Conv2d(_channels(shape), half, 4, stride=2, padding=1),
             nn.LeakyReLU(0.2),
-            nn.Conv2d(64, 64, 4, stride=2, padding=1),
+            nn.Conv2d(half, half, 4, stride=2, padding=1),
             nn.LeakyReLU(0.2),
             nn.Flatten(),
-            nn.Linear(64 * 7 * 7, 1),
+            nn.Linear(half * 7 * 7, 1),
         )
 
 

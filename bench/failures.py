@@ -1,0 +1,132 @@
+"""A practitioner's failures on MNIST (document: "GAN failure modes"), and what repairs them.
+
+    python bench/failures.py                          # all of it
+    python bench/failures.py --only "beta1 = 0.9" --cures plain ema
+
+The article's networks at an eighth of their width, its Adam (2e-4, beta1 0.5); then a latent of
+one number, a learning rate fifty times as high, or beta1 0.9, each with every remedy that could
+help. What is done is kept in docs/figures/remedies/failures.json and not done again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import uncollapse as uc
+from uncollapse.metrics.classifier import Classifier, train_classifier
+
+OUT = Path(__file__).parents[1] / "docs" / "figures" / "remedies" / "failures.json"
+SAMPLES = 2000
+ARTICLE: dict[str, Any] = {
+    "generator": "conv28:width=16",
+    "discriminator": "conv28:width=16",
+    "optimizer": "adam:beta1=0.5",
+    "lr": 2e-4,
+    "batch": 64,
+}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "as in the article": {},
+    "latent = 1": {"latent": 1},
+    "learning rate = 0.01": {"lr": 1e-2},
+    "beta1 = 0.9": {"optimizer": "adam:beta1=0.9"},
+}
+CURES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "packing:2": {"remedies": ["packing:2"]},
+    "minibatch-discrimination": {"remedies": ["minibatch-discrimination"]},
+    "feature-matching": {"remedies": ["feature-matching"]},
+    "historical-averaging": {"remedies": ["historical-averaging"]},
+    "replay": {"remedies": ["replay"]},
+    "snapshot-replay": {"remedies": ["snapshot-replay"]},
+    "ema": {"remedies": ["ema"]},
+    "gradient-clipping": {"remedies": ["gradient-clipping"]},
+    "spectral-norm": {"remedies": ["spectral-norm"]},
+    "instance-noise": {"remedies": ["instance-noise"]},
+    "label-smoothing": {"remedies": ["label-smoothing"]},
+    "dragan": {"objective": "dragan"},
+    "r3gan": {"objective": "r3gan"},
+}
+
+
+def judge(classifier: Classifier, fake: Tensor, real: Tensor) -> dict[str, float]:
+    """How far samples are from real ones, in classes and in the classifier's features.
+
+    Returns:
+        The classifier's score (1 to 10), total variation of its classes from even ones, classes
+        that hold at least 1 % of the samples, and precision and coverage (5 neighbours).
+    """
+    probs = classifier.probs(fake)
+    share = torch.bincount(probs.argmax(1), minlength=10) / len(fake)
+    near = uc.metrics.prdc(classifier.features(real), classifier.features(fake))
+    return {
+        "score": uc.metrics.inception_score(probs).mean,
+        "classes": float((share >= 0.01).sum()),
+        "total variation": (share - 0.1).abs().sum().item() / 2,
+        "precision": near.precision,
+        "coverage": near.coverage,
+    }
+
+
+def train(words: dict[str, Any], steps: int, seeds: int, first: int) -> tuple[uc.Run, float]:
+    """A run with a replica a seed, and its seconds of one thread."""
+    with tempfile.TemporaryDirectory() as folder:
+        begun = time.process_time()
+        run = uc.train(
+            "mnist", **(ARTICLE | words), steps=steps, replicas=seeds, seed=first,
+            out=Path(folder) / "run", sample_every=steps, checkpoint_every=steps, progress=False,
+        )  # fmt: skip
+        return run, time.process_time() - begun
+
+
+def mean_and_error(values: list[float]) -> str:
+    error = statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else float("nan")
+    return f"{statistics.mean(values):.3g}±{error:.1g}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--only", nargs="+", choices=SETTINGS, default=list(SETTINGS))
+    parser.add_argument("--cures", nargs="+", choices=CURES, default=list(CURES))
+    parser.add_argument("--out", type=Path, default=OUT)
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    asked.out.parent.mkdir(parents=True, exist_ok=True)
+    kept: dict[str, Any] = json.loads(asked.out.read_text()) if asked.out.exists() else {}
+    data = uc.data.load("mnist")
+    everything = torch.arange(len(data))
+    labels = data.labels(everything)
+    assert labels is not None
+    classifier = train_classifier(data.take, labels, 10).network
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(1))
+    real, more = data.take(order[:SAMPLES]), data.take(order[SAMPLES : 2 * SAMPLES])
+    kept["real"] = judge(classifier, more, real)
+    print("real:", {k: f"{v:.3g}" for k, v in kept["real"].items()})
+    for setting in asked.only:
+        for cure in asked.cures:
+            key = f"{setting}, {cure}, {asked.steps} steps, seeds {asked.first} + {asked.seeds}"
+            if key not in kept:
+                words = SETTINGS[setting] | CURES[cure]
+                run, seconds = train(words, asked.steps, asked.seeds, asked.first)
+                fakes = [run.sample(SAMPLES, replica=r) for r in range(asked.seeds)]
+                fakes = [(fake.float() - data.shift) / data.scale for fake in fakes]
+                rows = [judge(classifier, fake, real) for fake in fakes]
+                kept[key] = {k: [row[k] for row in rows] for k in rows[0]} | {"seconds": seconds}
+                asked.out.write_text(json.dumps(kept, indent=1) + "\n")
+            shown = [mean_and_error(kept[key][k]) for k in kept["real"]]
+            print(f"| {setting} | {cure} | {' | '.join(shown)} | {kept[key]['seconds']:.0f} |")
+
+
+if __name__ == "__main__":
+    main()
