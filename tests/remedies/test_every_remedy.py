@@ -17,6 +17,7 @@ ONE_BY_ONE = {
     "historical-averaging": ["historical-averaging"],
     "instance-noise": ["instance-noise:0.2,until=3"],
     "label-smoothing": ["label-smoothing"],
+    "lr-decay": ["lr-decay:4,begin=0.25"],
     "minibatch-discrimination": ["minibatch-discrimination:4,dims=2"],
     "packing": ["packing:2"],
     "packing-packs": ["packing:2,same=packs"],

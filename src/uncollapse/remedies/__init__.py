@@ -7,6 +7,7 @@ from uncollapse.remedies.gradient_clipping import GradientClipping
 from uncollapse.remedies.historical_averaging import HistoricalAveraging
 from uncollapse.remedies.instance_noise import InstanceNoise
 from uncollapse.remedies.label_smoothing import LabelSmoothing
+from uncollapse.remedies.lr_decay import LRDecay
 from uncollapse.remedies.match import Match
 from uncollapse.remedies.minibatch_discrimination import MinibatchDiscrimination
 from uncollapse.remedies.normalisation import SpectralNorm, WeightNorm
@@ -26,6 +27,7 @@ registry: Registry[Remedy] = Registry(
         "historical-averaging": HistoricalAveraging,
         "instance-noise": InstanceNoise,
         "label-smoothing": LabelSmoothing,
+        "lr-decay": LRDecay,
         "minibatch-discrimination": MinibatchDiscrimination,
         "packing": Packing,
         "replay": Replay,
@@ -43,6 +45,7 @@ __all__ = [
     "GradientClipping",
     "HistoricalAveraging",
     "InstanceNoise",
+    "LRDecay",
     "LabelSmoothing",
     "Match",
     "MinibatchDiscrimination",
