@@ -192,6 +192,20 @@ def test_weight_norm_begins_as_it_was_and_splits_length_from_direction():
     torch.testing.assert_close(layer.weight, 2 * before)
 
 
+@pytest.mark.parametrize("first", [SpectralNorm(), WeightNorm()])
+def test_a_weight_is_split_before_anything_else(first):
+    network = first.equip(discriminator())
+    with pytest.raises(ConfigError, match="normalised already; give it once, and before spectral"):
+        WeightNorm().equip(network)
+    both = SpectralNorm().equip(WeightNorm().equip(discriminator()))
+    assert torch.linalg.matrix_norm(both[0].weight, 2).item() == pytest.approx(1, rel=1e-2)
+
+
+def test_clipping_without_gradients_is_a_mistake():
+    with pytest.raises(ConfigError, match="no gradients: call it after backward"):
+        GradientClipping(1.0)(discriminator().parameters())
+
+
 @pytest.mark.parametrize("norm", [SpectralNorm(), WeightNorm()])
 def test_normed_discriminators_run_all_at_once_too(norm):
     torch.manual_seed(0)

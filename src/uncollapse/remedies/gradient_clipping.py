@@ -39,8 +39,15 @@ class GradientClipping(Remedy):
             raise ConfigError(f"gradient-clipping: norm must be above 0, not {self.norm}")
 
     def __call__(self, weights: Iterable[Tensor]) -> None:
-        """Clips the gradients (``grad``) of one network's weights, in place."""
-        self._clip([weight.grad for weight in weights if weight.grad is not None])
+        """Clips the gradients (``grad``) of one network's weights, in place.
+
+        Raises:
+            ConfigError: no weight has a gradient.
+        """
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        if not gradients:
+            raise ConfigError("gradient-clipping: no gradients: call it after backward()")
+        self._clip(gradients)
 
     def join(self, game: Playing) -> None:
         """Clips every player's gradients.

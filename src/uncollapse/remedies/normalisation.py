@@ -67,9 +67,14 @@ class WeightNorm(Remedy):
         """Puts every linear and convolutional layer's weight under the rule, in place.
 
         Raises:
-            ConfigError: there is no such layer.
+            ConfigError: there is no such layer, or a layer's weight is under a rule already.
         """
         for layer in _layers(discriminator, "weight-norm"):
+            if parametrize.is_parametrized(layer, "weight"):
+                raise ConfigError(
+                    "weight-norm: the discriminator's weights are normalised already; give it "
+                    "once, and before spectral-norm"
+                )
             parametrize.register_parametrization(layer, "weight", LengthRule())
         return discriminator
 
