@@ -4,6 +4,7 @@
     python bench/pacgan_table.py ring8 --steps 2000
     python bench/pacgan_table.py grid25 --steps 20000 --only plain packing:2 "r3gan, ema, lr-decay"
     python bench/pacgan_table.py grid25 --setting paper --steps 1500 --only plain packing:2
+    python bench/pacgan_table.py grid25 --steps 4000 --picture   # the first seeds' samples
 
 Lin et al. (2018) train networks 400 wide for 400,000 iterations with Adam at 1e-4, beta1 0.8: the
 setting "paper". "small" are the same networks, 100 wide, with Adam at 1e-3 and beta1 0, which learn
@@ -21,13 +22,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import torch
 
 import uncollapse as uc
 
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
 OUT = Path(__file__).parents[1] / "docs" / "figures" / "remedies"
-SAMPLES = 2500
+SAMPLES, SHOWN = 2500, 500
 SETTINGS: dict[str, dict[str, Any]] = {
     "small": {
         "generator": "pacgan:width=100",
@@ -94,15 +99,40 @@ def train(data: str, words: dict[str, Any], steps: int, seeds: int, first: int) 
             checkpoint_every=steps, progress=False,
         )  # fmt: skip
         seconds = time.process_time() - begun
-        found = [
-            uc.metrics.mode_coverage(run.sample(SAMPLES, replica=r), *modes) for r in range(seeds)
-        ]
+        samples = [run.sample(SAMPLES, replica=r) for r in range(seeds)]
+    found = [uc.metrics.mode_coverage(points, *modes) for points in samples]
     return {
         "modes": [f.modes for f in found],
         "high quality": [f.high_quality for f in found],
         "reverse kl": [f.reverse_kl for f in found],
         "seconds": seconds,
+        "samples": [[round(v, 3) for v in point] for point in samples[0][:SHOWN].tolist()],
     }
+
+
+def keep(file: Path, rows: dict[str, Any]) -> None:
+    """Writes results, a contender a line."""
+    lines = [f"{json.dumps(key)}: {json.dumps(row)}" for key, row in rows.items()]
+    file.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def picture(rows: dict[str, dict[str, Any]], data: str, file: Path) -> None:
+    """Samples of every contender's first seed, over rings of three standard deviations."""
+    modes = uc.data.load(data).modes
+    assert modes is not None
+    columns = 6
+    height = -(-len(rows) // columns)
+    figure, axes = plt.subplots(height, columns, figsize=(12, 2.1 * height), squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    reach = 1.25 * modes.means.abs().max().item()
+    for axis, (name, row) in zip(axes.flat, rows.items(), strict=False):
+        axis.scatter(*modes.means.T, s=30, facecolors="none", edgecolors="tab:orange", lw=0.5)
+        axis.scatter(*np.clip(np.array(row["samples"]), -reach, reach).T, s=1, c="tab:blue")
+        axis.set(title=name, xlim=(-reach, reach), ylim=(-reach, reach))
+        axis.title.set_size(8)
+        axis.set_aspect("equal")
+    figure.savefig(file, dpi=90, bbox_inches="tight")
 
 
 def mean_and_error(values: list[float], scale: float = 1.0) -> str:
@@ -119,12 +149,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
+    parser.add_argument("--picture", action="store_true", help="draw the first seeds' samples")
     parser.add_argument("--out", type=Path, default=OUT, help="folder of results")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     asked.out.mkdir(parents=True, exist_ok=True)
     for data in asked.data:
-        file = asked.out / f"pacgan-{data}.json"
+        file, rows = asked.out / f"pacgan-{data}.json", {}
         for name in asked.only:
             seeds = min(FEW, asked.seeds) if name in SLOW else asked.seeds
             key = f"{asked.setting}, {name}, {asked.steps} steps, seeds {asked.first} + {seeds}"
@@ -134,8 +165,8 @@ def main() -> None:
                 row = train(data, words, asked.steps, seeds, asked.first)
                 kept = json.loads(file.read_text()) if file.exists() else {}
                 kept[key] = row
-                file.write_text(json.dumps(kept, indent=1) + "\n")
-            row = kept[key]
+                keep(file, kept)
+            rows[name] = row = kept[key]
             full = sum(m == max(8, 25 * (data == "grid25")) for m in row["modes"])
             quality = mean_and_error(row["high quality"], 100)
             print(
@@ -143,6 +174,8 @@ def main() -> None:
                 f"{quality} | {mean_and_error(row['reverse kl'])} | {row['seconds']:.0f} |",
                 flush=True,
             )
+        if asked.picture:
+            picture(rows, data, asked.out / f"pacgan-{data}.png")
 
 
 if __name__ == "__main__":
