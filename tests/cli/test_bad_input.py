@@ -36,7 +36,9 @@ def refused(command, tmp_path, monkeypatch):
     [
         (["trian", "digits"], 'Did you mean "train"?'),
         (["train", "digits", "--stepz", "3"], "Did you mean --steps?"),
-        (["train", "digits", "--steps", "many"], 'unable to convert "many" into int'),
+        (["train", "digits", "--steps", "many"], "--steps: 'many' is not a whole number"),
+        (["train", "ring8", "--game", "sgan", "--pairs", "2.5"], "'2.5' is not a whole number"),
+        (["sample", "nowhere", "--out", "a.npz", "-n", "1e3"], "'1e3' is not a whole number"),
         (["train", "digits", "--steps"], "--steps"),
         (["train"], "train needs data: a name"),
         (["train", "mnits"], "unknown data set 'mnits'. Did you mean 'mnist'?"),

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from cyclopts import App, CycloptsError, Group, Parameter
+from cyclopts import App, CycloptsError, Group, Parameter, Token
 
 from uncollapse import __version__
 from uncollapse.errors import UncollapseError
@@ -40,39 +40,50 @@ DATA = Group("Data", sort_key=4)
 REPEATED = Parameter(negative="", show_default=False)
 
 
+def _whole(kind: Any, tokens: Sequence[Token]) -> int:
+    """A whole number as it is written: a fraction is refused, not rounded."""
+    try:
+        return int(tokens[0].value)
+    except ValueError:
+        raise ValueError(f"'{tokens[0].value}' is not a whole number") from None
+
+
+Whole = Annotated[int, Parameter(converter=_whole)]
+
+
 @app.command
 def train(
     data: str | None = None,
     /,
     *,
     out: Annotated[Path | None, Parameter(group=RUN)] = None,
-    steps: Annotated[int | None, Parameter(group=RUN)] = None,
-    seed: Annotated[int | None, Parameter(group=RUN)] = None,
-    replicas: Annotated[int | None, Parameter(group=RUN)] = None,
+    steps: Annotated[Whole | None, Parameter(group=RUN)] = None,
+    seed: Annotated[Whole | None, Parameter(group=RUN)] = None,
+    replicas: Annotated[Whole | None, Parameter(group=RUN)] = None,
     device: Annotated[str | None, Parameter(group=RUN)] = None,
-    sample_every: Annotated[int | None, Parameter(group=RUN)] = None,
-    checkpoint_every: Annotated[int | None, Parameter(group=RUN)] = None,
+    sample_every: Annotated[Whole | None, Parameter(group=RUN)] = None,
+    checkpoint_every: Annotated[Whole | None, Parameter(group=RUN)] = None,
     tracker: Annotated[tuple[str, ...], REPEATED, Parameter(group=RUN)] = (),
     config: Annotated[Path | None, Parameter(group=RUN)] = None,
     game: Annotated[str | None, Parameter(group=PLAYERS)] = None,
-    pairs: Annotated[int | None, Parameter(group=PLAYERS)] = None,
+    pairs: Annotated[Whole | None, Parameter(group=PLAYERS)] = None,
     members: Annotated[
         Literal["auto", "one-by-one", "at-once"] | None, Parameter(group=PLAYERS)
     ] = None,
     generator: Annotated[str | None, Parameter(group=PLAYERS)] = None,
     discriminator: Annotated[str | None, Parameter(group=PLAYERS)] = None,
-    latent: Annotated[int | None, Parameter(group=PLAYERS)] = None,
+    latent: Annotated[Whole | None, Parameter(group=PLAYERS)] = None,
     objective: Annotated[str | None, Parameter(group=LEARNING)] = None,
     remedy: Annotated[
         tuple[str, ...], Parameter(group=LEARNING, negative="", show_default=False)
     ] = (),
-    batch: Annotated[int | None, Parameter(group=LEARNING)] = None,
+    batch: Annotated[Whole | None, Parameter(group=LEARNING)] = None,
     lr: Annotated[
         tuple[float, ...], Parameter(group=LEARNING, negative="", show_default=False)
     ] = (),
     optimizer: Annotated[str | None, Parameter(group=LEARNING)] = None,
-    critic_steps: Annotated[int | None, Parameter(group=LEARNING)] = None,
-    size: Annotated[int | None, Parameter(group=DATA)] = None,
+    critic_steps: Annotated[Whole | None, Parameter(group=LEARNING)] = None,
+    size: Annotated[Whole | None, Parameter(group=DATA)] = None,
     flips: Annotated[bool | None, Parameter(group=DATA, negative="", show_default=False)] = None,
 ) -> int:
     """Train a GAN, watched and resumable.
@@ -122,9 +133,9 @@ def train(
     remedy
         packing[:M], unrolling[:K], replay[:SHARE], feature-matching,
         minibatch-discrimination[:KERNELS], historical-averaging[:WEIGHT],
-        snapshot-replay[:EVERY], ema[:DECAY], instance-noise[:STD], label-smoothing[:REAL],
-        gradient-clipping[:NORM], weight-clipping[:LIMIT], spectral-norm, weight-norm. May be
-        repeated.
+        snapshot-replay[:EVERY], ema[:DECAY], lr-decay:STEPS, instance-noise[:STD],
+        label-smoothing[:REAL], gradient-clipping[:NORM], weight-clipping[:LIMIT],
+        spectral-norm, weight-norm. May be repeated.
     batch
         Samples per update. Default: 64 images, 256 points.
     lr
@@ -174,7 +185,7 @@ def resume(
     /,
     *,
     start: Annotated[Literal["last", "best"], Parameter(name="--from")] = "last",
-    steps: int | None = None,
+    steps: Whole | None = None,
 ) -> int:
     """Go on with a run, exactly as if it had never stopped.
 
@@ -198,10 +209,10 @@ def sample(
     /,
     *,
     out: Path,
-    count: Annotated[int, Parameter(name=["--count", "-n"])] = 64,
-    seed: int = 0,
+    count: Annotated[Whole, Parameter(name=["--count", "-n"])] = 64,
+    seed: Whole = 0,
     start: Annotated[Literal["last", "best"], Parameter(name="--from")] = "last",
-    replica: int = 0,
+    replica: Whole = 0,
 ) -> int:
     """Draw samples from a trained generator.
 
@@ -234,11 +245,11 @@ def evaluate(
     metric: Annotated[tuple[str, ...], REPEATED] = (),
     features: str = "auto",
     held_out: str | None = None,
-    count: Annotated[int, Parameter(name=["--count", "-n"])] = 10_000,
-    resamples: int = 30,
+    count: Annotated[Whole, Parameter(name=["--count", "-n"])] = 10_000,
+    resamples: Whole = 30,
     level: float = 0.95,
-    seed: int = 0,
-    size: int | None = None,
+    seed: Whole = 0,
+    size: Whole | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
     picture: Path | None = None,
 ) -> int:
@@ -330,7 +341,7 @@ def data_show(
     /,
     *,
     out: Path | None = None,
-    size: int | None = None,
+    size: Whole | None = None,
     flips: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Say what is in a data set, and draw some of it.
