@@ -344,7 +344,12 @@ def class_scores(network: nn.Module, fake: Tensor) -> dict[str, float]:
 
 
 IMAGE_BATCH = 50
-SINGLE, PAYOFF = "single", f"{N}-S, payoff=1"
+SINGLE, ENSEMBLE, PAYOFF = "single", f"{N}-S", f"{N}-S, payoff=1"
+GAMES: dict[str, Callable[[], Any]] = {
+    SINGLE: Duel,
+    ENSEMBLE: lambda: SGAN(N),
+    PAYOFF: lambda: SGAN(N, payoff=1.0),
+}
 FAMILIES = {
     "non-saturating": "dcgan:width=8",
     "wgan-gp": "dcgan:width=8,norm=none",
@@ -382,11 +387,16 @@ def learn_images(
 
 
 def compare_on_images(
-    name: str, objectives: Sequence[str], seeds: Sequence[int], rounds: int, lr: float
+    name: str,
+    objectives: Sequence[str],
+    seeds: Sequence[int],
+    rounds: int,
+    lr: float,
+    contenders: Sequence[str] = (PAYOFF, ENSEMBLE, SINGLE),
 ) -> dict[str, list[list[dict[str, float]]]]:
     """A single pair beside N-S at equal rounds and at equal time of one thread.
 
-    N-S with ``payoff=1`` plays as many rounds, too.
+    The single pair comes last, for it gets the seconds that N-S took.
 
     Returns:
         Curves by "objective, contender", one a seed. Samples of all seeds become one picture, of
@@ -401,8 +411,8 @@ def compare_on_images(
     for objective in objectives:
         for seed in seeds:
             seconds, row = 0.0, []
-            games = {PAYOFF: SGAN(N, payoff=1.0), f"{N}-S": SGAN(N), SINGLE: Duel()}
-            for label, game in games.items():
+            for label in contenders:
+                game = GAMES[label]()
                 lab = Lab(
                     game, data, FAMILIES[objective], objective=objective, seeds=[seed],
                     at_once=isinstance(game, SGAN), batch=IMAGE_BATCH, lr=lr,
@@ -416,12 +426,14 @@ def compare_on_images(
                     row.append((f"{objective}, seed {seed}, {label}", point, picture))
                 keep(name, {"real": real, "rounds": rounds, "lr": lr, "curves": curves})
             panels += row if seed == seeds[0] or len(objectives) == 1 else []
-        for contender, at in ((SINGLE, rounds), (SINGLE, None), (f"{N}-S", None), (PAYOFF, None)):
+        for contender, at in ((SINGLE, rounds), *((label, None) for label in contenders)):
             runs = curves[f"{objective}, {contender}"]
             ends = [next(p for p in c if p["round"] == (at or c[-1]["round"])) for c in runs]
             mean = {k: mean_and_error([e[k] for e in ends]) for k in ends[0]}
             print(f"{name}, {objective}, {contender}: {mean}", flush=True)
-    figure, axes = plt.subplots(len(panels) // 4, 4, figsize=(12, len(panels) * 0.85))
+    wide = len(contenders) + 1  # the single pair is shown twice
+    height = len(panels) // wide
+    figure, axes = plt.subplots(height, wide, figsize=(3 * wide, 3.4 * height))
     for axis, (title, point, picture) in zip(axes.flat, panels, strict=True):
         axis.imshow(picture, cmap="gray", interpolation="none")
         axis.set_title(f"{title}\nround {point['round']}, {point['seconds']:.0f} s", size=8)
@@ -442,7 +454,7 @@ def plot_scores(name: str, curves: dict[str, list[list[dict[str, float]]]], roun
     figure, axes = plt.subplots(2, 3, figsize=(13, 7))
     for column, measure in enumerate(("score", "entropy", "total variation")):
         for color, objective in enumerate(dict.fromkeys(key.split(",")[0] for key in curves)):
-            for label, line in ((SINGLE, "--"), (f"{N}-S", "-"), (PAYOFF, ":")):
+            for label, line in ((SINGLE, "--"), (ENSEMBLE, "-"), (PAYOFF, ":")):
                 runs = curves[f"{objective}, {label}"]
                 # Equal time is not quite equally many rounds: up to where all runs went.
                 points = list(zip(*runs, strict=False))
@@ -464,7 +476,8 @@ def plot_scores(name: str, curves: dict[str, list[list[dict[str, float]]]], roun
 
 def fashion(rounds: int = 600) -> None:
     """DCGAN and N-S-DCGAN on Fashion-MNIST, at a rate that suited N-S better in a pilot."""
-    compare_on_images("fashion-mnist", ("non-saturating",), SEEDS, rounds, lr=5e-4)
+    contenders = (ENSEMBLE, SINGLE)
+    compare_on_images("fashion-mnist", ("non-saturating",), SEEDS, rounds, 5e-4, contenders)
 
 
 if __name__ == "__main__":
