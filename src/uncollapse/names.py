@@ -8,6 +8,7 @@ stands for a class (its defaults), or for a ready instance whose fields the sett
 from __future__ import annotations
 
 import dataclasses
+import math
 import numbers
 import sys
 import types
@@ -48,6 +49,7 @@ class Registry(Generic[T]):
             ConfigError: unknown name or setting, or a setting of the wrong type.
         """
         if isinstance(spec, type):
+            self._check_complete(spec.__name__, spec, {})
             return spec()  # type: ignore[no-any-return]
         if not isinstance(spec, str):
             return spec
@@ -56,12 +58,10 @@ class Registry(Generic[T]):
             raise unknown(self.what, name, self.choices)
         choice = self.choices[name]
         settings = self._settings(name, choice, arguments)
-        try:
-            if isinstance(choice, type):
-                return choice(**settings)
-            return typing.cast(T, dataclasses.replace(typing.cast(Any, choice), **settings))
-        except TypeError as error:  # a setting without a default was left out
-            raise ConfigError(f"{self.what} '{spec}': {error}") from None
+        if isinstance(choice, type):
+            self._check_complete(name, choice, settings)
+            return choice(**settings)
+        return typing.cast(T, dataclasses.replace(typing.cast(Any, choice), **settings))
 
     def spec(self, chosen: T) -> str | None:
         """The text that names ``chosen`` (``get`` of it is equal), or None if nothing does."""
@@ -78,6 +78,15 @@ class Registry(Generic[T]):
             if len(changed) < changes:
                 nearest, changes = name + ":" * bool(changed) + ",".join(changed), len(changed)
         return nearest
+
+    def _check_complete(self, name: str, choice: Any, settings: Mapping[str, object]) -> None:
+        """Refuses to make something whose settings without a default are not all there."""
+        for field in _fields(choice) if dataclasses.is_dataclass(choice) else ():
+            defaults = (field.default, field.default_factory)
+            if field.name not in settings and defaults == (dataclasses.MISSING,) * 2:
+                raise ConfigError(
+                    f"{self.what} '{name}' needs {field.name}: say {name}:{field.name}=..."
+                )
 
     def _settings(self, name: str, choice: type[T] | T, arguments: str) -> dict[str, object]:
         cls = choice if isinstance(choice, type) else type(choice)
@@ -108,7 +117,7 @@ def check_kinds(chosen: Any, name: str) -> None:
         name: what it is called.
 
     Raises:
-        ConfigError: naming the first such setting.
+        ConfigError: naming the first such setting, or one that is not finite.
     """
     kinds: dict[object, tuple[type, str]] = {
         bool: (bool, "true or false"),
@@ -122,6 +131,8 @@ def check_kinds(chosen: Any, name: str) -> None:
         kind, words = kinds[declared[field.name]]
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise ConfigError(f"{name}: {field.name} must be {words}, not {value!r}")
+        if isinstance(value, float) and math.isinf(value):
+            raise ConfigError(f"{name}: {field.name} must be a finite number, not {value}")
 
 
 def _fields(dataclass: Any) -> tuple[dataclasses.Field[Any], ...]:

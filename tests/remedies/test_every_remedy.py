@@ -6,7 +6,7 @@ from arena import GAMES, play, seat
 
 import uncollapse as uc
 from uncollapse import objectives, remedies
-from uncollapse.errors import ConfigError
+from uncollapse.errors import CheckpointError, ConfigError
 from uncollapse.ranks import Ranks
 
 ONE_BY_ONE = {
@@ -149,3 +149,57 @@ def test_every_objective_is_played_or_refused_in_one_line(case, objective):
     after = start.players["generator"].parameters
     assert all(w.isfinite().all() for w in after)
     assert not all(map(torch.equal, before, after))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: remedies.Packing("2"),
+        lambda: remedies.Packing(2.0),
+        lambda: remedies.EMA("2"),
+        lambda: remedies.LRDecay(4.0),
+        lambda: remedies.LRDecay(True),
+        lambda: remedies.Replay(0.5, "x"),
+        lambda: remedies.FeatureMatching(1, layer=3),
+        lambda: remedies.FeatureMatching(second_moments="yes"),
+        lambda: remedies.InstanceNoise(float("inf")),
+        lambda: remedies.SnapshotReplay(100.0, 2),
+        lambda: remedies.SpectralNorm(2.0),
+    ],
+)
+def test_settings_of_another_kind_are_refused_where_they_are_made(make):
+    with pytest.raises(ConfigError, match=r"must be (a |true)") as caught:
+        make()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("case", ONE_BY_ONE)
+def test_a_remedy_is_given_once(case):
+    (spec,) = ONE_BY_ONE[case]
+    name = spec.partition(":")[0]
+    words = {**DATA["ring8"], "batch": 8, "steps": 1, "remedies": [spec, spec]}
+    with pytest.raises(ConfigError, match=f"{name}.* (twice|once)|one ema"):
+        uc.train("ring8", **words)
+
+
+def test_what_must_be_said_is_asked_for():
+    for given in ("lr-decay", "lr-decay:begin=0.5", remedies.LRDecay):
+        with pytest.raises(ConfigError, match=r"(lr-decay|LRDecay)' needs steps: say .*:steps="):
+            remedies.registry.get(given)
+
+
+def test_one_remedy_needs_no_list():
+    run = uc.train("ring8", **DATA["ring8"], batch=8, steps=1, remedies=remedies.EMA(0.5))
+    assert run.config.remedies == ("ema:decay=0.5",)
+
+
+def test_a_resumed_run_keeps_what_it_was_begun_with(tmp_path):
+    words = {**DATA["ring8"], "batch": 8, "steps": 2, "remedies": ["lr-decay:4"]}
+    uc.train("ring8", **words, out=tmp_path / "run")
+    for other in (["lr-decay:8"], [], ["lr-decay:4", "ema"]):
+        with pytest.raises(CheckpointError, match=r"its remedies are lr-decay:steps=4, and stay"):
+            uc.resume(tmp_path / "run", steps=3, remedies=other)
+    with pytest.raises(CheckpointError, match="its objective is non-saturating"):
+        uc.resume(tmp_path / "run", steps=3, objective="hinge")
+    run = uc.resume(tmp_path / "run", steps=3, remedies=[remedies.LRDecay(4)])
+    assert run.step == 3

@@ -288,7 +288,7 @@ def test_members_do_not_know_of_each_other(name, remedy):
         ("gradient-clipping:0", "norm must be above 0"),
         ("instance-noise:0", "std must be above 0"),
         ("instance-noise:until=-1", "until must be 0 or more"),
-        ("label-smoothing:1.0", "real must be between 0 and 1"),
+        ("label-smoothing:1.0", "real must be above 0 and below 1"),
         ("spectral-norm:0", "iterations must be above 0"),
     ],
 )
@@ -300,3 +300,32 @@ def test_settings_out_of_range_are_refused(spec, message):
 def test_nothing_to_normalise_is_said():
     with pytest.raises(ConfigError, match="no linear or convolutional layer"):
         SpectralNorm().equip(nn.Tanh())
+
+
+@pytest.mark.parametrize("norm", [SpectralNorm(), WeightNorm()])
+def test_weights_that_belong_to_something_else_are_refused(norm):
+    old = nn.Sequential(nn.utils.spectral_norm(nn.Linear(2, 2)), nn.Linear(2, 1))
+    with pytest.raises(ConfigError, match="weight is made by something else"):
+        norm.equip(old)
+    tied = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2), nn.Linear(2, 1))
+    tied[1].weight = tied[0].weight
+    with pytest.raises(ConfigError, match="two layers share a weight"):
+        norm.equip(tied)
+
+
+def test_a_loss_without_labels_is_refused_in_a_loop_of_ones_own():
+    with pytest.raises(ConfigError, match="the loss 'hinge' has no labels"):
+        LabelSmoothing(0.9)(torch.zeros(3), "hinge")
+
+
+def test_clipping_of_shared_weights_says_whose_fault_it_is():
+    with pytest.raises(
+        ConfigError, match=r"gradient-clipping: networks share weights.*sharing at 0"
+    ):
+        seat(GradientClipping(1.0), game=SGAN(2, sharing=0.5))
+
+
+@pytest.mark.parametrize(("channels", "slope"), [(0, 0.2), (-1, 0.2), (4, 2), (4, -0.1)])
+def test_tprelu_settings_out_of_range(channels, slope):
+    with pytest.raises(ConfigError, match=r"TPReLU: (channels|slope) must be"):
+        TPReLU(channels, slope)

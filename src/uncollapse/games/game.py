@@ -15,7 +15,7 @@ from uncollapse.objectives import Objective, penalties
 from uncollapse.players import AtOnce, Optimizer, Player, Stack
 from uncollapse.players.sharing import lower_layers, tie
 from uncollapse.ranks import Ranks
-from uncollapse.remedies import Match, Playing, Remedy, equipped
+from uncollapse.remedies import Match, Playing, Remedy, equipped, named
 from uncollapse.streams import Ambient, Streams, spread_seeds
 
 Observation = dict[str, Tensor]
@@ -143,13 +143,15 @@ class Table:
         """Lets every remedy join, in order; called once all players are seated.
 
         Raises:
-            ConfigError: a remedy remembers what is spread over several processes.
+            ConfigError: a remedy is given twice, or remembers what is spread over several
+                processes.
         """
+        kinds = [type(remedy) for remedy in self.remedies]
         for remedy in self.remedies:
+            if kinds.count(type(remedy)) > 1:
+                raise ConfigError(f"{named(remedy)} is given twice: give it once")
             if remedy.remembers and self.ranks.count > 1:
-                raise ConfigError(
-                    f"{type(remedy).__name__} needs a single process, not {self.ranks.count}"
-                )
+                raise ConfigError(f"{named(remedy)} needs a single process, not {self.ranks.count}")
             remedy.join(game)
 
     def streams(self, purpose: str) -> Streams:

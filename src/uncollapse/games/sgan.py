@@ -82,9 +82,7 @@ class SGAN:
             raise ConfigError(
                 f"sgan: global_updates must be {' or '.join(WHEN)}, not '{self.global_updates}'"
             )
-        if not abs(self.payoff) < float("inf"):
-            raise ConfigError(f"sgan: payoff must be a finite number, not {self.payoff}")
-        if not 0 <= self.diversity < float("inf"):
+        if self.diversity < 0:
             raise ConfigError(f"sgan: diversity must be 0 or more, not {self.diversity}")
         if self.global_updates == "per-local" and (self.sharing or self.diversity):
             raise ConfigError(

@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from uncollapse.errors import ConfigError
+from uncollapse.nets.family import at_least
+
 
 class TPReLU(nn.Module):
     """``max(x - b, 0) + clamp(w, 0, 1) · min(x - b, 0) + b`` (Xiang and Li 2017, §3).
@@ -15,12 +18,18 @@ class TPReLU(nn.Module):
     Args:
         channels: size of axis 1.
         slope: w at the beginning, in [0, 1].
+
+    Raises:
+        ConfigError: a setting out of range.
     """
 
     def __init__(self, channels: int, slope: float = 0.25) -> None:
         super().__init__()
+        at_least(1, "TPReLU", channels=channels)
+        if not 0 <= slope <= 1:
+            raise ConfigError(f"TPReLU: slope must be between 0 and 1, not {slope}")
         self.bias = nn.Parameter(torch.zeros(channels))
-        self.slope = nn.Parameter(torch.full((channels,), slope))
+        self.slope = nn.Parameter(torch.full((channels,), float(slope)))
 
     def forward(self, x: Tensor) -> Tensor:
         """``[batch, channels, ...]`` -> the same shape."""

@@ -39,6 +39,13 @@ registry: Registry[Remedy] = Registry(
     },
 )
 
+
+def named(remedy: Remedy) -> str:
+    """What people call it."""
+    spec = registry.spec(remedy)
+    return type(remedy).__name__ if spec is None else spec.partition(":")[0]
+
+
 __all__ = [
     "EMA",
     "FeatureMatching",
@@ -61,5 +68,6 @@ __all__ = [
     "drawn",
     "equipped",
     "judged_shape",
+    "named",
     "registry",
 ]

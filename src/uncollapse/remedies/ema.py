@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from uncollapse.errors import ConfigError
+from uncollapse.names import check_kinds
 from uncollapse.players import Player, Stack
 from uncollapse.remedies.remedy import Playing, Remedy, below, counted, sub
 
@@ -41,6 +42,7 @@ class EMA(Remedy):
     updates: int = field(init=False, repr=False, compare=False, default=0)
 
     def __post_init__(self) -> None:
+        check_kinds(self, "ema")
         if not 0 <= self.decay < 1:
             raise ConfigError(f"ema: decay must be at least 0 and below 1, not {self.decay}")
 

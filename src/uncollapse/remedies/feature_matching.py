@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from uncollapse.errors import ConfigError
+from uncollapse.names import check_kinds
 from uncollapse.players import Stack, listening, locate
 from uncollapse.remedies.match import Match
 from uncollapse.remedies.remedy import Playing, Remedy
@@ -44,6 +45,7 @@ class FeatureMatching(Remedy):
     adversarial: bool = False
 
     def __post_init__(self) -> None:
+        check_kinds(self, "feature-matching")
         if not self.weight > 0:
             raise ConfigError(f"feature-matching: weight must be above 0, not {self.weight}")
 

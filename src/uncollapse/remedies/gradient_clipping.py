@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from uncollapse.errors import ConfigError
+from uncollapse.names import check_kinds
 from uncollapse.players import Player
 from uncollapse.remedies.remedy import Playing, Remedy
 
@@ -35,6 +36,7 @@ class GradientClipping(Remedy):
     clips = True
 
     def __post_init__(self) -> None:
+        check_kinds(self, "gradient-clipping")
         if not self.norm > 0:
             raise ConfigError(f"gradient-clipping: norm must be above 0, not {self.norm}")
 
@@ -56,7 +58,12 @@ class GradientClipping(Remedy):
             ConfigError: networks share weights, whose gradients are no single member's.
         """
         for player in game.players.values():
-            player.stack.by_member(player.parameters, player.parameters)
+            try:
+                player.stack.by_member(player.parameters, player.parameters)
+            except ConfigError as error:
+                raise ConfigError(
+                    f"gradient-clipping: {error}: leave sgan's sharing at 0, or do without clipping"
+                ) from None
             player.before_step.append(self.before_step)
 
     @torch.no_grad()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from uncollapse.errors import ConfigError
+from uncollapse.names import check_kinds
 from uncollapse.players import Player
 from uncollapse.remedies.remedy import Playing, Remedy, below, sub
 
@@ -42,6 +43,7 @@ class HistoricalAveraging(Remedy):
     remembers = True
 
     def __post_init__(self) -> None:
+        check_kinds(self, "historical-averaging")
         if not self.weight > 0:
             raise ConfigError(f"historical-averaging: weight must be above 0, not {self.weight}")
 

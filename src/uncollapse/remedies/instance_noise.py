@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from uncollapse.errors import ConfigError
+from uncollapse.names import check_kinds
 from uncollapse.players import Player
 from uncollapse.remedies.match import Match
 from uncollapse.remedies.remedy import Playing, Remedy, counted
@@ -45,6 +46,7 @@ class InstanceNoise(Remedy):
     remembers = True
 
     def __post_init__(self) -> None:
+        check_kinds(self, "instance-noise")
         if not self.std > 0:
             raise ConfigError(f"instance-noise: std must be above 0, not {self.std}")
         if self.until < 0:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from uncollapse.errors import ConfigError
+from uncollapse.names import check_kinds
 from uncollapse.objectives import Judgement
 from uncollapse.players import Stack
 from uncollapse.remedies.match import Match
@@ -39,8 +40,9 @@ class LabelSmoothing(Remedy):
     real: float = 0.9
 
     def __post_init__(self) -> None:
+        check_kinds(self, "label-smoothing")
         if not 0 < self.real < 1:
-            raise ConfigError(f"label-smoothing: real must be between 0 and 1, not {self.real}")
+            raise ConfigError(f"label-smoothing: real must be above 0 and below 1, not {self.real}")
 
     def __call__(self, logits: Tensor, loss: str = "non-saturating") -> Tensor:
         """What is added to the loss of real samples, elementwise.
@@ -48,7 +50,11 @@ class LabelSmoothing(Remedy):
         Args:
             logits: the discriminator's, of real samples.
             loss: "minimax" or "non-saturating" (cross-entropy), or "least-squares".
+
+        Raises:
+            ConfigError: the loss has no labels.
         """
+        _check_labels(loss)
         off = 1 - self.real
         return off * logits + LABELLED[loss] * (off**2 / 2 - off)
 
@@ -59,13 +65,16 @@ class LabelSmoothing(Remedy):
             ConfigError: the objective's has none.
         """
         for match in game.matches.values():
-            if match.objective.loss not in LABELLED:
-                raise ConfigError(
-                    f"label-smoothing: the loss '{match.objective.loss}' has no labels; those of "
-                    f"{', '.join(LABELLED)} have"
-                )
+            _check_labels(match.objective.loss)
 
     def discriminator_term(self, match: Match, critic: Stack, judged: Judgement) -> Tensor:
         """What is added for each real sample, ``[member, batch]``."""
         term_mb = self(judged.real, match.objective.loss)
         return term_mb if term_mb.dim() == 2 else term_mb.mean(2)
+
+
+def _check_labels(loss: str) -> None:
+    if loss not in LABELLED:
+        raise ConfigError(
+            f"label-smoothing: the loss '{loss}' has no labels; those of {', '.join(LABELLED)} have"
+        )

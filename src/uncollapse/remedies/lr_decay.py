@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from uncollapse.errors import ConfigError
+from uncollapse.names import check_kinds
 from uncollapse.players import Player
 from uncollapse.remedies.remedy import Playing, Remedy, counted
 
@@ -39,6 +40,7 @@ class LRDecay(Remedy):
     members: int = field(init=False, repr=False, compare=False, default=1)
 
     def __post_init__(self) -> None:
+        check_kinds(self, "lr-decay")
         if self.steps < 1:
             raise ConfigError(f"lr-decay: steps must be at least 1, not {self.steps}")
         if not 0 <= self.begin < 1:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from uncollapse.errors import ConfigError
+from uncollapse.names import check_kinds
 from uncollapse.nets import MinibatchLayer
 from uncollapse.players import locate
 from uncollapse.remedies.remedy import Remedy
@@ -39,6 +40,7 @@ class MinibatchDiscrimination(Remedy):
     dims: int = 4
 
     def __post_init__(self) -> None:
+        check_kinds(self, "minibatch-discrimination")
         for name in ("kernels", "dims"):
             if getattr(self, name) < 1:
                 raise ConfigError(

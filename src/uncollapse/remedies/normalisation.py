@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
+from torch.nn.utils.parametrize import is_parametrized
 
 from uncollapse.errors import ConfigError
+from uncollapse.names import check_kinds
 from uncollapse.remedies.remedy import Remedy
 
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -39,6 +41,7 @@ class SpectralNorm(Remedy):
     iterations: int = 1
 
     def __post_init__(self) -> None:
+        check_kinds(self, "spectral-norm")
         if self.iterations < 1:
             raise ConfigError(f"spectral-norm: iterations must be above 0, not {self.iterations}")
 
@@ -70,7 +73,7 @@ class WeightNorm(Remedy):
             ConfigError: there is no such layer, or a layer's weight is under a rule already.
         """
         for layer in _layers(discriminator, "weight-norm"):
-            if parametrize.is_parametrized(layer, "weight"):
+            if is_parametrized(layer, "weight"):
                 raise ConfigError(
                     "weight-norm: the discriminator's weights are normalised already; give it "
                     "once, and before spectral-norm"
@@ -133,4 +136,12 @@ def _layers(network: nn.Module, who: str) -> Sequence[_Layer]:
     found = [module for module in network.modules() if isinstance(module, LAYERS)]
     if not found:
         raise ConfigError(f"{who}: the discriminator has no linear or convolutional layer")
+    if not all(isinstance(layer.weight, nn.Parameter) or is_parametrized(layer) for layer in found):
+        raise ConfigError(
+            f"{who}: a layer's weight is made by something else, such as an old "
+            "torch.nn.utils.spectral_norm: take that away first"
+        )
+    weights = [id(layer.weight) for layer in found if not is_parametrized(layer)]
+    if len(set(weights)) < len(weights):
+        raise ConfigError(f"{who}: two layers share a weight, which would tear them apart")
     return found

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from uncollapse.errors import ConfigError, ShapeError
+from uncollapse.names import check_kinds
 from uncollapse.remedies.match import Match
 from uncollapse.remedies.remedy import Remedy
 
@@ -42,6 +43,7 @@ class Packing(Remedy):
     same: str = "samples"
 
     def __post_init__(self) -> None:
+        check_kinds(self, "packing")
         if self.m < 1:
             raise ConfigError(f"packing: m must be at least 1, not {self.m}")
         if self.same not in SAME:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from uncollapse.errors import ConfigError
+from uncollapse.names import check_kinds
 from uncollapse.remedies.match import Match
 from uncollapse.remedies.remedy import Playing, Remedy, below, sub
 from uncollapse.streams import Streams
@@ -54,6 +55,7 @@ class Replay(Remedy):
     remembers = True
 
     def __post_init__(self) -> None:
+        check_kinds(self, "replay")
         if not 0 <= self.share <= 1:
             raise ConfigError(f"replay: share must be between 0 and 1, not {self.share}")
         if self.size < 1:

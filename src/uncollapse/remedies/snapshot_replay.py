@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from torch import Tensor, nn
 
 from uncollapse.errors import ConfigError
+from uncollapse.names import check_kinds
 from uncollapse.players import Player, Stack
 from uncollapse.remedies.match import Match
 from uncollapse.remedies.remedy import Playing, Remedy, below, counted, sub
@@ -49,6 +50,7 @@ class SnapshotReplay(Remedy):
     remembers = True
 
     def __post_init__(self) -> None:
+        check_kinds(self, "snapshot-replay")
         if not 1 <= self.length < self.every:
             raise ConfigError(
                 "snapshot-replay: length must be at least 1 and below every "

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from uncollapse.errors import ConfigError
+from uncollapse.names import check_kinds
 from uncollapse.players import ImaginedUpdates, Player, Stack
 from uncollapse.remedies.match import Match
 from uncollapse.remedies.remedy import Playing, Remedy
@@ -45,6 +46,7 @@ class Unrolling(Remedy):
     k: int = 5
 
     def __post_init__(self) -> None:
+        check_kinds(self, "unrolling")
         if self.k < 0:
             raise ConfigError(f"unrolling: k must be 0 or more, not {self.k}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from uncollapse.errors import ConfigError
+from uncollapse.names import check_kinds
 from uncollapse.objectives.penalties import clip_weights_
 from uncollapse.players import Player
 from uncollapse.remedies.remedy import Playing, Remedy
@@ -27,6 +28,7 @@ class WeightClipping(Remedy):
     clips = True
 
     def __post_init__(self) -> None:
+        check_kinds(self, "weight-clipping")
         if not self.limit > 0:
             raise ConfigError(f"weight-clipping: limit must be above 0, not {self.limit}")
 

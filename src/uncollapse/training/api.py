@@ -9,7 +9,7 @@ import importlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from torch import nn
 
@@ -255,6 +255,14 @@ def resume(
                 f"{folder.path}: its {word} was an object of the program that trained it: resume "
                 f"it there, uncollapse.resume(folder, {word}=...)"
             )
+    registries: dict[str, Registry[Any]] = {
+        "game": game_names,
+        "objective": objective_names,
+        "remedies": remedy_names,
+        "optimizer": optimizer_names,
+    }
+    for word, names in registries.items():
+        _check_same(folder, word, names, _several(getattr(config, word)), given[word])
     if steps is not None:
         positive("steps", steps)
         config = dataclasses.replace(config, steps=steps)
@@ -417,9 +425,23 @@ def _absolute(data: str) -> str:
     return data
 
 
-def _several(things: str | Sequence[T]) -> Sequence[str | T]:
-    """A single name is a list of one."""
-    return [things] if isinstance(things, str) else things
+def _check_same(
+    folder: RunFolder, word: str, names: Registry[Any], written: Sequence[str], thing: Any
+) -> None:
+    """Refuses to go on with another thing than the one that a run was begun with, and named."""
+    if thing is None or GIVEN in written:
+        return
+    specs = [names.spec(names.get(each)) for each in _several(thing)]
+    if specs != [names.spec(names.get(name)) for name in written]:
+        raise CheckpointError(
+            f"{folder.path}: its {word} {'are' if word == 'remedies' else 'is'} "
+            f"{', '.join(written) or 'none'}, and stays so: leave {word} out"
+        )
+
+
+def _several(things: Any) -> Sequence[Any]:
+    """A single one is a list of one."""
+    return things if isinstance(things, Sequence) and not isinstance(things, str) else [things]
 
 
 def _sizes(latent: int | Sequence[int] | None) -> tuple[int, ...] | None:
