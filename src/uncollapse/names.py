@@ -131,7 +131,7 @@ def check_kinds(chosen: Any, name: str) -> None:
         kind, words = kinds[declared[field.name]]
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise ConfigError(f"{name}: {field.name} must be {words}, not {value!r}")
-        if isinstance(value, float) and math.isinf(value):
+        if isinstance(value, float) and not math.isfinite(value):
             raise ConfigError(f"{name}: {field.name} must be a finite number, not {value}")
 
 
