@@ -1,4 +1,4 @@
-"""A practitioner's failures on MNIST (document: "GAN failure modes"), and what repairs them.
+"""A practitioner's failures on MNIST (neptune.ai, "GAN failure modes"), and what repairs them.
 
     python bench/failures.py                          # all of it
     python bench/failures.py --only "beta1 = 0.9" --cures plain ema
@@ -11,10 +11,6 @@ help. What is done is kept in docs/figures/remedies/failures.json and not done a
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
-import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +18,7 @@ import torch
 from torch import Tensor
 
 import uncollapse as uc
+from replicas import keep, kept, mean_and_error, train
 from uncollapse.metrics.classifier import Classifier, train_classifier
 
 OUT = Path(__file__).parents[1] / "docs" / "figures" / "remedies" / "failures.json"
@@ -76,22 +73,6 @@ def judge(classifier: Classifier, fake: Tensor, real: Tensor) -> dict[str, float
     }
 
 
-def train(words: dict[str, Any], steps: int, seeds: int, first: int) -> tuple[uc.Run, float]:
-    """A run with a replica a seed, and its seconds of one thread."""
-    with tempfile.TemporaryDirectory() as folder:
-        begun = time.process_time()
-        run = uc.train(
-            "mnist", **(ARTICLE | words), steps=steps, replicas=seeds, seed=first,
-            out=Path(folder) / "run", sample_every=steps, checkpoint_every=steps, progress=False,
-        )  # fmt: skip
-        return run, time.process_time() - begun
-
-
-def mean_and_error(values: list[float]) -> str:
-    error = statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else float("nan")
-    return f"{statistics.mean(values):.3g}±{error:.1g}"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=1000)
@@ -102,8 +83,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    kept: dict[str, Any] = json.loads(asked.out.read_text()) if asked.out.exists() else {}
     data = uc.data.load("mnist")
     everything = torch.arange(len(data))
     labels = data.labels(everything)
@@ -111,21 +90,22 @@ def main() -> None:
     classifier = train_classifier(data.take, labels, 10).network
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(1))
     real, more = data.take(order[:SAMPLES]), data.take(order[SAMPLES : 2 * SAMPLES])
-    kept["real"] = judge(classifier, more, real)
-    print("real:", {k: f"{v:.3g}" for k, v in kept["real"].items()})
+    perfect = judge(classifier, more, real)
+    print("real:", {k: f"{v:.3g}" for k, v in perfect.items()})
     for setting in asked.only:
         for cure in asked.cures:
             key = f"{setting}, {cure}, {asked.steps} steps, seeds {asked.first} + {asked.seeds}"
-            if key not in kept:
-                words = SETTINGS[setting] | CURES[cure]
-                run, seconds = train(words, asked.steps, asked.seeds, asked.first)
+            if key not in kept(asked.out):
+                words = ARTICLE | SETTINGS[setting] | CURES[cure]
+                run, seconds = train("mnist", words, asked.steps, asked.seeds, asked.first)
                 fakes = [run.sample(SAMPLES, replica=r) for r in range(asked.seeds)]
                 fakes = [(fake.float() - data.shift) / data.scale for fake in fakes]
                 rows = [judge(classifier, fake, real) for fake in fakes]
-                kept[key] = {k: [row[k] for row in rows] for k in rows[0]} | {"seconds": seconds}
-                asked.out.write_text(json.dumps(kept, indent=1) + "\n")
-            shown = [mean_and_error(kept[key][k]) for k in kept["real"]]
-            print(f"| {setting} | {cure} | {' | '.join(shown)} | {kept[key]['seconds']:.0f} |")
+                row = {k: [row[k] for row in rows] for k in rows[0]} | {"seconds": seconds}
+                keep(asked.out, key, row)
+            row = kept(asked.out)[key]
+            shown = " | ".join(mean_and_error(row[k]) for k in perfect)
+            print(f"| {setting} | {cure} | {shown} | {row['seconds']:.0f} |", flush=True)
 
 
 if __name__ == "__main__":

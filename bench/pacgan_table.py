@@ -16,9 +16,6 @@ in docs/figures/remedies and not done again.
 from __future__ import annotations
 
 import argparse
-import json
-import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +24,7 @@ import numpy as np
 import torch
 
 import uncollapse as uc
+from replicas import keep, kept, mean_and_error, train
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -86,20 +84,15 @@ SLOW = {"unrolling:5", "sgan, r3gan", "sgan:payoff=1, r3gan"}
 FEW = 3
 
 
-def train(data: str, words: dict[str, Any], steps: int, seeds: int, first: int) -> dict[str, Any]:
+def measure(data: str, words: dict[str, Any], steps: int, seeds: int, first: int) -> dict[str, Any]:
     """One run with a replica a seed, and what its samples hold."""
     modes = uc.data.load(data).modes
     assert modes is not None
     cures = [cure.replace(STEPS, str(steps)) for cure in words.get("remedies", [])]
-    with tempfile.TemporaryDirectory() as folder:
-        begun = time.process_time()
-        run = uc.train(
-            data, **words | {"remedies": cures}, steps=steps, replicas=seeds, seed=first,
-            members="at-once", out=Path(folder) / "run", sample_every=steps,
-            checkpoint_every=steps, progress=False,
-        )  # fmt: skip
-        seconds = time.process_time() - begun
-        samples = [run.sample(SAMPLES, replica=r) for r in range(seeds)]
+    run, seconds = train(
+        data, words | {"remedies": cures, "members": "at-once"}, steps, seeds, first
+    )
+    samples = [run.sample(SAMPLES, replica=r) for r in range(seeds)]
     found = [uc.metrics.mode_coverage(points, *modes) for points in samples]
     return {
         "modes": [f.modes for f in found],
@@ -108,12 +101,6 @@ def train(data: str, words: dict[str, Any], steps: int, seeds: int, first: int) 
         "seconds": seconds,
         "samples": [[round(v, 3) for v in point] for point in samples[0][:SHOWN].tolist()],
     }
-
-
-def keep(file: Path, rows: dict[str, Any]) -> None:
-    """Writes results, a contender a line."""
-    lines = [f"{json.dumps(key)}: {json.dumps(row)}" for key, row in rows.items()]
-    file.write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 
 def picture(rows: dict[str, dict[str, Any]], data: str, file: Path) -> None:
@@ -135,12 +122,6 @@ def picture(rows: dict[str, dict[str, Any]], data: str, file: Path) -> None:
     figure.savefig(file, dpi=90, bbox_inches="tight")
 
 
-def mean_and_error(values: list[float], scale: float = 1.0) -> str:
-    """Mean and standard error over seeds."""
-    error = np.std(values, ddof=1) / len(values) ** 0.5 if len(values) > 1 else float("nan")
-    return f"{scale * np.mean(values):.3g}±{scale * error:.1g}"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", nargs="+", choices=["ring8", "grid25"])
@@ -153,20 +134,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT, help="folder of results")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    asked.out.mkdir(parents=True, exist_ok=True)
     for data in asked.data:
         file, rows = asked.out / f"pacgan-{data}.json", {}
         for name in asked.only:
             seeds = min(FEW, asked.seeds) if name in SLOW else asked.seeds
             key = f"{asked.setting}, {name}, {asked.steps} steps, seeds {asked.first} + {seeds}"
-            kept: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
-            if key not in kept:
+            if key not in kept(file):
                 words = SETTINGS[asked.setting] | CONTENDERS[name]
-                row = train(data, words, asked.steps, seeds, asked.first)
-                kept = json.loads(file.read_text()) if file.exists() else {}
-                kept[key] = row
-                keep(file, kept)
-            rows[name] = row = kept[key]
+                keep(file, key, measure(data, words, asked.steps, seeds, asked.first))
+            rows[name] = row = kept(file)[key]
             full = sum(m == max(8, 25 * (data == "grid25")) for m in row["modes"])
             quality = mean_and_error(row["high quality"], 100)
             print(

@@ -13,17 +13,14 @@ docs/figures/remedies/unrolled.json.
 from __future__ import annotations
 
 import argparse
-import json
-import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 import uncollapse as uc
+from replicas import keep, kept, mean_and_error, train
 from uncollapse.metrics.classifier import Classifier, train_classifier
 
 OUT = Path(__file__).parents[1] / "docs" / "figures" / "remedies" / "unrolled.json"
@@ -52,22 +49,6 @@ def stacked_modes(classifier: Classifier, fake: Tensor) -> dict[str, float]:
     return {"modes": float(len(share)), "kl": (share * (1000 * share).log()).sum().item()}
 
 
-def train(words: dict[str, Any], steps: int, seeds: int, first: int) -> tuple[uc.Run, float]:
-    """A run with a replica a seed, and its seconds of one thread."""
-    with tempfile.TemporaryDirectory() as folder:
-        begun = time.process_time()
-        run = uc.train(
-            "stacked-mnist", **PAPER | words, steps=steps, replicas=seeds, seed=first,
-            out=Path(folder) / "run", sample_every=steps, checkpoint_every=steps, progress=False,
-        )  # fmt: skip
-        return run, time.process_time() - begun
-
-
-def mean_and_error(values: list[float]) -> str:
-    error = np.std(values, ddof=1) / len(values) ** 0.5 if len(values) > 1 else float("nan")
-    return f"{np.mean(values):.4g}±{error:.2g}"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, required=True)
@@ -79,7 +60,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
     mnist = uc.data.load("mnist")
     labels = mnist.labels(torch.arange(len(mnist)))
     assert labels is not None
@@ -99,17 +79,17 @@ def main() -> None:
             }
             key = f"{ratio:g}, {name}, {asked.steps} steps, seeds {asked.first} + {asked.seeds}, "
             key += f"rates x {asked.faster:g}"
-            kept: dict[str, Any] = json.loads(asked.out.read_text()) if asked.out.exists() else {}
-            if key not in kept:
-                run, seconds = train(words, asked.steps, asked.seeds, asked.first)
+            if key not in kept(asked.out):
+                words = PAPER | words
+                run, seconds = train("stacked-mnist", words, asked.steps, asked.seeds, asked.first)
                 fakes = [run.sample(SAMPLES, replica=r) for r in range(asked.seeds)]
                 rows = [
                     stacked_modes(classifier, (f.float() - stacked.shift) / stacked.scale)
                     for f in fakes
                 ]
-                kept[key] = {k: [row[k] for row in rows] for k in rows[0]} | {"seconds": seconds}
-                asked.out.write_text(json.dumps(kept, indent=1) + "\n")
-            row = kept[key]
+                row = {k: [row[k] for row in rows] for k in rows[0]} | {"seconds": seconds}
+                keep(asked.out, key, row)
+            row = kept(asked.out)[key]
             shown = f"{mean_and_error(row['modes'])} | {mean_and_error(row['kl'])}"
             print(f"| {ratio:g} | {name} | {shown} | {row['seconds']:.0f} |", flush=True)
 

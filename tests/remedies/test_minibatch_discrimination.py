@@ -141,7 +141,9 @@ def test_penalties_and_unrolling_differentiate_it_twice():
 def test_families_take_it(data, tiny):
     networks = {} if data == "ring8" else {"generator": "dcgan:width=4,latent=4"}
     networks |= {} if data == "ring8" else {"discriminator": "dcgan:width=4"}
-    uc.train(data, remedies=["minibatch-discrimination:8"], steps=2, **tiny | networks)
+    run = uc.train(data, remedies=["minibatch-discrimination:8"], steps=2, **tiny | networks)
+    assert run.step == 2
+    assert run.sample(3).isfinite().all()
 
 
 def test_what_cannot_be_is_refused_in_one_line():

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from uncollapse.errors import ShapeError
-from uncollapse.nets.family import Generator, at_least, is_image, numel
+from uncollapse.nets.family import Generator, at_least, channels_of_28
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Conv28:
             nn.LeakyReLU(0.2),
             nn.ConvTranspose2d(width, width, 4, stride=2, padding=1),
             nn.LeakyReLU(0.2),
-            nn.Conv2d(width, _channels(shape), 3, padding=1),
+            nn.Conv2d(width, channels_of_28("conv28", shape), 3, padding=1),
             nn.Tanh(),
         )
 
@@ -64,17 +63,10 @@ class Conv28:
         """
         half = self.width // 2
         return nn.Sequential(
-            nn.Conv2d(_channels(shape), half, 4, stride=2, padding=1),
+            nn.Conv2d(channels_of_28("conv28", shape), half, 4, stride=2, padding=1),
             nn.LeakyReLU(0.2),
             nn.Conv2d(half, half, 4, stride=2, padding=1),
             nn.LeakyReLU(0.2),
             nn.Flatten(),
             nn.Linear(half * 7 * 7, 1),
         )
-
-
-def _channels(shape: tuple[int, ...]) -> int:
-    numel(shape)
-    if not is_image(shape) or shape[1:] != (28, 28):
-        raise ShapeError(f"conv28 makes images [channels, 28, 28], not {list(shape)}")
-    return shape[0]

@@ -74,6 +74,28 @@ def numel(shape: tuple[int, ...]) -> int:
     return math.prod(shape)
 
 
+def small_normal(network: nn.Module) -> nn.Module:
+    """Draws linear and convolutional weights from N(0, 0.02), in place; biases are 0."""
+    for module in network.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, 0.0, 0.02)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    return network
+
+
+def channels_of_28(who: str, shape: tuple[int, ...]) -> int:
+    """The channels of images of 28 x 28 pixels.
+
+    Raises:
+        ShapeError: samples are something else.
+    """
+    numel(shape)
+    if not is_image(shape) or shape[1:] != (28, 28):
+        raise ShapeError(f"{who} makes images [channels, 28, 28], not {list(shape)}")
+    return shape[0]
+
+
 def is_image(shape: tuple[int, ...]) -> bool:
     """Whether samples are images ``[channels, height, width]``, valued in [-1, 1]."""
     return len(shape) == 3

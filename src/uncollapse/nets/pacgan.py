@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from uncollapse.nets.family import Generator, at_least, numel
+from uncollapse.nets.family import Generator, at_least, numel, small_normal
 
 
 class Maxout(nn.Module):
@@ -73,19 +73,10 @@ class PacGAN:
             layers += [nn.BatchNorm1d(self.width, eps=1e-4, momentum=0.05), nn.ReLU()]
             inputs = self.width
         last = nn.Linear(inputs, numel(shape))
-        return _initialise(Generator(latent, *layers, last, nn.Unflatten(1, shape)))
+        return small_normal(Generator(latent, *layers, last, nn.Unflatten(1, shape)))
 
     def discriminator(self, shape: tuple[int, ...]) -> nn.Module:
         """``[batch, *shape]`` -> logits ``[batch, 1]``."""
         half = self.width // 2
         layers = [Maxout(n, half, self.maxout) for n in (numel(shape), half, half)]
-        return _initialise(nn.Sequential(nn.Flatten(), *layers, nn.Linear(half, 1)))
-
-
-def _initialise(network: nn.Module) -> nn.Module:
-    for module in network.modules():
-        if isinstance(module, nn.Linear):
-            nn.init.normal_(module.weight, 0.0, 0.02)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-    return network
+        return small_normal(nn.Sequential(nn.Flatten(), *layers, nn.Linear(half, 1)))

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from uncollapse.errors import ConfigError, ShapeError
-from uncollapse.nets.family import Generator, at_least, is_image, numel
+from uncollapse.errors import ConfigError
+from uncollapse.nets.family import Generator, at_least, channels_of_28, small_normal
 
 MAPS = (32, 16, 8)
 """The generator's maps at 7, 14 and 28 pixels."""
@@ -27,7 +27,8 @@ class UnrolledGAN:
 
     Differs from that code: 1. layers before a batch norm have no bias, which it would take away.
     2. Strided convolutions pad both sides alike, where TensorFlow's "SAME" pads the far side only.
-    3. Images may have any number of channels.
+    3. Its convolutions start at a normal distribution cut off at two deviations, here not cut off.
+    4. Images may have any number of channels.
 
     Attributes:
         ratio: the discriminator's maps in parts of the generator's, at least 1/8.
@@ -54,7 +55,7 @@ class UnrolledGAN:
             ShapeError: the images are not 28 x 28.
         """
         at_least(1, "unrolled-gan", latent=latent)
-        channels = _channels(shape)
+        channels = channels_of_28("unrolled-gan", shape)
         layers: list[nn.Module] = [
             nn.Linear(latent, 64 * 4 * 4, bias=False),
             nn.Unflatten(1, (64, 4, 4)),
@@ -67,7 +68,7 @@ class UnrolledGAN:
             layers += [nn.BatchNorm2d(maps), nn.ReLU()]
             before = maps
         last = nn.Conv2d(before, channels, 3, padding=1)
-        return _initialise(Generator(latent, *layers, last, nn.Tanh()))
+        return small_normal(Generator(latent, *layers, last, nn.Tanh()))
 
     def discriminator(self, shape: tuple[int, ...]) -> nn.Module:
         """Images ``[batch, channels, 28, 28]`` -> logits ``[batch, 1]``.
@@ -75,27 +76,11 @@ class UnrolledGAN:
         Raises:
             ShapeError: the images are not 28 x 28.
         """
-        before = _channels(shape)
+        before = channels_of_28("unrolled-gan", shape)
         layers: list[nn.Module] = []
         for width in reversed(MAPS):  # 28 -> 14 -> 7 -> 4
             maps = int(self.ratio * width)
             layers += [nn.Conv2d(before, maps, 3, 2, 1, bias=False)]
             layers += [nn.BatchNorm2d(maps), nn.LeakyReLU(0.3)]
             before = maps
-        return _initialise(nn.Sequential(*layers, nn.Flatten(), nn.Linear(before * 4 * 4, 1)))
-
-
-def _channels(shape: tuple[int, ...]) -> int:
-    numel(shape)
-    if not is_image(shape) or shape[1:] != (28, 28):
-        raise ShapeError(f"unrolled-gan makes images [channels, 28, 28], not {list(shape)}")
-    return shape[0]
-
-
-def _initialise(network: nn.Module) -> nn.Module:
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-            nn.init.normal_(module.weight, 0.0, 0.02)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-    return network
+        return small_normal(nn.Sequential(*layers, nn.Flatten(), nn.Linear(before * 4 * 4, 1)))

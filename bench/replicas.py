@@ -1,0 +1,47 @@
+"""What the tables of remedies share: a run with a replica a seed, and results that are kept."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import uncollapse as uc
+
+
+def train(
+    data: str, words: dict[str, Any], steps: int, seeds: int, first: int
+) -> tuple[uc.Run, float]:
+    """A run with a replica a seed, and its seconds of all threads."""
+    with tempfile.TemporaryDirectory() as folder:
+        begun = time.process_time()
+        run = uc.train(
+            data, **words, steps=steps, replicas=seeds, seed=first, out=Path(folder) / "run",
+            sample_every=steps, checkpoint_every=steps, progress=False,
+        )  # fmt: skip
+        return run, time.process_time() - begun
+
+
+def mean_and_error(values: Sequence[float], scale: float = 1.0) -> str:
+    """Mean and standard error over seeds."""
+    error = np.std(values, ddof=1) / len(values) ** 0.5 if len(values) > 1 else float("nan")
+    return f"{scale * np.mean(values):.4g}±{scale * error:.2g}"
+
+
+def kept(file: Path) -> dict[str, Any]:
+    """What was measured before."""
+    found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    return found
+
+
+def keep(file: Path, key: str, row: dict[str, Any]) -> None:
+    """Adds a result to those of others, who may have written meanwhile; a result a line."""
+    rows = kept(file) | {key: row}
+    lines = [f"{json.dumps(key)}: {json.dumps(row)}" for key, row in rows.items()]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("{\n" + ",\n".join(lines) + "\n}\n")
