@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 import uncollapse as uc
-from replicas import keep, kept, mean_and_error, train
+from replicas import STEPS, keep, kept, mean_and_error, train
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -48,7 +48,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
 }
 R3GAN = {"objective": "r3gan:r1=0.1,r2=0.1"}
-STEPS = "STEPS"
 CONTENDERS: dict[str, dict[str, Any]] = {
     "plain": {},
     "plain, beta1 = 0.8": {"optimizer": "adam:beta1=0.8"},
@@ -88,10 +87,7 @@ def measure(data: str, words: dict[str, Any], steps: int, seeds: int, first: int
     """One run with a replica a seed, and what its samples hold."""
     modes = uc.data.load(data).modes
     assert modes is not None
-    cures = [cure.replace(STEPS, str(steps)) for cure in words.get("remedies", [])]
-    run, seconds = train(
-        data, words | {"remedies": cures, "members": "at-once"}, steps, seeds, first
-    )
+    run, seconds = train(data, words | {"members": "at-once"}, steps, seeds, first)
     samples = [run.sample(SAMPLES, replica=r) for r in range(seeds)]
     found = [uc.metrics.mode_coverage(points, *modes) for points in samples]
     return {

@@ -13,11 +13,16 @@ import numpy as np
 
 import uncollapse as uc
 
+STEPS = "STEPS"
+"""Stands for the run's length in a remedy's settings."""
+
 
 def train(
     data: str, words: dict[str, Any], steps: int, seeds: int, first: int
 ) -> tuple[uc.Run, float]:
     """A run with a replica a seed, and its seconds of all threads."""
+    remedies = [remedy.replace(STEPS, str(steps)) for remedy in words.get("remedies", [])]
+    words = words | {"remedies": remedies}
     with tempfile.TemporaryDirectory() as folder:
         begun = time.process_time()
         run = uc.train(

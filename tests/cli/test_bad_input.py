@@ -45,6 +45,10 @@ def refused(command, tmp_path, monkeypatch):
         (["train", "grid52"], "Did you mean 'grid25'?"),
         (["train", "digits", "--game", "dual"], "unknown game 'dual'. Did you mean 'duel'?"),
         (["train", "ring8", "--pairs", "3"], "--pairs 3 is for sgan: say --game sgan too"),
+        (
+            ["train", "ring8", "--game", "sgan:pairs=4", "--pairs", "3"],
+            "--pairs 3 and --game sgan:pairs=4 disagree: give pairs once",
+        ),
         (["train", "ring8", "--game", "SGAN", "--pairs", "3"], "Did you mean 'sgan'?"),
         (["train", "ring8", "--game", "sgan:0.5", "--pairs", "3"], "pairs must be int, not '0.5'"),
         (["train", "ring8", "--game", "sgan", "--pairs", "0"], "pairs must be above 0, not 0"),
@@ -186,3 +190,19 @@ def test_config_of_a_run_whose_data_was_an_object(refused, tmp_path):
 def test_config_values_of_the_wrong_kind(refused, tmp_path, word):
     (tmp_path / "c.yaml").write_text(f"data: digits\n{word}\n")
     assert word.split(":")[0] in refused("train", "--config", "c.yaml")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"),
+    ],
+)
+def test_out_of_memory(refused, monkeypatch, error):
+    def without_memory(*_, **__):
+        raise error
+
+    monkeypatch.setattr(uc, "train", without_memory)
+    assert "out of memory: a smaller --batch" in refused("train", "ring8", *TINY_OPTIONS)

@@ -165,3 +165,19 @@ def test_a_network_that_cannot_be_copied() -> None:
     d.lock = (i for i in range(3))  # nobody can copy a generator of Python's
     with pytest.raises(ConfigError, match="Sequential cannot be copied to be tried: TypeError"):
         probe(generator(), d, SHAPE, 3)
+
+
+@torch.no_grad()
+def without_gradients(x, h):
+    return h(x)
+
+
+@pytest.mark.parametrize("forward", [lambda x, h: h(x).detach(), without_gradients])
+def test_outputs_without_gradients(forward) -> None:
+    never = "no gradient reaches the {}'s weights from its output, so it would never learn"
+    cut = Lambda(forward, generator())
+    with pytest.raises(ConfigError, match=never.format("generator")):
+        probe(cut, head(), SHAPE, 3)
+    with pytest.raises(ConfigError, match=never.format("discriminator")):
+        probe(generator(), Lambda(forward, head()), SHAPE, 3)
+    probe(cut.requires_grad_(False), head(), SHAPE, 3)  # frozen on purpose

@@ -115,6 +115,8 @@ def _with_pairs(game: str | None, pairs: int) -> str:
     chosen = uc.games.registry.get(game or "duel")
     if not isinstance(chosen, uc.games.SGAN):
         raise ConfigError(f"--pairs {pairs} is for sgan: say --game sgan too")
+    if chosen.pairs not in (pairs, uc.games.SGAN.pairs):
+        raise ConfigError(f"--pairs {pairs} and --game {game} disagree: give pairs once")
     named = uc.games.registry.spec(dataclasses.replace(chosen, pairs=pairs))
     assert named is not None  # its class is in the registry
     return named

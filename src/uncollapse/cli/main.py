@@ -390,6 +390,18 @@ def run_command(arguments: Sequence[str]) -> int:
     except BrokenPipeError:  # `uncollapse data list | head`
         sys.stderr.close()
         return 0
+    except (MemoryError, RuntimeError) as error:
+        if not _out_of_memory(error):
+            raise
+        return _fail(
+            "out of memory: a smaller --batch, narrower networks or fewer --replicas need less"
+        )
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Whether Python, NumPy, or PyTorch on a GPU or a CPU had no memory left."""
+    kinds = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return kinds or "can't allocate memory" in str(error)
 
 
 def _fail(line: str) -> int:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from uncollapse.errors import ShapeError, one_line
+from uncollapse.errors import ConfigError, ShapeError, one_line
 from uncollapse.nets.trial import BATCH, noise, untraced
 
 
@@ -34,7 +34,7 @@ def probe(
 
     Raises:
         ShapeError: they do not fit, or the discriminator ends in a Sigmoid.
-        ConfigError: a network cannot be copied.
+        ConfigError: a network cannot be copied, or no gradient reaches its weights.
     """
     latent = (latent,) if isinstance(latent, int) else tuple(latent)
     made, _ = _run("generator", generator, latent)
@@ -101,7 +101,7 @@ class _Sigmoids(TorchFunctionMode):
 
 def _run(role: str, module: nn.Module, shape: tuple[int, ...]) -> tuple[torch.Tensor, bool]:
     """The output for noise ``[BATCH, *shape]``, and whether a sigmoid was the last to act."""
-    with untraced(module) as twin, _Sigmoids() as sigmoids:
+    with untraced(module) as twin, torch.enable_grad(), _Sigmoids() as sigmoids:
         try:
             output = twin(noise(module, shape))
         except Exception as error:
@@ -110,6 +110,11 @@ def _run(role: str, module: nn.Module, shape: tuple[int, ...]) -> tuple[torch.Te
             ) from error
         if not isinstance(output, torch.Tensor):
             raise ShapeError(f"the {role} gives {type(output).__name__}: it should give a tensor")
+        if not output.requires_grad and any(p.requires_grad for p in twin.parameters()):
+            raise ConfigError(
+                f"no gradient reaches the {role}'s weights from its output, so it would never "
+                "learn: take detach() or no_grad() out of its forward"
+            )
         return output, sigmoids.made(output)
 
 
