@@ -61,6 +61,7 @@ CONTENDERS: dict[str, dict[str, Any]] = {
     "snapshot-replay": {"remedies": ["snapshot-replay"]},
     "ema": {"remedies": ["ema:0.99"]},
     "lr-decay": {"remedies": [f"lr-decay:{STEPS}"]},
+    "ema, lr-decay": {"remedies": ["ema:0.99", f"lr-decay:{STEPS}"]},
     "gradient-clipping": {"remedies": ["gradient-clipping"]},
     "instance-noise": {"remedies": [f"instance-noise:0.1,until={STEPS}"]},
     "label-smoothing": {"remedies": ["label-smoothing"]},

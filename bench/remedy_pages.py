@@ -43,6 +43,8 @@ def shown(values: Sequence[float], scale: float = 1, digits: int = 2) -> str:
     numbers = scale * np.array(values)
     if np.isnan(numbers).any():
         return "none held in some"
+    if len(numbers) == 1:
+        return f"{numbers[0]:.{digits}f}"
     error = numbers.std(ddof=1) / len(numbers) ** 0.5
     return f"{numbers.mean():.{digits}f}±{error:.{digits}f}"
 
@@ -86,8 +88,9 @@ def measured(names: list[str], by_data: dict[str, Rows]) -> str:
     """A page's last section: plain beside a remedy."""
     lines = [
         "## Measured\n",
-        "Modes held, seeds that hold all, share of samples within 3σ in %, and reverse KL; ten seeds, mean ±",
-        "standard error; [setting, command and all others](../remedies.md#do-they-help).\n",
+        "Modes held, seeds that hold all, share of samples within 3σ in %, and reverse KL; ten",
+        "seeds, mean ± standard error; [setting, command and all others]"
+        "(../remedies.md#do-they-help).\n",
         "| | modes | all | HQ, % | rKL |\n|---|---|---|---|---|",
     ]
     for data, rows in by_data.items():
@@ -100,7 +103,50 @@ def measured(names: list[str], by_data: dict[str, Rows]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def failures_table() -> list[str]: ...
+def unrolled_table() -> list[str]:
+    """Modes of 1,000, KL and seconds, for both sizes of discriminator."""
+    cells: dict[tuple[str, int], dict[str, list[str]]] = {}
+    for key, row in kept(RESULTS / "unrolled.json").items():
+        ratio, rest = key.split(", ", 1)
+        name, steps, _ = rest.rsplit(", ", 2)
+        cells.setdefault((name, int(steps.split()[0])), {})[ratio] = [
+            shown(row["modes"], digits=0),
+            shown(row["kl"]),
+            f"{row['seconds'] / len(row['modes']):.0f}",
+        ]
+    head = ["", "iterations", "½: modes of 1,000", "KL", "s", "¼: modes of 1,000", "KL", "s"]
+    lines = [line(*head), line(*["---"] * len(head))]
+    for (name, steps), found in sorted(cells.items(), key=lambda item: item[0][1]):
+        empty = ["", "", ""]
+        lines.append(
+            line(code(name), f"{steps:,}", *found.get("0.5", empty), *found.get("0.25", empty))
+        )
+    return lines
+
+
+def failures_table(after: str) -> list[str]:
+    """Score, classes and coverage in every setting, of the keys that end in ``after``."""
+    rows: dict[str, dict[str, dict[str, Any]]] = {}
+    settings = []
+    for key, row in kept(RESULTS / "failures.json").items():
+        setting, rest = key.split(", ", 1)
+        if rest.endswith(after):
+            settings.append(setting)
+            rows.setdefault(rest.removesuffix(f", {after}"), {})[setting] = row
+    settings = list(dict.fromkeys(settings))
+    lines = [line("", *settings), line(*["---"] * (1 + len(settings)))]
+    for cure, found in rows.items():
+        cells = [code(cure)]
+        for setting in settings:
+            row = found.get(setting)
+            cells.append(
+                f"{shown(row['score'], digits=1)}, {np.mean(row['classes']):.0f}, "
+                f"{shown(row['coverage'], 100, 0)} %"
+                if row
+                else ""
+            )
+        lines.append(line(*cells))
+    return lines
 
 
 def main() -> None:
@@ -110,7 +156,13 @@ def main() -> None:
     }
     page = DOCS / "remedies.md"
     text = page.read_text()
-    for name, lines in {"pacgan": pacgan_table(by_data)}.items():
+    tables = {
+        "pacgan": pacgan_table(by_data),
+        "unrolled": unrolled_table(),
+        "failures, screened": failures_table("800 steps, seeds 100 + 1"),
+        "failures": failures_table("1000 steps, seeds 0 + 3"),
+    }
+    for name, lines in tables.items():
         mark = re.compile(f"(<!-- table: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
         text, times = mark.subn(lambda m: m[1] + "\n".join([*lines, m[2]]), text)  # noqa: B023
         assert times == 1, f"{page} has {times} marks of the table {name}"

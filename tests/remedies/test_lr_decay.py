@@ -5,6 +5,7 @@ import torch
 from arena import GAMES, drawing, play, seat
 from torch import nn
 
+import uncollapse as uc
 from uncollapse.errors import ConfigError
 from uncollapse.games import SGAN
 from uncollapse.remedies import LRDecay, Unrolling
@@ -109,3 +110,12 @@ def test_pairs_count_the_global_generators_updates():
 def test_settings_out_of_range(make, message):
     with pytest.raises(ConfigError, match=message):
         make()
+
+
+def test_a_run_longer_than_its_decay_is_refused(tmp_path):
+    words = {"generator": "mlp:width=8,depth=1", "batch": 4, "remedies": ["lr-decay:2"]}
+    with pytest.raises(ConfigError, match="rates are 0 after 2 of 3 steps"):
+        uc.train("ring8", **words, steps=3)
+    uc.train("ring8", **words, steps=2, out=tmp_path / "run")
+    with pytest.raises(ConfigError, match="rates are 0 after 2 of 3 steps"):
+        uc.resume(tmp_path / "run", steps=3)

@@ -18,7 +18,7 @@ from uncollapse.metrics import energy_distance
 from uncollapse.objectives import Objective
 from uncollapse.players import Optimizer
 from uncollapse.ranks import Ranks
-from uncollapse.remedies import Remedy, drawn, equipped, judged_shape
+from uncollapse.remedies import LRDecay, Remedy, drawn, equipped, judged_shape
 from uncollapse.streams import Ambient, Streams
 from uncollapse.training.checkpoint import Checkpoint
 from uncollapse.training.config import Config
@@ -75,6 +75,12 @@ class Training:
         self.data = data.to(self.device)
         self.game = game
         self.remedies = list(cures)
+        for cure in cures:
+            if isinstance(cure, LRDecay) and cure.steps < config.steps:
+                raise ConfigError(
+                    f"lr-decay: learning rates are 0 after {cure.steps} of {config.steps} steps, "
+                    "and nothing is learned in the rest: both should be the same"
+                )
         self.step = 0
         self.best = float("inf")
         trial = Ambient(
