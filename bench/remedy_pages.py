@@ -105,22 +105,32 @@ def measured(names: list[str], by_data: dict[str, Rows]) -> str:
 
 def unrolled_table() -> list[str]:
     """Modes of 1,000, KL and seconds, for both sizes of discriminator."""
-    cells: dict[tuple[str, int], dict[str, list[str]]] = {}
+    found: dict[tuple[str, int], dict[str, dict[str, Any]]] = {}
     for key, row in kept(RESULTS / "unrolled.json").items():
         ratio, rest = key.split(", ", 1)
         name, steps, _ = rest.rsplit(", ", 2)
-        cells.setdefault((name, int(steps.split()[0])), {})[ratio] = [
-            shown(row["modes"], digits=0),
-            shown(row["kl"]),
-            f"{row['seconds'] / len(row['modes']):.0f}",
-        ]
+        rows = found.setdefault((name, int(steps.split()[0])), {})
+        rows[ratio] = {  # seeds that were measured apart
+            "modes": [*rows.get(ratio, {}).get("modes", []), *row["modes"]],
+            "kl": [*rows.get(ratio, {}).get("kl", []), *row["kl"]],
+            "seconds": row["seconds"] / len(row["modes"]),
+        }
     head = ["", "iterations", "½: modes of 1,000", "KL", "s", "¼: modes of 1,000", "KL", "s"]
     lines = [line(*head), line(*["---"] * len(head))]
-    for (name, steps), found in sorted(cells.items(), key=lambda item: item[0][1]):
-        empty = ["", "", ""]
-        lines.append(
-            line(code(name), f"{steps:,}", *found.get("0.5", empty), *found.get("0.25", empty))
-        )
+    for (name, steps), rows in sorted(found.items(), key=lambda item: item[0][1]):
+        cells = [code(name), f"{steps:,}"]
+        for ratio in ("0.5", "0.25"):
+            row = rows.get(ratio)
+            cells += (
+                [
+                    f"{shown(row['modes'], digits=0)} ({len(row['modes'])})",
+                    shown(row["kl"]),
+                    f"{row['seconds']:.0f}",
+                ]
+                if row
+                else ["", "", ""]
+            )
+        lines.append(line(*cells))
     return lines
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -69,9 +70,9 @@ class Streams:
         """Standard normal numbers, ``[member, *shape]``; each member draws its own."""
         return self._draw(torch.randn, shape)
 
-    def uniform(self, *shape: int) -> Tensor:
+    def uniform(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         """Uniform numbers in [0, 1), ``[member, *shape]``; each member draws its own."""
-        return self._draw(torch.rand, shape)
+        return self._draw(partial(torch.rand, dtype=dtype), shape)
 
     def _draw(self, draw: Callable[..., Tensor], shape: tuple[int, ...]) -> Tensor:
         if self.parts > 1:

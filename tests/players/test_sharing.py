@@ -9,6 +9,7 @@ from torch import nn
 from uncollapse import nets
 from uncollapse.players import AtOnce, Player, Stack, optimizers
 from uncollapse.players.sharing import lower_layers, tie
+from uncollapse.remedies import SpectralNorm, WeightNorm
 from uncollapse.streams import Ambient
 
 OPTIMIZERS = ["adam", "rmsprop", "sgd", "sgd:0.9"]
@@ -381,3 +382,16 @@ def test_separated_members_compute_the_same(way):
     y_mb = torch.stack([n.eval()(x_b) for n, x_b in zip(networks, inputs(0), strict=True)])
     expected = player.stack.evaluate(inputs(0), Ambient((1, 2, 3, 4), "look"))
     torch.testing.assert_close(y_mb, expected, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("norm", [SpectralNorm, WeightNorm])
+def test_a_normalised_weight_belongs_to_its_layer(norm):
+    plain = nn.Sequential(nn.Linear(2, 6), nn.Tanh(), nn.Linear(6, 1))
+    normed = norm().equip(copy.deepcopy(plain))
+    assert lower_layers(plain, 0.5, first=True) == ["0.weight", "0.bias"]
+    shared = lower_layers(normed, 0.5, first=True)
+    assert {name.split(".")[0] for name in shared} == {"0"}
+    assert set(shared) == {name for name, _ in normed[0].named_parameters(prefix="0")}
+    assert lower_layers(normed, 0.05, first=True) == []
+    last = lower_layers(normed, 0.3, first=False)
+    assert set(last) == {name for name, _ in normed[2].named_parameters(prefix="2")}

@@ -199,16 +199,6 @@ def test_joining_a_second_game_starts_anew():
     assert_equal_states(ema.average.state(), fresh.players["generator"].stack.state())
 
 
-def test_two_averages_are_refused_or_taken_but_in_words():
-    """The second finds no player whose networks are the output: that must not be StopIteration."""
-    try:
-        duel = play(seat(EMA(0.9), EMA(0.5)), 1)
-    except ConfigError as error:
-        assert "\n" not in str(error)  # noqa: PT017
-    else:
-        assert duel.output is not None
-
-
 @pytest.mark.parametrize("decay", [1.0, 1.5, -0.1, float("nan"), float("inf")])
 def test_a_decay_out_of_range_is_refused(decay):
     with pytest.raises(

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from arena import GAMES, drawing, play, seat, states
+from arena import GAMES, discriminator, drawing, play, seat, states
 from torch import nn
 from torch.nn.functional import softplus
 
@@ -108,9 +108,23 @@ def test_members_do_not_know_of_each_other(name):
         assert torch.equal(mine[key][len(mine[key]) // 2 :], tensor), key
 
 
+def test_real_features_hang_on_the_generator_when_the_discriminator_answers():
+    """The gradient through both sides of the difference, by finite differences in float64."""
+    game = seat(
+        FeatureMatching(),
+        Unrolling(2),
+        make_d=lambda: discriminator(2).double(),
+        optimizer="sgd",
+        lr=(0.01, 0.5),
+        seeds=(1,),
+    )
+    real, fake = torch.randn(2, 1, 6, 2, dtype=torch.float64)
+    match, D = game.matches["duel"], game.players["discriminator"]
+    assert torch.autograd.gradcheck(lambda x: match.fool(D, real, x), fake.requires_grad_())
+
+
 @pytest.mark.parametrize("at_once", [False, True])
 def test_it_goes_with_packs_and_unrolling(at_once):
-    """Features of real samples hang on the generator too, when the discriminator answers."""
     game = seat(FeatureMatching(), Packing(2), Unrolling(1), inputs=4, at_once=at_once)
     play(game)
     draw = drawing()

@@ -1,8 +1,10 @@
 """Historical averaging: the mean by hand, one sum with the loss, and a memory that goes on."""
 
+import copy
+
 import pytest
 import torch
-from arena import GAMES, drawing, play, seat, states
+from arena import GAMES, differing, drawing, play, seat, states
 from torch import nn
 from torch.nn.functional import softplus
 
@@ -103,6 +105,22 @@ def test_messengers_leave_no_trace_in_a_local_discriminators_past():
     assert set(remedy.histories["local discriminator"].ages) == {1 + 3}
 
 
+def test_messengers_pay_for_leaving_the_past_they_were_cloned_with():
+    remedy = HistoricalAveraging(0.5)
+    game = seat(remedy, game=SGAN(2), seeds=(5,))
+    play(game, 3)
+    local, messenger = game.players["local discriminator"], game.messenger
+    means = remedy.histories["local discriminator"].means
+    assert len(means) == len(messenger.parameters) == len(local.parameters)
+    apart = sum(
+        (w - mean).square().sum() for w, mean in zip(messenger.parameters, means, strict=True)
+    )
+    nothing = torch.zeros(2, 1)
+    total = messenger.total(nothing, messenger.parameters, messenger.parameters)
+    assert total.item() == pytest.approx(0.5 * apart.item(), rel=1e-4)
+    assert total.item() > 0
+
+
 @pytest.mark.parametrize("game", [Duel, lambda: SGAN(2, sharing=0.5)])
 @pytest.mark.parametrize("at_once", [False, True])
 def test_going_on_from_a_state_equals_going_on(game, at_once):
@@ -116,6 +134,12 @@ def test_going_on_from_a_state_equals_going_on(game, at_once):
     assert all(torch.equal(saved[name], again[name]) for name in saved)
     members = {len(player.stack) for player in games[0].players.values()}
     assert {len(tensor) for tensor in saved.values()} <= members
+    for role, player in games[1].players.items():
+        player.restore(games[0].players[role].state())
+    draw = drawing(seeds=(7, 8))
+    play(games[0], 2, copy.deepcopy(draw))
+    play(games[1], 2, draw)
+    assert not differing(states(games[0]), states(games[1]))
 
 
 def test_resume_is_exact(tmp_path, tiny):

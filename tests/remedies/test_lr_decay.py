@@ -66,7 +66,7 @@ def test_every_players_steps_shrink(name, at_once):
     assert {p.lr for p in seen} == {0.01, 0.02}
 
 
-def test_after_the_last_step_nothing_moves_and_averages_stay():
+def test_after_the_last_step_nothing_moves():
     game = seat(LRDecay(3))
     play(game, 3)
     before = [w.detach().clone() for p in game.players.values() for w in p.parameters]
@@ -114,8 +114,10 @@ def test_settings_out_of_range(make, message):
 
 def test_a_run_longer_than_its_decay_is_refused(tmp_path):
     words = {"generator": "mlp:width=8,depth=1", "batch": 4, "remedies": ["lr-decay:2"]}
-    with pytest.raises(ConfigError, match="rates are 0 after 2 of 3 steps"):
+    with pytest.raises(ConfigError, match="rates are 0 after 2 of 3 generator updates"):
         uc.train("ring8", **words, steps=3)
+    with pytest.raises(ConfigError, match="rates are 0 after 2 of 4 generator updates"):
+        uc.train("ring8", **words, steps=2, game=SGAN(2, global_updates="per-local"))
     uc.train("ring8", **words, steps=2, out=tmp_path / "run")
-    with pytest.raises(ConfigError, match="rates are 0 after 2 of 3 steps"):
+    with pytest.raises(ConfigError, match="rates are 0 after 2 of 3 generator updates"):
         uc.resume(tmp_path / "run", steps=3)

@@ -14,7 +14,13 @@ from uncollapse.errors import ConfigError
 from uncollapse.nets import MinibatchLayer
 from uncollapse.nets.minibatch import plain_similarities, similarities
 from uncollapse.players import AtOnce, Stack
-from uncollapse.remedies import MinibatchDiscrimination, Unrolling, registry
+from uncollapse.remedies import (
+    MinibatchDiscrimination,
+    SpectralNorm,
+    Unrolling,
+    WeightNorm,
+    registry,
+)
 from uncollapse.streams import Ambient
 
 
@@ -84,6 +90,20 @@ def test_the_layer_goes_before_the_last_one_which_keeps_what_it_knows():
     near = D[4][0](features)[:, 5:] @ D[4][1].weight[:, 5:].T
     torch.testing.assert_close(D(x), logits + near)
     assert isinstance(MinibatchDiscrimination(2, 2).equip(nn.Linear(2, 1)), nn.Sequential)
+
+
+def test_what_is_new_begins_as_large_as_what_was_there():
+    torch.manual_seed(0)
+    plain = nn.Linear(50, 40)
+    size = plain.weight.detach().square().mean().sqrt().item()
+    wider = MinibatchDiscrimination(200, 2).equip(plain)[1]
+    assert wider.weight[:, 50:].std().item() == pytest.approx(size, rel=0.1)
+
+
+@pytest.mark.parametrize("norm", [SpectralNorm, WeightNorm])
+def test_a_norm_on_the_last_layer_is_not_lost(norm):
+    with pytest.raises(ConfigError, match="give norms after minibatch-discrimination"):
+        MinibatchDiscrimination().equip(norm().equip(discriminator()))
 
 
 @pytest.mark.parametrize("objective", ["non-saturating", "hinge", "r3gan"])

@@ -7,6 +7,7 @@ from arena import GAMES, differing, play, seat, states
 import uncollapse as uc
 from uncollapse.errors import ConfigError
 from uncollapse.remedies import Packing, Replay, registry
+from uncollapse.remedies.replay import Memory
 
 
 def batch(number, size=8):
@@ -40,6 +41,37 @@ def test_memory_is_bounded_and_never_moves():
     assert memory.samples.data_ptr() == place
     assert len(memory) == 20
     assert memory.met == 400
+
+
+def test_a_reservoir_stays_even_after_many_millions(monkeypatch):
+    """Chances of 32 bits are multiples of 2^-24: the t-th sample could not reach every place."""
+    given = []
+    add = Memory.add
+
+    def spy(memory, samples, uniform):
+        given.append(uniform(4))
+        add(memory, samples, uniform)
+
+    monkeypatch.setattr(Memory, "add", spy)
+    Replay()(batch(0))
+    play(seat(Replay()), 1)
+    assert {chances.dtype for chances in given} == {torch.float64}
+
+    memory = Memory(5, "reservoir")
+    memory.samples, memory.met = torch.zeros(5, 1), 10**8
+    add(memory, torch.ones(1, 1), lambda _: torch.tensor([3.5e-8], dtype=torch.float64))
+    assert memory.samples.flatten().tolist() == [0, 0, 0, 1, 0]
+
+
+def test_a_restored_memory_goes_to_where_the_fakes_are():
+    """Checkpoints are read into the processor's memory; "meta" stands for a GPU here."""
+    replay = Replay(0.5, size=20, keep="recent")
+    replay(batch(0))
+    again = Replay(0.5, size=20, keep="recent")
+    again.restore(replay.state())
+    assert again.memories[""][0].samples.device.type == "cpu"
+    assert again(batch(1).to("meta")).device.type == "meta"
+    assert again.memories[""][0].samples.device.type == "meta"
 
 
 def test_a_reservoir_is_an_even_sample_of_all_that_was():

@@ -96,6 +96,37 @@ def test_reals_and_fakes_get_noise_in_both_turns():
         assert 0.1 < off.std().item() < 0.6
 
 
+class Silent:
+    """All samples and all noise are nothing."""
+
+    def real(self):
+        return torch.zeros(2, 400, 2)
+
+    def latents(self):
+        return torch.zeros(2, 400, 3)
+
+
+def test_discriminators_see_fading_noise_in_every_turn_of_a_round(monkeypatch):
+    """Reals and fakes are all 0, so what a discriminator sees is noise alone."""
+    game = seat(
+        InstanceNoise(0.6, until=3),
+        make_g=lambda: nn.Linear(3, 2, bias=False),
+        lr=(1e-9, 0.01),
+        critic_steps=2,
+    )
+    seen = []
+    D = game.players["discriminator"].stack
+    for network in D.networks:
+        network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+    for sigma in (0.6, 0.4, 0.2, 0.0):
+        seen.clear()
+        game.step(Silent())
+        samples = sum(len(x) for x in seen)
+        assert samples >= 2 * (2 * 800 + 400)  # members, critic steps, the generator's turn
+        for x in seen:
+            assert x.std().item() == pytest.approx(sigma, rel=0.1, abs=1e-7)
+
+
 # --- label smoothing -----------------------------------------------------------------------------
 
 
@@ -129,6 +160,16 @@ def test_the_term_reaches_the_discriminator_of_a_game(objective):
     plain = D.stack.each(rule, real, fake, match.streams)
     loss = "least-squares" if objective == "least-squares" else "non-saturating"
     torch.testing.assert_close(smoothed.loss, plain.loss + LabelSmoothing(0.9)(plain.real, loss))
+
+
+def test_a_patch_map_counts_as_its_mean():
+    patches = lambda: nn.Sequential(nn.Unflatten(1, (1, 2)), nn.Conv1d(1, 1, 1))  # noqa: E731
+    game = seat(LabelSmoothing(0.8), make_d=patches)
+    match, D = game.matches["duel"], game.players["discriminator"]
+    judged = match.judge(D, *torch.randn(2, 2, 8, 2))
+    term_mb = LabelSmoothing(0.8).discriminator_term(match, D.stack, judged)
+    torch.testing.assert_close(term_mb, (0.2 * judged.real).reshape(2, 8, -1).mean(2))
+    assert judged.real.numel() == 2 * 8 * 2
 
 
 @pytest.mark.parametrize("objective", ["wasserstein", "hinge", "relativistic"])

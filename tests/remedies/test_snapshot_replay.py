@@ -158,3 +158,8 @@ def test_settings_out_of_range_are_refused(settings):
 def test_by_name():
     named = registry.get("snapshot-replay:50,length=2,who=generator")
     assert named == SnapshotReplay(50, 2, "generator")
+
+
+def test_pairs_that_move_one_after_another_cannot_share_a_schedule():
+    with pytest.raises(ConfigError, match=r"snapshot-replay counts .* global_updates=per-local"):
+        seat(SnapshotReplay(), game=SGAN(2, global_updates="per-local"))

@@ -2,11 +2,13 @@
 
 import pytest
 import torch
+from arena import play as play_on
+from arena import seat
 from torch import nn
 
 from uncollapse import objectives
 from uncollapse.errors import ConfigError
-from uncollapse.games import Duel, Table
+from uncollapse.games import SGAN, Duel, Table
 from uncollapse.players import optimizers
 from uncollapse.remedies import WeightClipping, registry
 from uncollapse.streams import Streams
@@ -91,6 +93,19 @@ def test_the_wgan_objective_and_the_remedy_are_one_thing():
         assert one.keys() == two.keys()
         assert all(torch.equal(one[k], two[k]) for k in one)
     assert largest(by_objective.players["discriminator"].parameters) == pytest.approx(0.01)
+
+
+def test_messengers_and_local_discriminators_are_clipped_as_well():
+    game = seat(WeightClipping(0.01), game=SGAN(2), objective="wasserstein", critic_steps=2)
+    seen = []
+    players = [game.messenger, *(p for role, p in game.players.items() if "discr" in role)]
+    assert len(players) == 3
+    for player in players:
+        player.after_update.append(lambda p: seen.append((p, largest(p.parameters))))
+    play_on(game, 1)
+    assert [p for p, _ in seen].count(game.messenger) == 2
+    assert [size for _, size in seen] == pytest.approx([0.01] * 5)
+    assert largest(game.players["local generator"].parameters) > 0.1
 
 
 def test_without_it_weights_grow():

@@ -230,6 +230,16 @@ BAD = [
     ({"generator": my_generator().double()}, ConfigError, r"weight '0.weight' is torch.float64"),
     ({"discriminator": my_lazy_discriminator}, ConfigError, r"discriminator has a lazy .*0.weight"),
     (
+        {"discriminator": my_lazy_discriminator, "remedies": ["spectral-norm"]},
+        ConfigError,
+        r"discriminator has a lazy .*0.weight",
+    ),
+    (
+        {"discriminator": my_lazy_discriminator, "remedies": ["minibatch-discrimination"]},
+        ConfigError,
+        r"discriminator has a lazy .*0.weight",
+    ),
+    (
         {"discriminator": my_lazy_discriminator, "game": "sgan"},
         ConfigError,
         r"local discriminator has a lazy layer, '0.weight' has no shape yet: write",

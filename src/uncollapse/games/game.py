@@ -8,9 +8,9 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 
 from uncollapse.errors import ConfigError
+from uncollapse.nets import refuse_lazy
 from uncollapse.objectives import Objective, penalties
 from uncollapse.players import AtOnce, Optimizer, Player, Stack
 from uncollapse.players.sharing import lower_layers, tie
@@ -164,12 +164,7 @@ class Table:
         weights = [{id(p) for p in (*n.parameters(), *n.buffers())} for n in networks]
         if len(set().union(*weights)) < sum(map(len, weights)):
             raise ConfigError(f"the {role}'s factory gives the same weights again: make new ones")
-        for name, tensor in (*networks[0].named_parameters(), *networks[0].named_buffers()):
-            if is_lazy(tensor):
-                raise ConfigError(
-                    f"the {role} has a lazy layer, '{name}' has no shape yet: write the layer's "
-                    "sizes out, or let the factory run a sample through the network first"
-                )
+        refuse_lazy(role, networks[0])
         return networks
 
     def _seat(self, role: str, networks: list[nn.Module], lr: float) -> Player:

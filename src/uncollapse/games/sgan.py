@@ -12,7 +12,7 @@ from uncollapse.games.game import Draw, Observation, Table, mean_by_member
 from uncollapse.names import check_kinds
 from uncollapse.objectives import Judgement
 from uncollapse.players import Player, Stack
-from uncollapse.remedies import Match
+from uncollapse.remedies import Match, SnapshotReplay
 from uncollapse.streams import Streams
 
 WHEN = ("per-round", "per-local")
@@ -94,10 +94,18 @@ class SGAN:
         """Seats N local pairs and one global pair for each replica.
 
         Raises:
-            ConfigError: pairs are to be updated one after another, but run all at once.
+            ConfigError: pairs are to be updated one after another, but run all at once or meet
+                snapshots.
         """
         if self.global_updates == "per-local" and table.at_once:
             raise ConfigError("sgan: global_updates=per-local needs members=one-by-one")
+        if self.global_updates == "per-local" and any(
+            isinstance(remedy, SnapshotReplay) for remedy in table.remedies
+        ):
+            raise ConfigError(
+                "sgan: snapshot-replay counts the updates of all local pairs as one, which they "
+                "are not with global_updates=per-local: give one of the two"
+            )
         if table.ranks.count > 1:
             self._refuse_what_ties_pairs(table)
         self.table = table

@@ -15,7 +15,7 @@ from uncollapse.nets.latent import latent_of
 from uncollapse.nets.minibatch import MinibatchLayer
 from uncollapse.nets.mlp import MLP
 from uncollapse.nets.pacgan import Maxout, PacGAN
-from uncollapse.nets.probing import probe
+from uncollapse.nets.probing import probe, refuse_lazy
 from uncollapse.nets.tprelu import TPReLU
 from uncollapse.nets.unrolled_gan import UnrolledGAN
 
@@ -36,5 +36,6 @@ __all__ = [
     "families",
     "latent_of",
     "probe",
+    "refuse_lazy",
     "resolve",
 ]

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
 from uncollapse.errors import ConfigError, ShapeError, one_line
@@ -63,6 +64,20 @@ def probe(
         raise ShapeError(
             "the discriminator ends in a Sigmoid; uncollapse works on logits: remove it"
         )
+
+
+def refuse_lazy(role: str, module: nn.Module) -> None:
+    """Refuses layers that do not know their sizes yet, so that nothing can be added to them.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        if is_lazy(tensor):
+            raise ConfigError(
+                f"the {role} has a lazy layer, '{name}' has no shape yet: write the layer's "
+                "sizes out, or let the factory run a sample through the network first"
+            )
 
 
 class _Sigmoids(TorchFunctionMode):

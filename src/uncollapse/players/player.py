@@ -24,7 +24,6 @@ class Player:
         lr: learning rate.
 
     Attributes:
-        of: the player itself, or whom it was cloned from.
         terms: summands of its loss that concern weights alone: each is called with the player,
             some of its weights, and the values that these have (others than their own when an
             update is only imagined), and gives one number.
@@ -43,7 +42,6 @@ class Player:
         self.settings = optimizer
         self.lr = lr
         self.parameters = stack.parameters()
-        self.of = self
         self.moved: list[Tensor] = []
         self.terms: list[Callable[[Player, Sequence[Tensor], Sequence[Tensor]], Tensor]] = []
         self.before_step: list[Callable[[Player, list[Tensor]], None]] = []
@@ -97,7 +95,6 @@ class Player:
     def clone(self) -> Player:
         """A player with the same weights and the same memory, which then goes its own way."""
         twin = Player(self.stack.clone(), self.settings, self.lr)
-        twin.of = self.of
         twin.terms = list(self.terms)
         twin.before_step = list(self.before_step)
         twin.after_update = list(self.after_update)

@@ -12,6 +12,7 @@ def lower_layers(network: nn.Module, fraction: float, *, first: bool) -> list[st
 
     Layers (modules with parameters of their own, in order of definition) are taken whole, as many
     as bring their part of the parameters nearest to ``fraction``; fewer when two are as near.
+    What a parametrization, such as a norm, keeps of a weight belongs to the weight's layer.
 
     Args:
         network: whose layers.
@@ -23,7 +24,7 @@ def lower_layers(network: nn.Module, fraction: float, *, first: bool) -> list[st
         Names of parameters.
     """
     met: set[int] = set()  # a weight in two layers counts once, where it is met first
-    layers: list[list[tuple[str, int]]] = []
+    layers: dict[str, list[tuple[str, int]]] = {}
     modules = list(network.named_modules())
     for name, module in modules if first else reversed(modules):
         own = [
@@ -33,10 +34,12 @@ def lower_layers(network: nn.Module, fraction: float, *, first: bool) -> list[st
         ]
         met |= {id(weight) for _, weight in own}
         if own:
-            layers.append([(full, weight.numel()) for full, weight in own])
-    held = [sum(n for layer in layers[:k] for _, n in layer) for k in range(len(layers) + 1)]
+            owner = name.partition(".parametrizations.")[0]
+            layers.setdefault(owner, []).extend((full, weight.numel()) for full, weight in own)
+    whole = list(layers.values())
+    held = [sum(n for layer in whole[:k] for _, n in layer) for k in range(len(whole) + 1)]
     best = min(range(len(held)), key=lambda k: abs(held[k] - fraction * held[-1]))
-    return [name for layer in layers[:best] for name, _ in layer]
+    return [name for layer in whole[:best] for name, _ in layer]
 
 
 def tie(networks: Sequence[nn.Module], group: int, names: Collection[str]) -> None:

@@ -55,14 +55,8 @@ class EMA(Remedy):
         return min(self.decay, updates / (updates + 9))
 
     def join(self, game: Playing) -> None:
-        """Follows the player whose networks the game's samples come from, and replaces them.
-
-        Raises:
-            ConfigError: another EMA came first.
-        """
-        followed = next((p for p in game.players.values() if p.stack is game.output), None)
-        if followed is None:
-            raise ConfigError("ema: samples can come from one average only: give one ema")
+        """Follows the player whose networks the game's samples come from, and replaces them."""
+        followed = next(p for p in game.players.values() if p.stack is game.output)
         self.average = followed.stack.clone()
         for weight in self.average.weights():
             weight.requires_grad_(False)

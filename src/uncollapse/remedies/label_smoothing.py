@@ -9,6 +9,7 @@ from torch import Tensor
 from uncollapse.errors import ConfigError
 from uncollapse.names import check_kinds
 from uncollapse.objectives import Judgement
+from uncollapse.objectives.objective import per_sample
 from uncollapse.players import Stack
 from uncollapse.remedies.match import Match
 from uncollapse.remedies.remedy import Playing, Remedy
@@ -69,8 +70,7 @@ class LabelSmoothing(Remedy):
 
     def discriminator_term(self, match: Match, critic: Stack, judged: Judgement) -> Tensor:
         """What is added for each real sample, ``[member, batch]``."""
-        term_mb = self(judged.real, match.objective.loss)
-        return term_mb if term_mb.dim() == 2 else term_mb.mean(2)
+        return per_sample(self(judged.real, match.objective.loss))
 
 
 def _check_labels(loss: str) -> None:

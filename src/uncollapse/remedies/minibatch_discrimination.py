@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from uncollapse.errors import ConfigError
 from uncollapse.names import check_kinds
@@ -54,7 +55,7 @@ class MinibatchDiscrimination(Remedy):
         Its weights for what is new begin as large as those for the features.
 
         Raises:
-            ConfigError: the last layer with weights is not linear.
+            ConfigError: the last layer with weights is not linear, or under a norm already.
         """
         name, _ = locate(discriminator)
         last = discriminator.get_submodule(name)
@@ -62,6 +63,11 @@ class MinibatchDiscrimination(Remedy):
             raise ConfigError(
                 "minibatch-discrimination: the discriminator's last layer with weights must be "
                 f"Linear, not {type(last).__name__}"
+            )
+        if is_parametrized(last):
+            raise ConfigError(
+                "minibatch-discrimination: the discriminator's last layer is normalised already, "
+                "which its new one would not be: give norms after minibatch-discrimination"
             )
         layer = MinibatchLayer(last.in_features, self.kernels, self.dims)
         wider = nn.Linear(

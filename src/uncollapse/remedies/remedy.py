@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 from torch import Tensor, nn
 
+from uncollapse.nets import refuse_lazy
 from uncollapse.objectives import Judgement
 from uncollapse.players import Player, Stack
 from uncollapse.streams import Streams
@@ -146,7 +147,9 @@ def equipped(
 
 
 def _equip(remedy: Remedy, make: Callable[[], nn.Module]) -> nn.Module:
-    return remedy.equip(make())
+    network = make()
+    refuse_lazy("discriminator", network)
+    return remedy.equip(network)
 
 
 def sub(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ from uncollapse.streams import Streams
 
 KEEPS = ("reservoir", "recent")
 Uniform = Callable[[int], Tensor]
-"""So many uniform random numbers in [0, 1)."""
+"""So many uniform random numbers in [0, 1), fine enough to choose one of 10^15 samples."""
 
 
 @dataclass
@@ -74,7 +74,7 @@ class Replay(Remedy):
         return self._mixed(
             self.memories[""][0],
             fake,
-            lambda n: torch.rand(n, generator=generator, device=fake.device),
+            lambda n: torch.rand(n, generator=generator, device=fake.device, dtype=torch.float64),
         )
 
     def join(self, game: Playing) -> None:
@@ -96,6 +96,8 @@ class Replay(Remedy):
         return torch.stack(mixed)
 
     def _mixed(self, memory: Memory, fake: Tensor, uniform: Uniform) -> Tensor:
+        if memory.samples is not None:  # those of a checkpoint come from the processor's memory
+            memory.samples = memory.samples.to(fake.device)
         wanted = min(round(self.share * len(fake)), len(memory))
         mixed = fake
         if wanted:
@@ -166,7 +168,7 @@ class Memory:
 
 
 def _of(streams: Streams) -> Uniform:
-    return lambda count: streams.uniform(count)[0]
+    return lambda count: streams.uniform(count, dtype=torch.float64)[0]
 
 
 def _joined(memories: list[Memory]) -> dict[str, Tensor]:

@@ -46,7 +46,6 @@ class SnapshotReplay(Remedy):
     length: int = 10
     who: str = "both"
     pasts: dict[tuple[str, str], _Past] = field(init=False, repr=False, compare=False)
-    met: dict[tuple[str, int], _Past] = field(init=False, repr=False, compare=False)
     remembers = True
 
     def __post_init__(self) -> None:
@@ -65,20 +64,22 @@ class SnapshotReplay(Remedy):
 
     def join(self, game: Playing) -> None:
         """Takes a snapshot for everyone who learns from a lasting opponent."""
-        self.pasts, self.met = {}, {}
+        self.pasts = {}
         for name, match in game.matches.items():
             for learner, opponent in match.meetings:
                 if self.who != "both" and not learner.endswith(self.who):
                     continue
                 player = game.players[opponent]
                 past = _Past(player, Schedule(self.every, self.length))
-                self.pasts[name, opponent] = self.met[name, id(player)] = past
+                self.pasts[name, opponent] = past
                 game.players[learner].after_update.append(_Count(past, game.players[learner]))
 
     def stands_in(self, match: Match, player: Player) -> Stack | None:
         """The snapshot, while it is met."""
-        past = self.met.get((match.name, id(player)))
-        return past.snapshot if past is not None and past.schedule.meeting else None
+        for (name, _), past in self.pasts.items():
+            if name == match.name and past.player is player and past.schedule.meeting:
+                return past.snapshot
+        return None
 
     def state(self) -> dict[str, Tensor]:
         """Each snapshot, its share of random numbers, and how far its schedule is."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from uncollapse import nets
 from uncollapse.data import Dataset
 from uncollapse.errors import CheckpointError, ConfigError
-from uncollapse.games import Game, Table
+from uncollapse.games import SGAN, Game, Table
 from uncollapse.metrics import energy_distance
 from uncollapse.objectives import Objective
 from uncollapse.players import Optimizer
@@ -75,11 +75,12 @@ class Training:
         self.data = data.to(self.device)
         self.game = game
         self.remedies = list(cures)
+        updates = config.steps * _updates_a_step(game)
         for cure in cures:
-            if isinstance(cure, LRDecay) and cure.steps < config.steps:
+            if isinstance(cure, LRDecay) and cure.steps < updates:
                 raise ConfigError(
-                    f"lr-decay: learning rates are 0 after {cure.steps} of {config.steps} steps, "
-                    "and nothing is learned in the rest: both should be the same"
+                    f"lr-decay: learning rates are 0 after {cure.steps} of {updates} generator "
+                    "updates, and nothing is learned in the rest: both should be the same"
                 )
         self.step = 0
         self.best = float("inf")
@@ -219,6 +220,11 @@ class Training:
             | {f"remedy/{i}": remedy for i, remedy in enumerate(self.remedies)}
             | {"draw": self.draw}
         )
+
+
+def _updates_a_step(game: Game) -> int:
+    """How often the generator that samples come from is updated in a step."""
+    return game.pairs if isinstance(game, SGAN) and game.global_updates == "per-local" else 1
 
 
 def _in_float32(*networks: nn.Module) -> None:
