@@ -2,8 +2,8 @@
 
     python bench/pacgan_table.py grid25 --steps 4000             # every remedy
     python bench/pacgan_table.py ring8 --steps 2000
-    python bench/pacgan_table.py grid25 --steps 20000 --only plain packing:2 "r3gan, ema, lr-decay"
-    python bench/pacgan_table.py grid25 --setting paper --steps 1500 --only plain packing:2
+    python bench/pacgan_table.py grid25 --steps 20000 --only plain lr-decay "r3gan, ema, lr-decay"
+    python bench/pacgan_table.py grid25 --setting paper --steps 1500 --only plain lr-decay
     python bench/pacgan_table.py grid25 --steps 4000 --picture   # the first seeds' samples
 
 Lin et al. (2018) train networks 400 wide for 400,000 iterations with Adam at 1e-4, beta1 0.8: the
@@ -51,9 +51,9 @@ R3GAN = {"objective": "r3gan:r1=0.1,r2=0.1"}
 CONTENDERS: dict[str, dict[str, Any]] = {
     "plain": {},
     "plain, beta1 = 0.8": {"optimizer": "adam:beta1=0.8"},
-    "packing:2": {"remedies": ["packing:2,same=packs"]},
-    "packing:3": {"remedies": ["packing:3,same=packs"]},
-    "packing:4": {"remedies": ["packing:4,same=packs"]},
+    "packing:2,same=packs": {"remedies": ["packing:2,same=packs"]},
+    "packing:3,same=packs": {"remedies": ["packing:3,same=packs"]},
+    "packing:4,same=packs": {"remedies": ["packing:4,same=packs"]},
     "minibatch-discrimination": {"remedies": ["minibatch-discrimination"]},
     "feature-matching": {"remedies": ["feature-matching"]},
     "historical-averaging": {"remedies": ["historical-averaging"]},
@@ -62,6 +62,7 @@ CONTENDERS: dict[str, dict[str, Any]] = {
     "ema": {"remedies": ["ema:0.99"]},
     "lr-decay": {"remedies": [f"lr-decay:{STEPS}"]},
     "ema, lr-decay": {"remedies": ["ema:0.99", f"lr-decay:{STEPS}"]},
+    "weight-clipping": {"objective": "wasserstein", "remedies": ["weight-clipping"]},
     "gradient-clipping": {"remedies": ["gradient-clipping"]},
     "instance-noise": {"remedies": [f"instance-noise:0.1,until={STEPS}"]},
     "label-smoothing": {"remedies": ["label-smoothing"]},
@@ -72,7 +73,7 @@ CONTENDERS: dict[str, dict[str, Any]] = {
     "r3gan": R3GAN,
     "r3gan, ema": R3GAN | {"remedies": ["ema:0.99"]},
     "r3gan, ema, lr-decay": R3GAN | {"remedies": ["ema:0.99", f"lr-decay:{STEPS}"]},
-    "r3gan, ema, lr-decay, packing:2": R3GAN
+    "r3gan, ema, lr-decay, packing:2,same=packs": R3GAN
     | {"remedies": ["ema:0.99", f"lr-decay:{STEPS}", "packing:2,same=packs"]},
     "unrolling:1": {"remedies": ["unrolling:1"]},
     "unrolling:5": {"remedies": ["unrolling:5"]},

@@ -22,7 +22,7 @@ RESULTS = DOCS / "figures" / "remedies"
 STEPS = {"ring8": 2000, "grid25": 3000}
 MODES = {"ring8": 8, "grid25": 25}
 PAGES = {
-    "packing": ["packing:2", "packing:3", "packing:4"],
+    "packing": [f"packing:{m},same=packs" for m in (2, 3, 4)],
     "unrolling": ["unrolling:1", "unrolling:5"],
 }
 """The rows of a page, where they are not just those of its own name."""
