@@ -3,13 +3,13 @@
     python bench/remedy_pages.py
 
 docs/remedies.md gets its tables between marks, <!-- table: NAME --> and <!-- end -->; the page of
-each remedy its rows of PacGAN's table, as its last section, "Measured".
+each remedy its own rows of them, beside the plain ones, as its last section, "Measured".
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +21,15 @@ DOCS = Path(__file__).parents[1] / "docs"
 RESULTS = DOCS / "figures" / "remedies"
 STEPS = {"ring8": 2000, "grid25": 3000}
 MODES = {"ring8": 8, "grid25": 25}
-PAGES = {
-    "packing": [f"packing:{m},same=packs" for m in (2, 3, 4)],
-    "unrolling": ["unrolling:1", "unrolling:5"],
-}
-"""The rows of a page, where they are not just those of its own name."""
+SCREENED, MEASURED = "800 steps, seeds 100 + 1", "1000 steps, seeds 0 + 3"
 
-Rows = dict[str, dict[str, Any]]
+Row = dict[str, Any]
+Wanted = Callable[[str], bool]
+"""Which contenders, by name."""
 
 
-def rows_of(file: str, *between: str) -> Rows:
-    """Rows by name, of the keys ``"before, NAME, after"`` for the given before and after."""
-    before, after = between
-    pattern = re.compile(f"{re.escape(before)}, (.*), {re.escape(after)}.*")
-    found = {pattern.fullmatch(key): row for key, row in kept(RESULTS / file).items()}
-    return {match[1]: row for match, row in found.items() if match}
+def everyone(name: str) -> bool:
+    return True
 
 
 def shown(values: Sequence[float], scale: float = 1, digits: int = 2) -> str:
@@ -53,136 +47,146 @@ def code(name: str) -> str:
     return name if name.startswith("plain") else f"`{name}`"
 
 
-def held(row: dict[str, Any] | None, modes: int) -> list[str]:
-    """Modes, seeds that hold all, high quality in % and reverse KL, of PacGAN's table."""
-    if row is None:
-        return ["", "", "", ""]
-    full = sum(found == modes for found in row["modes"])
-    return [
-        shown(row["modes"], digits=1),
-        f"{full} of {len(row['modes'])}",
-        shown(row["high quality"], 100, 0),
-        shown(row["reverse kl"]),
-    ]
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of markdown."""
+    return ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows)]
 
 
-def line(*cells: str) -> str:
-    return "| " + " | ".join(cells) + " |"
+def pacgan_table(wanted: Wanted = everyone) -> list[str]:
+    """Contenders on both sets: modes, seeds that hold all, high quality, reverse KL, seconds."""
+    found: dict[str, dict[str, Row]] = {}
+    for data, steps in STEPS.items():
+        for key, row in kept(RESULTS / f"pacgan-{data}.json").items():
+            setting, rest = key.split(", ", 1)
+            name, taken, _ = rest.rsplit(", ", 2)
+            if setting == "small" and taken == f"{steps} steps" and wanted(name):
+                found.setdefault(name, {})[data] = row
+    head, rows = [""], [[code(name)] for name in found]
+    for data, modes in MODES.items():
+        head += [f"{data}: modes of {modes}", "all", "HQ, %", "rKL", "s"]
+        for cells, by_data in zip(rows, found.values(), strict=True):
+            row = by_data.get(data)
+            if row is None:
+                cells += [""] * 5
+                continue
+            full = sum(count == modes for count in row["modes"])
+            cells += [
+                shown(row["modes"], digits=1),
+                f"{full} of {len(row['modes'])}",
+                shown(row["high quality"], 100, 0),
+                shown(row["reverse kl"]),
+                f"{row['seconds']:.0f}",
+            ]
+    return table(head, rows)
 
 
-def pacgan_table(by_data: dict[str, Rows]) -> list[str]:
-    """Every contender on both sets."""
-    head = ["", "ring8: modes of 8", "all", "HQ, %", "rKL", "s"]
-    head += ["grid25: modes of 25", "all", "HQ, %", "rKL", "s"]
-    lines = [line(*head), line(*["---"] * len(head))]
-    for name in dict.fromkeys(name for rows in by_data.values() for name in rows):
-        cells = [code(name)]
-        for data, rows in by_data.items():
-            row = rows.get(name)
-            cells += [*held(row, MODES[data]), f"{row['seconds']:.0f}" if row else ""]
-        lines.append(line(*cells))
-    return lines
-
-
-def measured(names: list[str], by_data: dict[str, Rows]) -> str:
-    """A page's last section: plain beside a remedy."""
-    lines = [
-        "## Measured\n",
-        "Modes held, seeds that hold all, share of samples within 3σ in %, and reverse KL; ten",
-        "seeds, mean ± standard error; [setting, command and all others]"
-        "(../remedies.md#do-they-help).\n",
-        "| | modes | all | HQ, % | rKL |\n|---|---|---|---|---|",
-    ]
-    for data, rows in by_data.items():
-        lines.append(f"| **{data}, {STEPS[data]:,} iterations** | | | | |")
-        for name in ["plain", *names]:
-            if name in rows:
-                few = len(rows[name]["modes"])
-                note = "" if few == len(rows["plain"]["modes"]) else f" ({few} seeds)"
-                lines.append(line(code(name) + note, *held(rows[name], MODES[data])))
-    return "\n".join(lines) + "\n"
-
-
-def unrolled_table() -> list[str]:
-    """Modes of 1,000, KL and seconds, for both sizes of discriminator."""
-    found: dict[tuple[str, int], dict[str, dict[str, Any]]] = {}
+def unrolled_table(wanted: Wanted = everyone) -> list[str]:
+    """Modes of 1,000, KL and seconds a seed, for both sizes of discriminator."""
+    found: dict[tuple[int, str], dict[str, list[Row]]] = {}
     for key, row in kept(RESULTS / "unrolled.json").items():
         ratio, rest = key.split(", ", 1)
         name, steps, _ = rest.rsplit(", ", 2)
-        rows = found.setdefault((name, int(steps.split()[0])), {})
-        rows[ratio] = {  # seeds that were measured apart
-            "modes": [*rows.get(ratio, {}).get("modes", []), *row["modes"]],
-            "kl": [*rows.get(ratio, {}).get("kl", []), *row["kl"]],
-            "seconds": row["seconds"] / len(row["modes"]),
-        }
-    head = ["", "iterations", "½: modes of 1,000", "KL", "s", "¼: modes of 1,000", "KL", "s"]
-    lines = [line(*head), line(*["---"] * len(head))]
-    for (name, steps), rows in sorted(found.items(), key=lambda item: item[0][1]):
+        if wanted(name):
+            by_ratio = found.setdefault((int(steps.split()[0]), name), {})
+            by_ratio.setdefault(ratio, []).append(row)  # seeds may be measured apart
+    head = ["", "iterations"]
+    for ratio in ("½", "¼"):
+        head += [f"{ratio}: modes of 1,000", "KL", "seeds", "s"]
+    rows = []
+    for (steps, name), by_ratio in sorted(found.items(), key=lambda item: item[0][0]):
         cells = [code(name), f"{steps:,}"]
         for ratio in ("0.5", "0.25"):
-            row = rows.get(ratio)
+            parts = by_ratio.get(ratio, [])
+            modes, kl = ([v for part in parts for v in part[key]] for key in ("modes", "kl"))
+            seconds = sum(part["seconds"] for part in parts)
             cells += (
-                [
-                    f"{shown(row['modes'], digits=0)} ({len(row['modes'])})",
-                    shown(row["kl"]),
-                    f"{row['seconds']:.0f}",
-                ]
-                if row
-                else ["", "", ""]
+                [shown(modes, digits=0), shown(kl), str(len(modes)), f"{seconds / len(modes):.0f}"]
+                if parts
+                else [""] * 4
             )
-        lines.append(line(*cells))
-    return lines
+        rows.append(cells)
+    return table(head, rows)
 
 
-def failures_table(after: str) -> list[str]:
+def failures_table(after: str, wanted: Wanted = everyone) -> list[str]:
     """Score, classes and coverage in every setting, of the keys that end in ``after``."""
-    rows: dict[str, dict[str, dict[str, Any]]] = {}
-    settings = []
+    found: dict[str, dict[str, Row]] = {}
+    settings: dict[str, None] = {}
     for key, row in kept(RESULTS / "failures.json").items():
         setting, rest = key.split(", ", 1)
-        if rest.endswith(after):
-            settings.append(setting)
-            rows.setdefault(rest.removesuffix(f", {after}"), {})[setting] = row
-    settings = list(dict.fromkeys(settings))
-    lines = [line("", *settings), line(*["---"] * (1 + len(settings)))]
-    for cure, found in rows.items():
+        cure = rest.removesuffix(f", {after}")
+        if cure != rest and wanted(cure):
+            found.setdefault(cure, {})[setting] = row
+            settings[setting] = None
+    rows = []
+    for cure, by_setting in found.items():
         cells = [code(cure)]
         for setting in settings:
-            row = found.get(setting)
+            row = by_setting.get(setting)
             cells.append(
-                f"{shown(row['score'], digits=1)}, {np.mean(row['classes']):.0f}, "
+                f"{shown(row['score'], digits=1)}; {np.mean(row['classes']):.0f}; "
                 f"{shown(row['coverage'], 100, 0)} %"
                 if row
                 else ""
             )
-        lines.append(line(*cells))
-    return lines
+        rows.append(cells)
+    return table(["", *settings], rows)
+
+
+def measured(remedy: str) -> str | None:
+    """A page's last section: what was measured of a remedy, beside plain; None if nothing was."""
+
+    def its_own(name: str) -> bool:
+        return name == remedy or name.startswith(f"{remedy}:")
+
+    def wanted(name: str) -> bool:
+        return name == "plain" or its_own(name)
+
+    parts = [
+        (
+            f"{STEPS['ring8']:,} iterations on the ring, {STEPS['grid25']:,} on the grid: "
+            "[what and how](../remedies.md#do-they-help)",
+            pacgan_table,
+        ),
+        (
+            "Stacked MNIST and discriminators that are too small: "
+            "[what and how](../remedies.md#discriminators-that-are-too-small)",
+            unrolled_table,
+        ),
+        (
+            "Settings that fail on MNIST, score; classes held; coverage, one seed: "
+            "[what and how](../remedies.md#settings-that-fail)",
+            lambda wanted: failures_table(SCREENED, wanted),
+        ),
+    ]
+    text = "## Measured\n"
+    for title, make in parts:
+        if len(make(its_own)) > 2:
+            text += "\n".join([f"\n{title}.\n", *make(wanted), ""])
+    return text if "|" in text else None
 
 
 def main() -> None:
-    by_data = {
-        data: rows_of(f"pacgan-{data}.json", "small", f"{steps} steps")
-        for data, steps in STEPS.items()
-    }
     page = DOCS / "remedies.md"
     text = page.read_text()
     tables = {
-        "pacgan": pacgan_table(by_data),
+        "pacgan": pacgan_table(),
         "unrolled": unrolled_table(),
-        "failures, screened": failures_table("800 steps, seeds 100 + 1"),
-        "failures": failures_table("1000 steps, seeds 0 + 3"),
+        "screened": failures_table(SCREENED),
+        "failures": failures_table(MEASURED),
     }
     for name, lines in tables.items():
         mark = re.compile(f"(<!-- table: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
-        text, times = mark.subn(lambda m: m[1] + "\n".join([*lines, m[2]]), text)  # noqa: B023
-        assert times == 1, f"{page} has {times} marks of the table {name}"
+        new = "\n".join([f"<!-- table: {name} -->", *lines, "<!-- end -->"])
+        assert len(mark.findall(text)) == 1, f"{page} should have one table {name}"
+        text = mark.sub(lambda _, new=new: new, text)
     page.write_text(text)
     for page in (DOCS / "methods").glob("*.md"):
-        names = PAGES.get(page.stem, [page.stem])
-        if any(name in rows for name in names for rows in by_data.values()):
+        section = measured(page.stem)
+        if section is not None:
             before, mark, _ = page.read_text().partition("## Measured\n")
-            assert mark, f"{page} has no section 'Measured'"
-            page.write_text(before + measured(names, by_data))
+            assert mark, f"{page} should have a section 'Measured'"
+            page.write_text(before + section)
 
 
 if __name__ == "__main__":
