@@ -16,6 +16,7 @@ in docs/figures/remedies and not done again.
 from __future__ import annotations
 
 import argparse
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,7 @@ def picture(rows: dict[str, dict[str, Any]], data: str, file: Path) -> None:
     for axis, (name, row) in zip(axes.flat, rows.items(), strict=False):
         axis.scatter(*modes.means.T, s=30, facecolors="none", edgecolors="tab:orange", lw=0.5)
         axis.scatter(*np.clip(np.array(row["samples"]), -reach, reach).T, s=1, c="tab:blue")
-        axis.set(title=name, xlim=(-reach, reach), ylim=(-reach, reach))
+        axis.set(title=textwrap.fill(name, 24), xlim=(-reach, reach), ylim=(-reach, reach))
         axis.title.set_size(8)
         axis.set_aspect("equal")
     figure.savefig(file, dpi=90, bbox_inches="tight")

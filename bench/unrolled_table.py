@@ -37,6 +37,7 @@ CONTENDERS: dict[str, dict[str, Any]] = {
     "packing:4": {"remedies": ["packing:4"]},
     "minibatch-discrimination": {"remedies": ["minibatch-discrimination"]},
     "feature-matching": {"remedies": ["feature-matching"]},
+    "feature-matching, ema, lr-decay": {"remedies": ["feature-matching", *REST]},
     "unrolling:1": {"remedies": ["unrolling:1"]},
     "r3gan": R3GAN,
     "r3gan, ema, lr-decay": R3GAN | {"remedies": REST},
