@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from failures import SETTINGS
 from replicas import kept
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -74,7 +75,7 @@ def pacgan_table(wanted: Wanted = everyone) -> list[str]:
                 shown(row["modes"], digits=1),
                 f"{full} of {len(row['modes'])}",
                 shown(row["high quality"], 100, 0),
-                shown(row["reverse kl"]),
+                shown(row["reverse kl"], digits=3),
                 f"{row['seconds']:.0f}",
             ]
     return table(head, rows)
@@ -91,18 +92,26 @@ def unrolled_table(wanted: Wanted = everyone) -> list[str]:
             by_ratio.setdefault(ratio, []).append(row)  # seeds may be measured apart
     head = ["", "iterations"]
     for ratio in ("½", "¼"):
-        head += [f"{ratio}: modes of 1,000", "KL", "seeds", "s"]
+        head += [f"{ratio}: modes of 1,000", "KL", "sure, %", "seeds", "s"]
     rows = []
     for (steps, name), by_ratio in sorted(found.items(), key=lambda item: item[0][0]):
         cells = [code(name), f"{steps:,}"]
         for ratio in ("0.5", "0.25"):
             parts = by_ratio.get(ratio, [])
-            modes, kl = ([v for part in parts for v in part[key]] for key in ("modes", "kl"))
+            modes, kl, sure = (
+                [v for part in parts for v in part.get(key, [])] for key in ("modes", "kl", "sure")
+            )
             seconds = sum(part["seconds"] for part in parts)
             cells += (
-                [shown(modes, digits=0), shown(kl), str(len(modes)), f"{seconds / len(modes):.0f}"]
+                [
+                    shown(modes, digits=0),
+                    shown(kl),
+                    shown(sure, 100, 0) if sure else "",
+                    str(len(modes)),
+                    f"{seconds / len(modes):.0f}",
+                ]
                 if parts
-                else [""] * 4
+                else [""] * 5
             )
         rows.append(cells)
     return table(head, rows)
@@ -111,13 +120,12 @@ def unrolled_table(wanted: Wanted = everyone) -> list[str]:
 def failures_table(after: str, wanted: Wanted = everyone) -> list[str]:
     """Score, classes and coverage in every setting, of the keys that end in ``after``."""
     found: dict[str, dict[str, Row]] = {}
-    settings: dict[str, None] = {}
     for key, row in kept(RESULTS / "failures.json").items():
         setting, rest = key.split(", ", 1)
         cure = rest.removesuffix(f", {after}")
         if cure != rest and wanted(cure):
             found.setdefault(cure, {})[setting] = row
-            settings[setting] = None
+    settings = [name for name in SETTINGS if any(name in row for row in found.values())]
     rows = []
     for cure, by_setting in found.items():
         cells = [code(cure)]
@@ -183,9 +191,8 @@ def main() -> None:
     page.write_text(text)
     for page in (DOCS / "methods").glob("*.md"):
         section = measured(page.stem)
-        if section is not None:
-            before, mark, _ = page.read_text().partition("## Measured\n")
-            assert mark, f"{page} should have a section 'Measured'"
+        before, mark, _ = page.read_text().partition("## Measured\n")
+        if mark and section is not None:
             page.write_text(before + section)
 
 

@@ -48,11 +48,21 @@ CONTENDERS: dict[str, dict[str, Any]] = {
 
 
 def stacked_modes(classifier: Classifier, fake: Tensor) -> dict[str, float]:
-    """Modes held of 1,000, and KL(samples || uniform) in nats; ``fake`` is ``[n, 3, 28, 28]``."""
-    digits = [classifier.probs(fake[:, c : c + 1]).argmax(1) for c in range(3)]
+    """What samples ``[n, 3, 28, 28]`` hold.
+
+    Returns:
+        Modes of 1,000; KL(samples || uniform) in nats; and the share of digits of which the
+        classifier is sure (0.9 or more), as a mode may be held by what is no digit at all.
+    """
+    probs = [classifier.probs(fake[:, c : c + 1]) for c in range(3)]
+    digits = [p.argmax(1) for p in probs]
     counts = torch.bincount(100 * digits[0] + 10 * digits[1] + digits[2], minlength=1000).double()
     share = counts[counts > 0] / counts.sum()
-    return {"modes": float(len(share)), "kl": (share * (1000 * share).log()).sum().item()}
+    return {
+        "modes": float(len(share)),
+        "kl": (share * (1000 * share).log()).sum().item(),
+        "sure": torch.stack([p.amax(1) >= 0.9 for p in probs]).double().mean().item(),
+    }
 
 
 def main() -> None:
