@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from failures import SETTINGS
-from replicas import kept
+from replicas import kept, mean_and_error
 
 DOCS = Path(__file__).parents[1] / "docs"
 RESULTS = DOCS / "figures" / "remedies"
@@ -31,17 +31,6 @@ Wanted = Callable[[str], bool]
 
 def everyone(name: str) -> bool:
     return True
-
-
-def shown(values: Sequence[float], scale: float = 1, digits: int = 2) -> str:
-    """Mean ± standard error over seeds."""
-    numbers = scale * np.array(values)
-    if np.isnan(numbers).any():
-        return "none held in some"
-    if len(numbers) == 1:
-        return f"{numbers[0]:.{digits}f}"
-    error = numbers.std(ddof=1) / len(numbers) ** 0.5
-    return f"{numbers.mean():.{digits}f}±{error:.{digits}f}"
 
 
 def code(name: str) -> str:
@@ -72,10 +61,10 @@ def pacgan_table(wanted: Wanted = everyone) -> list[str]:
                 continue
             full = sum(count == modes for count in row["modes"])
             cells += [
-                shown(row["modes"], digits=1),
+                mean_and_error(row["modes"], digits=1),
                 f"{full} of {len(row['modes'])}",
-                shown(row["high quality"], 100, 0),
-                shown(row["reverse kl"], digits=3),
+                mean_and_error(row["high quality"], 100, 0),
+                mean_and_error(row["reverse kl"], digits=3),
                 f"{row['seconds']:.0f}",
             ]
     return table(head, rows)
@@ -104,9 +93,9 @@ def unrolled_table(wanted: Wanted = everyone) -> list[str]:
             seconds = sum(part["seconds"] for part in parts)
             cells += (
                 [
-                    shown(modes, digits=0),
-                    shown(kl),
-                    shown(sure, 100, 0) if sure else "",
+                    mean_and_error(modes, digits=0),
+                    mean_and_error(kl),
+                    mean_and_error(sure, 100, 0) if sure else "",
                     str(len(modes)),
                     f"{seconds / len(modes):.0f}",
                 ]
@@ -132,8 +121,8 @@ def failures_table(after: str, wanted: Wanted = everyone) -> list[str]:
         for setting in settings:
             row = by_setting.get(setting)
             cells.append(
-                f"{shown(row['score'], digits=1)}; {np.mean(row['classes']):.0f}; "
-                f"{shown(row['coverage'], 100, 0)} %"
+                f"{mean_and_error(row['score'], digits=1)}; {np.mean(row['classes']):.0f}; "
+                f"{mean_and_error(row['coverage'], 100, 0)} %"
                 if row
                 else ""
             )

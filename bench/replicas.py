@@ -32,10 +32,15 @@ def train(
         return run, time.process_time() - begun
 
 
-def mean_and_error(values: Sequence[float], scale: float = 1.0) -> str:
-    """Mean and standard error over seeds."""
-    error = np.std(values, ddof=1) / len(values) ** 0.5 if len(values) > 1 else float("nan")
-    return f"{scale * np.mean(values):.4g}±{scale * error:.2g}"
+def mean_and_error(values: Sequence[float], scale: float = 1, digits: int = 2) -> str:
+    """Mean ± standard error over seeds."""
+    numbers = scale * np.array(values)
+    if np.isnan(numbers).any():
+        return "none held in some"
+    if len(numbers) == 1:
+        return f"{numbers[0]:.{digits}f}"
+    error = numbers.std(ddof=1) / len(numbers) ** 0.5
+    return f"{numbers.mean():.{digits}f}±{error:.{digits}f}"
 
 
 def kept(file: Path) -> dict[str, Any]:
