@@ -74,6 +74,11 @@ CONTENDERS: dict[str, dict[str, Any]] = {
     "r3gan": R3GAN,
     "r3gan, ema": R3GAN | {"remedies": ["ema:0.99"]},
     "r3gan, ema, lr-decay": R3GAN | {"remedies": ["ema:0.99", f"lr-decay:{STEPS}"]},
+    "r3gan:r1=0.01,r2=0.01, ema, lr-decay": {
+        "objective": "r3gan:r1=0.01,r2=0.01",
+        "remedies": ["ema:0.99", f"lr-decay:{STEPS}"],
+    },
+    "r3gan:r1=1,r2=1, ema": {"objective": "r3gan:r1=1,r2=1", "remedies": ["ema:0.999"]},
     "r3gan, ema, lr-decay, packing:2,same=packs": R3GAN
     | {"remedies": ["ema:0.99", f"lr-decay:{STEPS}", "packing:2,same=packs"]},
     "unrolling:1": {"remedies": ["unrolling:1"]},

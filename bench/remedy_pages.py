@@ -42,32 +42,56 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows)]
 
 
+def pacgan_rows(data: str, setting: str) -> dict[tuple[str, int], Row]:
+    """What is kept of one set in one setting, by contender and iterations."""
+    found = {}
+    for key, row in kept(RESULTS / f"pacgan-{data}.json").items():
+        its, rest = key.split(", ", 1)
+        name, taken, _ = rest.rsplit(", ", 2)
+        if its == setting:
+            found[name, int(taken.split()[0])] = row
+    return found
+
+
+def pacgan_cells(data: str, row: Row) -> list[str]:
+    """Modes, seeds that hold all, high quality, reverse KL, seconds."""
+    full = sum(count == MODES[data] for count in row["modes"])
+    return [
+        mean_and_error(row["modes"], digits=1),
+        f"{full} of {len(row['modes'])}",
+        mean_and_error(row["high quality"], 100, 0),
+        mean_and_error(row["reverse kl"], digits=3),
+        f"{row['seconds']:.0f}",
+    ]
+
+
 def pacgan_table(wanted: Wanted = everyone) -> list[str]:
-    """Contenders on both sets: modes, seeds that hold all, high quality, reverse KL, seconds."""
-    found: dict[str, dict[str, Row]] = {}
+    """Contenders on both sets, small networks and budgets."""
+    head, rows = [""], {}
     for data, steps in STEPS.items():
-        for key, row in kept(RESULTS / f"pacgan-{data}.json").items():
-            setting, rest = key.split(", ", 1)
-            name, taken, _ = rest.rsplit(", ", 2)
-            if setting == "small" and taken == f"{steps} steps" and wanted(name):
-                found.setdefault(name, {})[data] = row
-    head, rows = [""], [[code(name)] for name in found]
-    for data, modes in MODES.items():
-        head += [f"{data}: modes of {modes}", "all", "HQ, %", "rKL", "s"]
-        for cells, by_data in zip(rows, found.values(), strict=True):
-            row = by_data.get(data)
-            if row is None:
-                cells += [""] * 5
-                continue
-            full = sum(count == modes for count in row["modes"])
-            cells += [
-                mean_and_error(row["modes"], digits=1),
-                f"{full} of {len(row['modes'])}",
-                mean_and_error(row["high quality"], 100, 0),
-                mean_and_error(row["reverse kl"], digits=3),
-                f"{row['seconds']:.0f}",
-            ]
-    return table(head, rows)
+        for (name, taken), row in pacgan_rows(data, "small").items():
+            if taken == steps and wanted(name):
+                rows.setdefault(name, {})[data] = pacgan_cells(data, row)
+        head += [f"{data}: modes of {MODES[data]}", "all", "HQ, %", "rKL", "s"]
+    empty = [""] * 5
+    return table(
+        head,
+        [
+            [code(name), *(cell for data in STEPS for cell in cells.get(data, empty))]
+            for name, cells in rows.items()
+        ],
+    )
+
+
+def pacgan_longer(setting: str) -> list[str]:
+    """Rows of a setting whose iterations are not the first table's."""
+    rows = [
+        [data, code(name), f"{steps:,}", *pacgan_cells(data, row)]
+        for data in MODES
+        for (name, steps), row in pacgan_rows(data, setting).items()
+        if setting != "small" or steps != STEPS[data]
+    ]
+    return table(["", "", "iterations", "modes", "all", "HQ, %", "rKL", "s"], rows)
 
 
 def unrolled_table(wanted: Wanted = everyone) -> list[str]:
@@ -168,6 +192,8 @@ def main() -> None:
     text = page.read_text()
     tables = {
         "pacgan": pacgan_table(),
+        "longer": pacgan_longer("small"),
+        "paper": pacgan_longer("paper"),
         "unrolled": unrolled_table(),
         "screened": failures_table(SCREENED),
         "failures": failures_table(MEASURED),

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import copy
 import dataclasses
-import importlib
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
-
-from torch import nn
+from typing import Any
 
 from uncollapse import data as data_room
-from uncollapse import nets
-from uncollapse.data import Data, Dataset
+from uncollapse.data import Data
 from uncollapse.errors import CheckpointError, ConfigError, NonFiniteError
 from uncollapse.games import Game
 from uncollapse.games import registry as game_names
@@ -25,32 +18,35 @@ from uncollapse.objectives import registry as objective_names
 from uncollapse.players import Optimizer
 from uncollapse.players import optimizers as optimizer_names
 from uncollapse.ranks import join
-from uncollapse.remedies import Remedy, judged_shape
+from uncollapse.remedies import Remedy
 from uncollapse.remedies import registry as remedy_names
-from uncollapse.streams import Ambient
 from uncollapse.training import checkpoint
 from uncollapse.training.config import GIVEN, Config, positive
 from uncollapse.training.folder import RunFolder
 from uncollapse.training.loop import failed, loop, take_pictures
 from uncollapse.training.memory import keep_freed_memory
+from uncollapse.training.parts import Network, choose, open_data, several
 from uncollapse.training.progress import say
 from uncollapse.training.recorder import Recorder
 from uncollapse.training.run import Run, finished
 from uncollapse.training.trackers import Tracker
 from uncollapse.training.trackers import check as check_trackers
 from uncollapse.training.trackers import start as start_trackers
-from uncollapse.training.training import Factory, Training, resolve_device
+from uncollapse.training.training import Training, resolve_device
 from uncollapse.training.way import AUTO, ONE_BY_ONE, faster, has_members_of_its_own
-
-T = TypeVar("T")
-
-Network = str | nn.Module | Callable[[], nn.Module]
 
 STEPS = 5000
 CHECKPOINTS = 20
 """Checkpoints and pictures in a run, unless somebody says how often."""
 DEFAULTS = {"images": (64, 2e-4), "points": (256, 2e-4)}
 """Batch and learning rate by kind of data."""
+REGISTRIES: dict[str, Registry[Any]] = {
+    "game": game_names,
+    "objective": objective_names,
+    "remedies": remedy_names,
+    "optimizer": optimizer_names,
+}
+"""What a resumed run must have again, if it is named."""
 
 
 def train(
@@ -123,26 +119,20 @@ def train(
         UncollapseError: of the kind that says what is wrong; see :mod:`uncollapse.errors`.
         StoppedBySignal: a KeyboardInterrupt, after everything was saved.
     """
-    latent = _sizes(latent)
     if isinstance(data, str):
         data = _absolute(data)
-    dataset = _open(data, size, flips, generator)
-    make_generator, generator_name = _network(
-        generator, "generator", dataset.shape, latent, replicas
+    dataset = open_data(data, size, flips, generator)
+    parts = choose(
+        dataset,
+        generator=generator,
+        discriminator=discriminator,
+        game=game,
+        objective=objective,
+        remedies=remedies,
+        optimizer=optimizer,
+        latent=_sizes(latent),
+        replicas=replicas,
     )
-    chosen_objective, objective_name = _choose(objective_names, objective)
-    cures = [_choose(remedy_names, remedy) for remedy in _several(remedies)]
-    if discriminator is None:
-        discriminator = _default_discriminator(dataset, chosen_objective)
-    make_discriminator, discriminator_name = _network(
-        discriminator,
-        "discriminator",
-        judged_shape([cure for cure, _ in cures], dataset.shape),
-        None,
-        replicas,
-    )
-    chosen_game, game_name = _choose(game_names, game)
-    chosen_optimizer, optimizer_name = _choose(optimizer_names, optimizer)
     default_batch, default_lr = DEFAULTS[dataset.kind]
     positive("steps", steps)
     often = max(10, steps // CHECKPOINTS)
@@ -150,16 +140,10 @@ def train(
         data=data if isinstance(data, str) else GIVEN,
         size=size,
         flips=flips,
-        generator=generator_name,
-        discriminator=discriminator_name,
-        game=game_name,
-        objective=objective_name,
-        remedies=tuple(name for _, name in cures),
-        latent=_latent(latent, make_generator),
+        latent=parts.latent,
         batch=min(default_batch, len(dataset)) if batch is None else batch,
         steps=steps,
         lr=_rates(default_lr if lr is None else lr),
-        optimizer=optimizer_name,
         critic_steps=critic_steps,
         replicas=replicas,
         members=members,
@@ -167,8 +151,9 @@ def train(
         device=str(resolve_device(device)),
         sample_every=often if sample_every is None else sample_every,
         checkpoint_every=often if checkpoint_every is None else checkpoint_every,
-        trackers=tuple(_several(trackers)),
+        trackers=tuple(several(trackers)),
         data_fingerprint=dataset.fingerprint,
+        **parts.words,
     )
     check_trackers(config.trackers)
     if config.trackers and out is None:
@@ -176,17 +161,7 @@ def train(
     ranks = join()
 
     def make(members: str) -> Training:
-        return Training(
-            dataclasses.replace(config, members=members),
-            dataset,
-            make_generator,
-            make_discriminator,
-            copy.deepcopy(chosen_game),
-            [copy.deepcopy(cure) for cure, _ in cures],
-            chosen_objective,
-            chosen_optimizer,
-            ranks,
-        )
+        return parts.training(dataclasses.replace(config, members=members), ranks)
 
     training = make(ONE_BY_ONE if members == AUTO else members)
     if members == AUTO and has_members_of_its_own(training):
@@ -240,29 +215,17 @@ def resume(
         raise ConfigError(f"start must be 'last' or 'best', not '{start}'")
     folder = RunFolder(out)
     config = folder.config()
-    given = {
-        "data": data,
-        "generator": generator,
-        "discriminator": discriminator,
-        "game": game,
-        "objective": objective,
-        "remedies": remedies,
-        "optimizer": optimizer,
-    }
-    for word, thing in given.items():
-        if thing is None and GIVEN in _several(getattr(config, word)):
-            raise ConfigError(
-                f"{folder.path}: its {word} was an object of the program that trained it: resume "
-                f"it there, uncollapse.resume(folder, {word}=...)"
-            )
-    registries: dict[str, Registry[Any]] = {
-        "game": game_names,
-        "objective": objective_names,
-        "remedies": remedy_names,
-        "optimizer": optimizer_names,
-    }
-    for word, names in registries.items():
-        _check_same(folder, word, names, _several(getattr(config, word)), given[word])
+    _check_given(
+        folder,
+        config,
+        data=data,
+        generator=generator,
+        discriminator=discriminator,
+        game=game,
+        objective=objective,
+        remedies=remedies,
+        optimizer=optimizer,
+    )
     if steps is not None:
         positive("steps", steps)
         config = dataclasses.replace(config, steps=steps)
@@ -273,33 +236,20 @@ def resume(
             folder.lock()
     try:
         source: Data = config.data if data is None else data
-        dataset = _open(source, config.size, config.flips, generator or config.generator)
+        dataset = open_data(source, config.size, config.flips, generator or config.generator)
         if dataset.fingerprint != config.data_fingerprint:
             raise CheckpointError(f"{folder.path}: its data ({config.data}) is not what it was")
-        replicas = config.replicas
-        make_generator, _ = _network(
-            generator or config.generator, "generator", dataset.shape, config.latent, replicas
-        )
-        words = config.remedies if remedies is None else _several(remedies)
-        cures = [_choose(remedy_names, remedy)[0] for remedy in words]
-        make_discriminator, _ = _network(
-            discriminator or config.discriminator,
-            "discriminator",
-            judged_shape(cures, dataset.shape),
-            None,
-            replicas,
-        )
-        training = Training(
-            config,
+        training = choose(
             dataset,
-            make_generator,
-            make_discriminator,
-            _choose(game_names, game or config.game)[0],
-            cures,
-            _choose(objective_names, objective or config.objective)[0],
-            _choose(optimizer_names, optimizer or config.optimizer)[0],
-            ranks,
-        )
+            generator=generator or config.generator,
+            discriminator=discriminator or config.discriminator,
+            game=game or config.game,
+            objective=objective or config.objective,
+            remedies=config.remedies if remedies is None else remedies,
+            optimizer=optimizer or config.optimizer,
+            latent=config.latent,
+            replicas=config.replicas,
+        ).training(config, ranks)
         newest = checkpoint.newest(folder.checkpoints)
         if start == checkpoint.LAST and newest is not None:
             start = newest.name
@@ -346,77 +296,6 @@ def _go(training: Training, folder: RunFolder | None, progress: bool | None) -> 
     return finished(training, folder, recorder.rows)
 
 
-def _choose(registry: Registry[T], choice: str | T) -> tuple[T, str]:
-    """A choice of our own (never the caller's object) and the words that name it."""
-    chosen = copy.deepcopy(registry.get(choice))
-    if not dataclasses.is_dataclass(chosen):
-        raise ConfigError(f"{choice!r} is no {registry.what}: give a name or an object of one")
-    name = registry.spec(chosen)
-    return chosen, GIVEN if name is None else name
-
-
-def _network(
-    network: Network | None,
-    role: str,
-    shape: tuple[int, ...],
-    latent: tuple[int, ...] | None,
-    replicas: int,
-) -> tuple[Factory, str]:
-    """A factory for a player's networks, and the words that name it (or ``GIVEN``)."""
-    if isinstance(network, nn.Module):
-        if replicas > 1:
-            raise ConfigError(
-                f"replicas={replicas} needs a {role} for each: give a factory, not one module"
-            )
-        return partial(_copied, network, role), GIVEN
-    if network is not None and not isinstance(network, str):
-        if not callable(network):
-            raise ConfigError(
-                f"the {role} must be a name, a module or a factory, not {type(network).__name__}"
-            )
-        return network, _importable(network)
-    name = network or str(nets.families.spec(nets.default(shape)))
-    if role == "discriminator":
-        return nets.build_discriminator(name, shape), name
-    return nets.build_generator(name, shape, latent[0] if latent else None), name
-
-
-def _copied(module: nn.Module, role: str) -> nn.Module:
-    try:
-        return copy.deepcopy(module)
-    except RuntimeError as error:  # torch's old weight_norm and spectral_norm, once used
-        reason = str(error).splitlines()[0]
-        raise ConfigError(f"the {role} cannot be copied; give a factory: {reason}") from None
-
-
-def _default_discriminator(dataset: Dataset, objective: Objective) -> str:
-    """What suits the data; without batch normalisation where a penalty must be per sample."""
-    family = nets.default(dataset.shape)
-    if isinstance(family, nets.DCGAN) and objective.penalised:
-        family = dataclasses.replace(family, norm="none")
-    return str(nets.families.spec(family))
-
-
-def _importable(factory: Callable[[], nn.Module]) -> str:
-    """``package.module:factory`` if that leads back to ``factory``, else ``GIVEN``."""
-    module, name = getattr(factory, "__module__", None), getattr(factory, "__qualname__", "")
-    if module and module != "__main__" and name.isidentifier():
-        found = None
-        with contextlib.suppress(ImportError):
-            found = getattr(importlib.import_module(module), name, None)
-        if found is factory:
-            return f"{module}:{name}"
-    return GIVEN
-
-
-def _open(data: Data, size: int | None, flips: bool, generator: Network | None) -> Dataset:
-    """The data set. With a generator of somebody's own, tensors and loaders are not scaled."""
-    family = generator.partition(":")[0] if isinstance(generator, str) else generator
-    own = family is not None and family not in nets.families
-    identity = own and not isinstance(data, (str, Dataset))
-    return data_room.load(data, size=size, flips=flips, identity=identity)
-
-
 def _absolute(data: str) -> str:
     """The same data, from whatever folder the run is gone on with."""
     form, colon, path = data.partition(":")
@@ -425,23 +304,24 @@ def _absolute(data: str) -> str:
     return data
 
 
-def _check_same(
-    folder: RunFolder, word: str, names: Registry[Any], written: Sequence[str], thing: Any
-) -> None:
-    """Refuses to go on with another thing than the one that a run was begun with, and named."""
-    if thing is None or GIVEN in written:
-        return
-    specs = [names.spec(names.get(each)) for each in _several(thing)]
-    if specs != [names.spec(names.get(name)) for name in written]:
-        raise CheckpointError(
-            f"{folder.path}: its {word} {'are' if word == 'remedies' else 'is'} "
-            f"{', '.join(written) or 'none'}, and stays so: leave {word} out"
-        )
-
-
-def _several(things: Any) -> Sequence[Any]:
-    """A single one is a list of one."""
-    return things if isinstance(things, Sequence) and not isinstance(things, str) else [things]
+def _check_given(folder: RunFolder, config: Config, **given: Any) -> None:
+    """Refuses to go on without an object that no word leads to, or with another than a word's."""
+    for word, thing in given.items():
+        written = several(getattr(config, word))
+        if thing is None and GIVEN in written:
+            raise ConfigError(
+                f"{folder.path}: its {word} was an object of the program that trained it: resume "
+                f"it there, uncollapse.resume(folder, {word}=...)"
+            )
+        if thing is None or GIVEN in written or word not in REGISTRIES:
+            continue
+        names = REGISTRIES[word]
+        specs = [names.spec(names.get(each)) for each in several(thing)]
+        if specs != [names.spec(names.get(name)) for name in written]:
+            raise CheckpointError(
+                f"{folder.path}: its {word} {'are' if word == 'remedies' else 'is'} "
+                f"{', '.join(written) or 'none'}, and stays so: leave {word} out"
+            )
 
 
 def _sizes(latent: int | Sequence[int] | None) -> tuple[int, ...] | None:
@@ -451,15 +331,6 @@ def _sizes(latent: int | Sequence[int] | None) -> tuple[int, ...] | None:
     for size in sizes:
         positive("latent", size)
     return sizes
-
-
-def _latent(latent: tuple[int, ...] | None, make_generator: Factory) -> tuple[int, ...]:
-    if latent is not None:
-        return latent
-    found = nets.latent_of(Ambient([0], "trial").run(0, make_generator))
-    if found is None:
-        raise ConfigError("the generator does not tell its latent's size: say latent=...")
-    return found
 
 
 def _rates(lr: float | Sequence[float]) -> tuple[float, float]:

@@ -1,0 +1,208 @@
+"""The parts of a training: what words and objects stand for, and the words that name each."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import dataclasses
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+from torch import nn
+
+from uncollapse import data as data_room
+from uncollapse import nets
+from uncollapse.data import Data, Dataset
+from uncollapse.errors import ConfigError
+from uncollapse.games import Game
+from uncollapse.games import registry as game_names
+from uncollapse.names import Registry
+from uncollapse.objectives import Objective
+from uncollapse.objectives import registry as objective_names
+from uncollapse.players import Optimizer
+from uncollapse.players import optimizers as optimizer_names
+from uncollapse.ranks import Ranks
+from uncollapse.remedies import Remedy, judged_shape
+from uncollapse.remedies import registry as remedy_names
+from uncollapse.streams import Ambient
+from uncollapse.training.config import GIVEN, Config
+from uncollapse.training.training import Factory, Training
+
+T = TypeVar("T")
+
+Network = str | nn.Module | Callable[[], nn.Module]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a training is put together from.
+
+    Attributes:
+        data: what is learned.
+        generator: makes one generator.
+        discriminator: makes one discriminator.
+        game: who plays whom.
+        objective: what they play for.
+        remedies: who else takes part.
+        optimizer: how the players learn.
+        latent: shape of one latent.
+        words: what a config calls them, ``GIVEN`` where nothing leads to them.
+    """
+
+    data: Dataset
+    generator: Factory
+    discriminator: Factory
+    game: Game
+    objective: Objective
+    remedies: list[Remedy]
+    optimizer: Optimizer
+    latent: tuple[int, ...]
+    words: dict[str, Any]
+
+    def training(self, config: Config, ranks: Ranks) -> Training:
+        """A training of them; of its own game and remedies, as several can be made."""
+        return Training(
+            config,
+            self.data,
+            self.generator,
+            self.discriminator,
+            copy.deepcopy(self.game),
+            copy.deepcopy(self.remedies),
+            self.objective,
+            self.optimizer,
+            ranks,
+        )
+
+
+def choose(
+    data: Dataset,
+    *,
+    generator: Network | None,
+    discriminator: Network | None,
+    game: str | Game,
+    objective: str | Objective,
+    remedies: Sequence[str | Remedy],
+    optimizer: str | Optimizer,
+    latent: tuple[int, ...] | None,
+    replicas: int,
+) -> Parts:
+    """The parts that are named or given.
+
+    Raises:
+        ConfigError: a name, a setting or an object that cannot be.
+    """
+    make_generator, generator_name = _network(generator, "generator", data.shape, latent, replicas)
+    chosen_objective, objective_name = _choose(objective_names, objective)
+    cures = [_choose(remedy_names, remedy) for remedy in several(remedies)]
+    if discriminator is None:
+        discriminator = _default_discriminator(data, chosen_objective)
+    judged = judged_shape([cure for cure, _ in cures], data.shape)
+    make_discriminator, discriminator_name = _network(
+        discriminator, "discriminator", judged, None, replicas
+    )
+    chosen_game, game_name = _choose(game_names, game)
+    chosen_optimizer, optimizer_name = _choose(optimizer_names, optimizer)
+    return Parts(
+        data=data,
+        generator=make_generator,
+        discriminator=make_discriminator,
+        game=chosen_game,
+        objective=chosen_objective,
+        remedies=[cure for cure, _ in cures],
+        optimizer=chosen_optimizer,
+        latent=_latent_of(make_generator) if latent is None else latent,
+        words={
+            "generator": generator_name,
+            "discriminator": discriminator_name,
+            "game": game_name,
+            "objective": objective_name,
+            "remedies": tuple(name for _, name in cures),
+            "optimizer": optimizer_name,
+        },
+    )
+
+
+def open_data(data: Data, size: int | None, flips: bool, generator: Network | None) -> Dataset:
+    """The data set. With a generator of somebody's own, tensors and loaders are not scaled."""
+    family = generator.partition(":")[0] if isinstance(generator, str) else generator
+    own = family is not None and family not in nets.families
+    identity = own and not isinstance(data, (str, Dataset))
+    return data_room.load(data, size=size, flips=flips, identity=identity)
+
+
+def _choose(registry: Registry[T], choice: str | T) -> tuple[T, str]:
+    """A choice of our own (never the caller's object) and the words that name it."""
+    chosen = copy.deepcopy(registry.get(choice))
+    if not dataclasses.is_dataclass(chosen):
+        raise ConfigError(f"{choice!r} is no {registry.what}: give a name or an object of one")
+    name = registry.spec(chosen)
+    return chosen, GIVEN if name is None else name
+
+
+def _network(
+    network: Network | None,
+    role: str,
+    shape: tuple[int, ...],
+    latent: tuple[int, ...] | None,
+    replicas: int,
+) -> tuple[Factory, str]:
+    """A factory for a player's networks, and the words that name it (or ``GIVEN``)."""
+    if isinstance(network, nn.Module):
+        if replicas > 1:
+            raise ConfigError(
+                f"replicas={replicas} needs a {role} for each: give a factory, not one module"
+            )
+        return partial(_copied, network, role), GIVEN
+    if network is not None and not isinstance(network, str):
+        if not callable(network):
+            raise ConfigError(
+                f"the {role} must be a name, a module or a factory, not {type(network).__name__}"
+            )
+        return network, _importable(network)
+    name = network or str(nets.families.spec(nets.default(shape)))
+    if role == "discriminator":
+        return nets.build_discriminator(name, shape), name
+    return nets.build_generator(name, shape, latent[0] if latent else None), name
+
+
+def _copied(module: nn.Module, role: str) -> nn.Module:
+    try:
+        return copy.deepcopy(module)
+    except RuntimeError as error:  # torch's old weight_norm and spectral_norm, once used
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"the {role} cannot be copied; give a factory: {reason}") from None
+
+
+def _default_discriminator(dataset: Dataset, objective: Objective) -> str:
+    """What suits the data; without batch normalisation where a penalty must be per sample."""
+    family = nets.default(dataset.shape)
+    if isinstance(family, nets.DCGAN) and objective.penalised:
+        family = dataclasses.replace(family, norm="none")
+    return str(nets.families.spec(family))
+
+
+def _importable(factory: Callable[[], nn.Module]) -> str:
+    """``package.module:factory`` if that leads back to ``factory``, else ``GIVEN``."""
+    module, name = getattr(factory, "__module__", None), getattr(factory, "__qualname__", "")
+    if module and module != "__main__" and name.isidentifier():
+        found = None
+        with contextlib.suppress(ImportError):
+            found = getattr(importlib.import_module(module), name, None)
+        if found is factory:
+            return f"{module}:{name}"
+    return GIVEN
+
+
+def _latent_of(make_generator: Factory) -> tuple[int, ...]:
+    found = nets.latent_of(Ambient([0], "trial").run(0, make_generator))
+    if found is None:
+        raise ConfigError("the generator does not tell its latent's size: say latent=...")
+    return found
+
+
+def several(things: Any) -> Sequence[Any]:
+    """A single one is a list of one."""
+    return things if isinstance(things, Sequence) and not isinstance(things, str) else [things]
