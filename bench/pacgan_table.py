@@ -78,6 +78,8 @@ CONTENDERS: dict[str, dict[str, Any]] = {
         "objective": "r3gan:r1=0.01,r2=0.01",
         "remedies": ["ema:0.99", f"lr-decay:{STEPS}"],
     },
+    "r3gan, ema, lr-decay, lr = 0.0005": R3GAN
+    | {"remedies": ["ema:0.99", f"lr-decay:{STEPS}"], "lr": 5e-4},
     "r3gan:r1=1,r2=1, ema": {"objective": "r3gan:r1=1,r2=1", "remedies": ["ema:0.999"]},
     "r3gan, ema, lr-decay, packing:2,same=packs": R3GAN
     | {"remedies": ["ema:0.99", f"lr-decay:{STEPS}", "packing:2,same=packs"]},
