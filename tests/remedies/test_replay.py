@@ -30,6 +30,11 @@ def test_the_share_is_exact_from_the_second_batch_on(share, old, keep):
             assert (earlier[:, 0] >= number - 3).all()  # 20 fakes are two batches and a half
 
 
+def test_a_share_that_comes_to_no_fake_is_refused():
+    with pytest.raises(ConfigError, match=r"a share of 0\.05 of 8 fakes is none"):
+        Replay(0.05)(torch.randn(8, 2))
+
+
 def test_memory_is_bounded_and_never_moves():
     replay = Replay(0.5, size=20)
     replay(batch(0))

@@ -10,7 +10,13 @@ from uncollapse import objectives
 from uncollapse.errors import ConfigError
 from uncollapse.games import SGAN, Duel, Table
 from uncollapse.players import optimizers
-from uncollapse.remedies import WeightClipping, registry
+from uncollapse.remedies import (
+    HistoricalAveraging,
+    SpectralNorm,
+    WeightClipping,
+    WeightNorm,
+    registry,
+)
 from uncollapse.streams import Streams
 
 SEEDS = (1, 2)
@@ -93,6 +99,28 @@ def test_the_wgan_objective_and_the_remedy_are_one_thing():
         assert one.keys() == two.keys()
         assert all(torch.equal(one[k], two[k]) for k in one)
     assert largest(by_objective.players["discriminator"].parameters) == pytest.approx(0.01)
+
+
+def test_history_remembers_clipped_weights_whatever_the_order():
+    cures = [HistoricalAveraging(0.1), WeightClipping(0.01)]
+    one, two = play("wasserstein", *cures), play("wasserstein", *cures[::-1])
+    for role, player in one.players.items():
+        other = two.players[role].state()
+        assert all(torch.equal(v, other[k]) for k, v in player.state().items())
+
+
+@pytest.mark.parametrize(
+    ("objective", "remedies", "said"),
+    [
+        ("wgan", [WeightClipping(0.05)], "the objective clips weights already"),
+        ("wasserstein", [WeightClipping(), SpectralNorm()], "spectral-norm: weights would be"),
+        ("wasserstein", [WeightNorm(), WeightClipping()], "weight-norm: weights would be"),
+        ("wgan", [SpectralNorm()], "spectral-norm: weights would be clipped"),
+    ],
+)
+def test_clipped_twice_or_before_a_norm_is_refused(objective, remedies, said):
+    with pytest.raises(ConfigError, match=said):
+        play(objective, *remedies, rounds=0)
 
 
 def test_messengers_and_local_discriminators_are_clipped_as_well():

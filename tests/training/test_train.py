@@ -1,6 +1,7 @@
 """``uc.train`` and what it gives back."""
 
 import json
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -9,9 +10,9 @@ import yaml
 from torch import nn
 
 import uncollapse as uc
-from uncollapse.errors import ConfigError, DataError, ShapeError
+from uncollapse.errors import CheckpointError, ConfigError, DataError, ShapeError
 from uncollapse.objectives import Objective
-from uncollapse.remedies import EMA
+from uncollapse.remedies import EMA, LRDecay, Remedy
 
 
 def my_generator():
@@ -99,6 +100,46 @@ def test_training_begins_with_the_weights_of_a_given_module(points):
     )
     for a, b in zip(mine.parameters(), run.generator.parameters(), strict=True):
         assert torch.allclose(a, b, atol=1e-6)
+
+
+@dataclass
+class Mine(Remedy):
+    """A remedy of somebody's own."""
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"remedies": [Mine()]},
+        {"remedies": [LRDecay(20), Mine()]},
+        {"remedies": [Mine(), LRDecay(10)]},
+        {"objective": "hinge"},
+        {"optimizer": "sgd"},
+        {"game": "sgan"},
+        {"discriminator": "mlp:width=8,depth=2"},
+        {"discriminator": my_discriminator},
+        {"generator": my_generator()},
+    ],
+    ids=str,
+)
+def test_a_run_goes_on_with_what_it_was_begun_with(tmp_path, points, tiny, other):
+    remedies = [LRDecay(10), Mine()]
+    uc.train(points, out=tmp_path / "run", **(tiny | {"steps": 2, "remedies": remedies}))
+    with pytest.raises(CheckpointError, match=r"and stays so: leave .* out"):
+        uc.resume(tmp_path / "run", steps=4, data=points, **({"remedies": remedies} | other))
+    again = {"generator": "mlp:latent=2,depth=1,width=8", "remedies": ["lr-decay:10", Mine()]}
+    assert uc.resume(tmp_path / "run", steps=4, data=points, **again).step == 4
+
+
+def test_a_factory_can_be_any_object_that_is_called(points):
+    @dataclass
+    class Make:
+        width: int = 4
+
+        def __call__(self):
+            return nn.Sequential(nn.Linear(3, self.width), nn.Linear(self.width, 2))
+
+    uc.train(points, generator=Make(), discriminator=my_discriminator, steps=1, batch=4)
 
 
 def test_importable_factories_are_recorded_and_others_are_asked_for(tmp_path, points):
@@ -227,6 +268,8 @@ BAD = [
     ({"size": 32}, ConfigError, "size is for images"),
     ({"generator": my_generator()[0]}, ShapeError, r"the generator gives \[4, 8\]"),
     ({"generator": my_generator(), "replicas": 2}, ConfigError, "give a factory"),
+    ({"generator": my_generator(), "game": "sgan"}, ConfigError, "give a factory"),
+    ({"generator": [1]}, ConfigError, "must be a name, a module or a factory, not list"),
     ({"generator": my_generator().double()}, ConfigError, r"weight '0.weight' is torch.float64"),
     ({"discriminator": my_lazy_discriminator}, ConfigError, r"discriminator has a lazy .*0.weight"),
     (

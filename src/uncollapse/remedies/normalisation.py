@@ -12,7 +12,8 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from uncollapse.errors import ConfigError
 from uncollapse.names import check_kinds
-from uncollapse.remedies.remedy import Remedy
+from uncollapse.remedies.remedy import Playing, Remedy
+from uncollapse.remedies.weight_clipping import WeightClipping
 
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _Layer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
@@ -56,6 +57,14 @@ class SpectralNorm(Remedy):
             parametrize.register_parametrization(layer, "weight", rule)
         return discriminator
 
+    def join(self, game: Playing) -> None:
+        """Refuses clipped weights.
+
+        Raises:
+            ConfigError: weights are clipped.
+        """
+        _refuse_clipping(game, "spectral-norm")
+
 
 @dataclass(frozen=True)
 class WeightNorm(Remedy):
@@ -80,6 +89,14 @@ class WeightNorm(Remedy):
                 )
             parametrize.register_parametrization(layer, "weight", LengthRule())
         return discriminator
+
+    def join(self, game: Playing) -> None:
+        """Refuses clipped weights.
+
+        Raises:
+            ConfigError: weights are clipped.
+        """
+        _refuse_clipping(game, "weight-norm")
 
 
 class SpectralRule(nn.Module):
@@ -130,6 +147,15 @@ class LengthRule(nn.Module):
 def _length(weight: Tensor) -> Tensor:
     length: Tensor = torch.linalg.vector_norm(weight.flatten(1), dim=1)
     return length.reshape(-1, *[1] * (weight.dim() - 1))
+
+
+def _refuse_clipping(game: Playing, who: str) -> None:
+    for match in game.matches.values():
+        if match.objective.clip or any(isinstance(r, WeightClipping) for r in match.remedies):
+            raise ConfigError(
+                f"{who}: weights would be clipped before they are normalised, which bounds "
+                "nothing: take one of the two"
+            )
 
 
 def _layers(network: nn.Module, who: str) -> Sequence[_Layer]:

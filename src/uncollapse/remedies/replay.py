@@ -70,6 +70,9 @@ class Replay(Remedy):
         Args:
             fake: present fakes, ``[batch, *shape]``, cut off from their generator.
             generator: where random numbers come from; torch's global one by default.
+
+        Raises:
+            ConfigError: the share of so few fakes is none.
         """
         return self._mixed(
             self.memories[""][0],
@@ -98,7 +101,13 @@ class Replay(Remedy):
     def _mixed(self, memory: Memory, fake: Tensor, uniform: Uniform) -> Tensor:
         if memory.samples is not None:  # those of a checkpoint come from the processor's memory
             memory.samples = memory.samples.to(fake.device)
-        wanted = min(round(self.share * len(fake)), len(memory))
+        share = round(self.share * len(fake))
+        if self.share and not share:
+            raise ConfigError(
+                f"replay: a share of {self.share} of {len(fake)} fakes is none: take a larger one, "
+                "or larger batches"
+            )
+        wanted = min(share, len(memory))
         mixed = fake
         if wanted:
             mixed = torch.cat([fake[: len(fake) - wanted], memory.draw(wanted, uniform)])

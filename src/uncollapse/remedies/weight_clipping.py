@@ -33,10 +33,16 @@ class WeightClipping(Remedy):
             raise ConfigError(f"weight-clipping: limit must be above 0, not {self.limit}")
 
     def join(self, game: Playing) -> None:
-        """Clips every player whose role says it is a discriminator."""
+        """Clips every player whose role says it is a discriminator, before others look at it.
+
+        Raises:
+            ConfigError: the objective clips already.
+        """
+        if any(match.objective.clip for match in game.matches.values()):
+            raise ConfigError("weight-clipping: the objective clips weights already: take one")
         for role, player in game.players.items():
             if "discriminator" in role:
-                player.after_update.append(self.update)
+                player.after_update.insert(0, self.update)
 
     def update(self, player: Player) -> None:
         """Clips the weights that the player has just changed."""

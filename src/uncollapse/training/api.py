@@ -11,21 +11,16 @@ from uncollapse import data as data_room
 from uncollapse.data import Data
 from uncollapse.errors import CheckpointError, ConfigError, NonFiniteError
 from uncollapse.games import Game
-from uncollapse.games import registry as game_names
-from uncollapse.names import Registry
 from uncollapse.objectives import Objective
-from uncollapse.objectives import registry as objective_names
 from uncollapse.players import Optimizer
-from uncollapse.players import optimizers as optimizer_names
 from uncollapse.ranks import join
 from uncollapse.remedies import Remedy
-from uncollapse.remedies import registry as remedy_names
 from uncollapse.training import checkpoint
 from uncollapse.training.config import GIVEN, Config, positive
 from uncollapse.training.folder import RunFolder
 from uncollapse.training.loop import failed, loop, take_pictures
 from uncollapse.training.memory import keep_freed_memory
-from uncollapse.training.parts import Network, choose, open_data, several
+from uncollapse.training.parts import Network, choose, named, open_data, several
 from uncollapse.training.progress import say
 from uncollapse.training.recorder import Recorder
 from uncollapse.training.run import Run, finished
@@ -40,13 +35,6 @@ CHECKPOINTS = 20
 """Checkpoints and pictures in a run, unless somebody says how often."""
 DEFAULTS = {"images": (64, 2e-4), "points": (256, 2e-4)}
 """Batch and learning rate by kind of data."""
-REGISTRIES: dict[str, Registry[Any]] = {
-    "game": game_names,
-    "objective": objective_names,
-    "remedies": remedy_names,
-    "optimizer": optimizer_names,
-}
-"""What a resumed run must have again, if it is named."""
 
 
 def train(
@@ -308,20 +296,25 @@ def _check_given(folder: RunFolder, config: Config, **given: Any) -> None:
     """Refuses to go on without an object that no word leads to, or with another than a word's."""
     for word, thing in given.items():
         written = several(getattr(config, word))
-        if thing is None and GIVEN in written:
-            raise ConfigError(
-                f"{folder.path}: its {word} was an object of the program that trained it: resume "
-                f"it there, uncollapse.resume(folder, {word}=...)"
-            )
-        if thing is None or GIVEN in written or word not in REGISTRIES:
-            continue
-        names = REGISTRIES[word]
-        specs = [names.spec(names.get(each)) for each in several(thing)]
-        if specs != [names.spec(names.get(name)) for name in written]:
+        if thing is None:
+            if GIVEN in written:
+                raise ConfigError(
+                    f"{folder.path}: its {word} was an object of the program that trained it: "
+                    f"resume it there, uncollapse.resume(folder, {word}=...)"
+                )
+        elif word != "data" and not _same(word, written, several(thing)):  # data has fingerprints
             raise CheckpointError(
                 f"{folder.path}: its {word} {'are' if word == 'remedies' else 'is'} "
                 f"{', '.join(written) or 'none'}, and stays so: leave {word} out"
             )
+
+
+def _same(word: str, written: Sequence[str], things: Sequence[Any]) -> bool:
+    """Whether things are those that were written; an object in Python may be any."""
+    return len(written) == len(things) and all(
+        name == GIVEN or named(word, name) == named(word, thing)
+        for name, thing in zip(written, things, strict=True)
+    )
 
 
 def _sizes(latent: int | Sequence[int] | None) -> tuple[int, ...] | None:

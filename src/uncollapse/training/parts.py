@@ -17,7 +17,7 @@ from uncollapse import data as data_room
 from uncollapse import nets
 from uncollapse.data import Data, Dataset
 from uncollapse.errors import ConfigError
-from uncollapse.games import Game
+from uncollapse.games import SGAN, Game
 from uncollapse.games import registry as game_names
 from uncollapse.names import Registry
 from uncollapse.objectives import Objective
@@ -34,6 +34,14 @@ from uncollapse.training.training import Factory, Training
 T = TypeVar("T")
 
 Network = str | nn.Module | Callable[[], nn.Module]
+
+REGISTRIES: dict[str, Registry[Any]] = {
+    "game": game_names,
+    "objective": objective_names,
+    "remedies": remedy_names,
+    "optimizer": optimizer_names,
+}
+"""Where the names of a config's words lead; networks have families, and factories."""
 
 
 @dataclass(frozen=True)
@@ -94,16 +102,17 @@ def choose(
     Raises:
         ConfigError: a name, a setting or an object that cannot be.
     """
-    make_generator, generator_name = _network(generator, "generator", data.shape, latent, replicas)
+    chosen_game, game_name = _choose(game_names, game)
+    single = replicas == 1 and not isinstance(chosen_game, SGAN)
+    make_generator, generator_name = _network(generator, "generator", data.shape, latent, single)
     chosen_objective, objective_name = _choose(objective_names, objective)
     cures = [_choose(remedy_names, remedy) for remedy in several(remedies)]
     if discriminator is None:
         discriminator = _default_discriminator(data, chosen_objective)
     judged = judged_shape([cure for cure, _ in cures], data.shape)
     make_discriminator, discriminator_name = _network(
-        discriminator, "discriminator", judged, None, replicas
+        discriminator, "discriminator", judged, None, single
     )
-    chosen_game, game_name = _choose(game_names, game)
     chosen_optimizer, optimizer_name = _choose(optimizer_names, optimizer)
     return Parts(
         data=data,
@@ -128,7 +137,7 @@ def choose(
 def open_data(data: Data, size: int | None, flips: bool, generator: Network | None) -> Dataset:
     """The data set. With a generator of somebody's own, tensors and loaders are not scaled."""
     family = generator.partition(":")[0] if isinstance(generator, str) else generator
-    own = family is not None and family not in nets.families
+    own = family is not None and not (isinstance(family, str) and family in nets.families)
     identity = own and not isinstance(data, (str, Dataset))
     return data_room.load(data, size=size, flips=flips, identity=identity)
 
@@ -147,13 +156,14 @@ def _network(
     role: str,
     shape: tuple[int, ...],
     latent: tuple[int, ...] | None,
-    replicas: int,
+    single: bool,
 ) -> tuple[Factory, str]:
     """A factory for a player's networks, and the words that name it (or ``GIVEN``)."""
     if isinstance(network, nn.Module):
-        if replicas > 1:
+        if not single:
             raise ConfigError(
-                f"replicas={replicas} needs a {role} for each: give a factory, not one module"
+                f"several replicas or pairs need a {role} each, and none like the others: give a "
+                "factory, not one module"
             )
         return partial(_copied, network, role), GIVEN
     if network is not None and not isinstance(network, str):
@@ -166,6 +176,22 @@ def _network(
     if role == "discriminator":
         return nets.build_discriminator(name, shape), name
     return nets.build_generator(name, shape, latent[0] if latent else None), name
+
+
+def named(word: str, part: Any) -> str:
+    """The words that lead to a part, in full; ``GIVEN`` if none do.
+
+    Args:
+        word: what it is in a config, such as "game".
+        part: a name or an object.
+    """
+    if word in REGISTRIES:
+        registry = REGISTRIES[word]
+        return registry.spec(registry.get(part)) or GIVEN
+    if isinstance(part, str):
+        family = part.partition(":")[0] in nets.families
+        return str(nets.families.spec(nets.families.get(part))) if family else part
+    return GIVEN if isinstance(part, nn.Module) else _importable(part)
 
 
 def _copied(module: nn.Module, role: str) -> nn.Module:
