@@ -4,7 +4,6 @@
     python bench/pacgan_table.py ring8 --steps 2000
     python bench/pacgan_table.py grid25 --steps 20000 --only plain lr-decay "r3gan, ema, lr-decay"
     python bench/pacgan_table.py grid25 --setting paper --steps 1500 --only plain lr-decay
-    python bench/pacgan_table.py grid25 --steps 4000 --picture   # the first seeds' samples
 
 Lin et al. (2018) train networks 400 wide for 400,000 iterations with Adam at 1e-4, beta1 0.8: the
 setting "paper". "small" are the same networks, 100 wide, with Adam at 1e-3 and beta1 0, which learn
@@ -16,19 +15,13 @@ in docs/figures/remedies and not done again.
 from __future__ import annotations
 
 import argparse
-import textwrap
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-import numpy as np
 import torch
 
 import uncollapse as uc
 from replicas import STEPS, keep, kept, mean_and_error, train
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 
 OUT = Path(__file__).parents[1] / "docs" / "figures" / "remedies"
 SAMPLES, SHOWN = 2500, 500
@@ -109,25 +102,6 @@ def measure(data: str, words: dict[str, Any], steps: int, seeds: int, first: int
     }
 
 
-def picture(rows: dict[str, dict[str, Any]], data: str, file: Path) -> None:
-    """Samples of every contender's first seed, over rings of three standard deviations."""
-    modes = uc.data.load(data).modes
-    assert modes is not None
-    columns = 6
-    height = -(-len(rows) // columns)
-    figure, axes = plt.subplots(height, columns, figsize=(12, 2.1 * height), squeeze=False)
-    for axis in axes.flat:
-        axis.set_axis_off()
-    reach = 1.25 * modes.means.abs().max().item()
-    for axis, (name, row) in zip(axes.flat, rows.items(), strict=False):
-        axis.scatter(*modes.means.T, s=30, facecolors="none", edgecolors="tab:orange", lw=0.5)
-        axis.scatter(*np.clip(np.array(row["samples"]), -reach, reach).T, s=1, c="tab:blue")
-        axis.set(title=textwrap.fill(name, 24), xlim=(-reach, reach), ylim=(-reach, reach))
-        axis.title.set_size(8)
-        axis.set_aspect("equal")
-    figure.savefig(file, dpi=90, bbox_inches="tight")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", nargs="+", choices=["ring8", "grid25"])
@@ -136,19 +110,18 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
-    parser.add_argument("--picture", action="store_true", help="draw the first seeds' samples")
     parser.add_argument("--out", type=Path, default=OUT, help="folder of results")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     for data in asked.data:
-        file, rows = asked.out / f"pacgan-{data}.json", {}
+        file = asked.out / f"pacgan-{data}.json"
         for name in asked.only:
             seeds = min(FEW, asked.seeds) if name in SLOW else asked.seeds
             key = f"{asked.setting}, {name}, {asked.steps} steps, seeds {asked.first} + {seeds}"
             if key not in kept(file):
                 words = SETTINGS[asked.setting] | CONTENDERS[name]
                 keep(file, key, measure(data, words, asked.steps, seeds, asked.first))
-            rows[name] = row = kept(file)[key]
+            row = kept(file)[key]
             full = sum(m == max(8, 25 * (data == "grid25")) for m in row["modes"])
             quality = mean_and_error(row["high quality"], 100)
             print(
@@ -156,8 +129,6 @@ def main() -> None:
                 f"{quality} | {mean_and_error(row['reverse kl'])} | {row['seconds']:.0f} |",
                 flush=True,
             )
-        if asked.picture:
-            picture(rows, data, asked.out / f"pacgan-{data}.png")
 
 
 if __name__ == "__main__":

@@ -1,22 +1,29 @@
-"""Writes what was measured of remedies into the pages, from docs/figures/remedies.
+"""Writes and draws what was measured of remedies for the pages, from docs/figures/remedies.
 
     python bench/remedy_pages.py
 
 docs/remedies.md gets its tables between marks, <!-- table: NAME --> and <!-- end -->; the page of
-each remedy its own rows of them, beside the plain ones, as its last section, "Measured".
+each remedy its own rows of them, beside the plain ones, as its last section, "Measured". The
+first seeds' samples of PacGAN's sets are drawn into pacgan-ring8.png and pacgan-grid25.png.
 """
 
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 
+import uncollapse as uc
 from failures import SETTINGS
 from replicas import kept, mean_and_error
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
 
 DOCS = Path(__file__).parents[1] / "docs"
 RESULTS = DOCS / "figures" / "remedies"
@@ -53,13 +60,13 @@ def pacgan_rows(data: str, setting: str) -> dict[tuple[str, int], Row]:
     return found
 
 
-def pacgan_cells(data: str, row: Row) -> list[str]:
+def pacgan_cells(data: str, row: Row, digits: int = 0) -> list[str]:
     """Modes, seeds that hold all, high quality, reverse KL, seconds."""
     full = sum(count == MODES[data] for count in row["modes"])
     return [
         mean_and_error(row["modes"], digits=1),
         f"{full} of {len(row['modes'])}",
-        mean_and_error(row["high quality"], 100, 0),
+        mean_and_error(row["high quality"], 100, digits),
         mean_and_error(row["reverse kl"], digits=3),
         f"{row['seconds']:.0f}",
     ]
@@ -86,12 +93,34 @@ def pacgan_table(wanted: Wanted = everyone) -> list[str]:
 def pacgan_longer(setting: str) -> list[str]:
     """Rows of a setting whose iterations are not the first table's."""
     rows = [
-        [data, code(name), f"{steps:,}", *pacgan_cells(data, row)]
+        [data, code(name), f"{steps:,}", *pacgan_cells(data, row, digits=1)]
         for data in MODES
         for (name, steps), row in pacgan_rows(data, setting).items()
         if setting != "small" or steps != STEPS[data]
     ]
     return table(["", "", "iterations", "modes", "all", "HQ, %", "rKL", "s"], rows)
+
+
+def pacgan_picture(data: str) -> None:
+    """Samples of every contender's first seed, over the modes; longer runs last."""
+    modes = uc.data.load(data).modes
+    assert modes is not None
+    small = pacgan_rows(data, "small")
+    rows = sorted(small.items(), key=lambda item: item[0][1] != STEPS[data])
+    columns = 6
+    height = -(-len(rows) // columns)
+    figure, axes = plt.subplots(height, columns, figsize=(12, 2.2 * height), squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    reach = 1.25 * modes.means.abs().max().item()
+    for axis, ((name, steps), row) in zip(axes.flat, rows, strict=False):
+        axis.scatter(*modes.means.T, s=30, facecolors="none", edgecolors="tab:orange", lw=0.5)
+        axis.scatter(*np.clip(np.array(row["samples"]), -reach, reach).T, s=1, c="tab:blue")
+        longer = "" if steps == STEPS[data] else f"; {steps:,} iterations"
+        axis.set(title=textwrap.fill(name + longer, 24), xlim=(-reach, reach), ylim=(-reach, reach))
+        axis.title.set_size(8)
+        axis.set_aspect("equal")
+    figure.savefig(RESULTS / f"pacgan-{data}.png", dpi=90, bbox_inches="tight")
 
 
 def unrolled_table(wanted: Wanted = everyone) -> list[str]:
@@ -188,6 +217,8 @@ def measured(remedy: str) -> str | None:
 
 
 def main() -> None:
+    for data in MODES:
+        pacgan_picture(data)
     page = DOCS / "remedies.md"
     text = page.read_text()
     tables = {
