@@ -44,7 +44,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 R3GAN = {"objective": "r3gan:r1=0.1,r2=0.1"}
 CONTENDERS: dict[str, dict[str, Any]] = {
     "plain": {},
-    "plain, beta1 = 0.8": {"optimizer": "adam:beta1=0.8"},
+    "plain, beta1 = 0.8, beta2 = 0.999": {"optimizer": "adam:beta1=0.8"},
     "packing:2,same=packs": {"remedies": ["packing:2,same=packs"]},
     "packing:3,same=packs": {"remedies": ["packing:3,same=packs"]},
     "packing:4,same=packs": {"remedies": ["packing:4,same=packs"]},

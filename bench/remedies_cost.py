@@ -179,6 +179,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer turns")
     turns = 5 if parser.parse_args().quick else 25
     keep_freed_memory()
+    torch.set_num_threads(1)
     torch.manual_seed(0)
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
     for name, case in cases().items():
