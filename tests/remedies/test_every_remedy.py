@@ -128,7 +128,12 @@ def test_what_remembers_is_refused_in_several_processes(case):
 REFUSED = {
     ("label-smoothing", loss): "has no labels"
     for loss in ("wasserstein", "wgan", "wgan-gp", "hinge", "relativistic", "r3gan")
-} | {("unrolling", "wgan"): "clipped updates cannot be imagined"}
+} | {
+    ("unrolling", "wgan"): "clipped updates cannot be imagined",
+    ("weight-clipping", "wgan"): "the objective clips weights already",
+    ("spectral-norm", "wgan"): "clipped before they are normalised",
+    ("weight-norm", "wgan"): "clipped before they are normalised",
+}
 
 
 @pytest.mark.parametrize("objective", objectives.registry)
