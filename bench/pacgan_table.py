@@ -1,6 +1,6 @@
 """PacGAN's table 1, ring8 and grid25 with its networks: every remedy, at budgets of a laptop.
 
-    python bench/pacgan_table.py grid25 --steps 4000             # every remedy
+    python bench/pacgan_table.py grid25 --steps 3000             # every remedy
     python bench/pacgan_table.py ring8 --steps 2000
     python bench/pacgan_table.py grid25 --steps 20000 --only plain lr-decay "r3gan, ema, lr-decay"
     python bench/pacgan_table.py grid25 --setting paper --steps 1500 --only plain lr-decay
