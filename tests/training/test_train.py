@@ -120,7 +120,6 @@ class Mine(Remedy):
         {"discriminator": my_discriminator},
         {"generator": my_generator()},
     ],
-    ids=str,
 )
 def test_a_run_goes_on_with_what_it_was_begun_with(tmp_path, points, tiny, other):
     remedies = [LRDecay(10), Mine()]
