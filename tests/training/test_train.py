@@ -138,7 +138,8 @@ def test_a_factory_can_be_any_object_that_is_called(points):
         def __call__(self):
             return nn.Sequential(nn.Linear(3, self.width), nn.Linear(self.width, 2))
 
-    uc.train(points, generator=Make(), discriminator=my_discriminator, steps=1, batch=4)
+    run = uc.train(points, generator=Make(), discriminator=my_discriminator, steps=1, batch=4)
+    assert run.generator[0].out_features == 4
 
 
 def test_importable_factories_are_recorded_and_others_are_asked_for(tmp_path, points):
