@@ -73,6 +73,12 @@ CONTENDERS: dict[str, dict[str, Any]] = {
     },
     "r3gan, ema, lr-decay, lr = 0.0005": R3GAN
     | {"remedies": ["ema:0.99", f"lr-decay:{STEPS}"], "lr": 5e-4},
+    "r3gan, ema, lr-decay, lr = 0.0005, G without batch norm": R3GAN
+    | {
+        "generator": "mlp:width=100,depth=4,latent=2",
+        "remedies": ["ema:0.99", f"lr-decay:{STEPS}"],
+        "lr": 5e-4,
+    },
     "r3gan:r1=1,r2=1, ema": {"objective": "r3gan:r1=1,r2=1", "remedies": ["ema:0.999"]},
     "r3gan, ema, lr-decay, packing:2,same=packs": R3GAN
     | {"remedies": ["ema:0.99", f"lr-decay:{STEPS}", "packing:2,same=packs"]},

@@ -56,13 +56,18 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def pacgan_rows(data: str, setting: str) -> dict[tuple[str, int], Row]:
-    """What is kept of one set in one setting, by contender and iterations."""
-    found = {}
+    """What is kept of one set in one setting, by contender and iterations.
+
+    Seeds that were measured apart are one row, with the samples of the first.
+    """
+    found: dict[tuple[str, int], Row] = {}
     for key, row in kept(RESULTS / f"pacgan-{data}.json").items():
         its, rest = key.split(", ", 1)
         name, taken, _ = rest.rsplit(", ", 2)
         if its == setting:
-            found[name, int(taken.split()[0])] = row
+            at = name, int(taken.split()[0])
+            earlier = found.get(at)
+            found[at] = {k: earlier[k] + row[k] for k in row} if earlier else row
     return found
 
 
