@@ -113,6 +113,7 @@ BAD = [
     ("thing:flag=1", "flag must be true or false, not '1'"),
     ("thing:flag=none", "flag must be true or false, not 'none'"),
     ("thing:maybe=x", "maybe must be int or NoneType, not 'x'"),
+    ("thing:1,learned:2", "'learned:2' is no setting, but another thing: give each by itself"),
     ("thing:count=", "count must be int, not ''"),
 ]
 
@@ -159,7 +160,9 @@ NEEDY = Registry("thing", {"needy": Needy, "other": Other})
 
 def test_a_setting_without_default():
     assert NEEDY.get("needy:4") == Needy(4)
-    with pytest.raises(ConfigError, match="size") as caught:
+    with pytest.raises(ConfigError, match=r"say Needy\(size=\.\.\.\)"):
+        NEEDY.get(Needy)
+    with pytest.raises(ConfigError, match="say needy:size=") as caught:
         NEEDY.get("needy")
     assert "\n" not in str(caught.value)
 

@@ -49,7 +49,7 @@ class Registry(Generic[T]):
             ConfigError: unknown name or setting, or a setting of the wrong type.
         """
         if isinstance(spec, type):
-            self._check_complete(spec.__name__, spec, {})
+            self._check_complete(spec.__name__, spec, {}, "{0}({1}=...)")
             return spec()  # type: ignore[no-any-return]
         if not isinstance(spec, str):
             return spec
@@ -79,13 +79,15 @@ class Registry(Generic[T]):
                 nearest, changes = name + ":" * bool(changed) + ",".join(changed), len(changed)
         return nearest
 
-    def _check_complete(self, name: str, choice: Any, settings: Mapping[str, object]) -> None:
+    def _check_complete(
+        self, name: str, choice: Any, settings: Mapping[str, object], said: str = "{0}:{1}=..."
+    ) -> None:
         """Refuses to make something whose settings without a default are not all there."""
         for field in _fields(choice) if dataclasses.is_dataclass(choice) else ():
             defaults = (field.default, field.default_factory)
             if field.name not in settings and defaults == (dataclasses.MISSING,) * 2:
                 raise ConfigError(
-                    f"{self.what} '{name}' needs {field.name}: say {name}:{field.name}=..."
+                    f"{self.what} '{name}' needs {field.name}: say {said.format(name, field.name)}"
                 )
 
     def _settings(self, name: str, choice: type[T] | T, arguments: str) -> dict[str, object]:
@@ -95,6 +97,11 @@ class Registry(Generic[T]):
         settings: dict[str, object] = {}
         for position, part in enumerate(arguments.split(",") if arguments else []):
             key, equals, text = (word.strip() for word in part.partition("="))
+            if key.partition(":")[0] in self.choices and key not in {f.name for f in fields}:
+                raise ConfigError(
+                    f"{self.what} '{name}': '{part.strip()}' is no setting, but another "
+                    f"{self.what}: give each by itself"
+                )
             if not equals:
                 if position >= len(fields):
                     raise ConfigError(

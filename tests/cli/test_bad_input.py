@@ -56,6 +56,8 @@ def refused(command, tmp_path, monkeypatch):
         (["train", "digits", "--objective", "wgan-pg"], "Did you mean 'wgan-gp'?"),
         (["train", "digits", "--objective", "hinge:r3=1"], "Did you mean 'r"),
         (["train", "digits", "--remedy", "emma"], "Did you mean 'ema'?"),
+        (["train", "digits", "--remedy", "ema,packing:2"], "unknown remedy 'ema,packing'"),
+        (["train", "digits", "--remedy", "packing:2,ema"], "'ema' is no setting, but another rem"),
         (["train", "digits", "--generator", "dcgam"], "Did you mean 'dcgan'?"),
         (["train", "digits", "--generator", "no.such:thing"], "no module 'no'"),
         (["train", "digits", "--optimizer", "adan"], "Did you mean 'adam'?"),

@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from dataclasses import MISSING, fields
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from uncollapse.data import idx
+from uncollapse.remedies import registry
 
 OPTIONS = ["--batch", "8", "--generator", "mlp:width=8,depth=1", "--discriminator", "mlp:width=8"]
 
@@ -122,6 +124,21 @@ def test_help_is_instant_and_teaches():
     assert shown.stdout.strip().endswith("[]")
     for command in ("train", "resume", "sample", "data"):
         assert command in shown.stdout
+
+
+def test_help_names_every_setting_of_every_remedy(command):
+    _, shown, _ = command("train", "--help")
+    words = "".join(shown.replace("│", "").split())
+    for name, remedy in registry.choices.items():
+        settings = [f"{f.name}={said(f.default)}" for f in fields(remedy) if f.init]
+        assert f"{name}:{','.join(settings)}".rstrip(":") in words, name
+
+
+def said(default):
+    """A setting's default, as help says it."""
+    if default is MISSING:
+        return "STEPS"
+    return f"{default:g}" if isinstance(default, float) else str(default).lower()
 
 
 def test_importing_the_package_is_light():

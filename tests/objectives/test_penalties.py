@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from uncollapse.errors import ConfigError
 from uncollapse.objectives import get, penalties
 from uncollapse.streams import Streams
 
@@ -164,3 +165,5 @@ def test_clip_weights():
     penalties.clip_weights_(weights, 0.01)
     torch.testing.assert_close(weights[0], torch.tensor([-0.01, 0.005, 0.01]))
     torch.testing.assert_close(weights[1], torch.tensor([[0.01]]))
+    with pytest.raises(ConfigError, match="the limit must be above 0, not -1"):
+        penalties.clip_weights_(weights, -1)

@@ -214,3 +214,33 @@ def test_by_name():
     assert registry.spec(EMA(0.5)) == "ema:decay=0.5"
     with pytest.raises(ConfigError, match="unknown setting of remedy 'ema' 'updates'"):
         registry.get("ema:updates=5")
+
+
+def test_alone_it_goes_on_from_its_state():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    one = EMA(0.9).of(network)
+    steps = torch.randn(6, 2)
+    for step in steps[:3]:
+        move(network, step)
+        one.update()
+    two = EMA(0.9).of(network)
+    two.restore({name: tensor.clone() for name, tensor in one.state().items()})
+    for step in steps[3:]:
+        move(network, step)
+        one.update()
+        two.update()
+    assert_equal_states(one.state(), two.state())
+    with pytest.raises(CheckpointError, match="no state of such a network's past"):
+        EMA().of(nn.Linear(3, 3)).restore(one.state())
+
+
+def move(network, step):
+    with torch.no_grad():
+        network[0].weight += step
+    network(torch.randn(4, 2))
+
+
+def test_what_is_no_network_is_refused():
+    with pytest.raises(ConfigError, match=r"needs a network \(nn.Module\), not generator"):
+        EMA().of(nn.Linear(2, 2).parameters())

@@ -143,6 +143,19 @@ def test_what_cannot_be_is_refused_in_one_line():
         seat(FeatureMatching(layer="conv"))
 
 
+def test_weights_in_no_layer_have_no_features():
+    class Bare(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(2, 1))
+
+        def forward(self, x):
+            return x @ self.weight
+
+    with pytest.raises(ConfigError, match="make it of layers"):
+        FeatureMatching()(Bare(), torch.ones(3, 2), torch.ones(3, 2))
+
+
 def test_by_name():
     named = registry.get("feature-matching:weight=0.5,layer=2,second_moments=true")
     assert named == FeatureMatching(0.5, "2", True)

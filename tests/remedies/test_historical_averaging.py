@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.functional import softplus
 
 import uncollapse as uc
-from uncollapse.errors import ConfigError
+from uncollapse.errors import CheckpointError, ConfigError
 from uncollapse.games import SGAN, Duel
 from uncollapse.remedies import HistoricalAveraging, Unrolling, registry
 
@@ -175,3 +175,26 @@ def test_a_weight_that_is_none_is_refused(weight):
 
 def test_by_name():
     assert registry.get("historical-averaging:0.5") == HistoricalAveraging(0.5)
+
+
+def test_alone_it_goes_on_from_its_state():
+    torch.manual_seed(0)
+    network = nn.Linear(2, 3)
+    one = HistoricalAveraging(0.5).of(network)
+
+    def turn(*histories):
+        with torch.no_grad():
+            network.weight += 1
+        for history in histories:
+            history.update()
+
+    turn(one)
+    turn(one)
+    two = HistoricalAveraging(0.5).of(network)
+    two.restore({name: tensor.clone() for name, tensor in one.state().items()})
+    turn(one, two)
+    assert one.penalty() > 0
+    assert torch.equal(one.penalty(), two.penalty())
+    for other in ({}, HistoricalAveraging(0.5).of(nn.Linear(3, 3)).state()):
+        with pytest.raises(CheckpointError, match="no state of such a network's past"):
+            two.restore(other)

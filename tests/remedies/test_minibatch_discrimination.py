@@ -174,6 +174,12 @@ def test_what_cannot_be_is_refused_in_one_line():
         MinibatchDiscrimination(0)
     with pytest.raises(ConfigError, match="dims must be at least 1"):
         MinibatchDiscrimination(dims=0)
+    with pytest.raises(ConfigError, match="has it already"):
+        MinibatchDiscrimination().equip(MinibatchDiscrimination().equip(discriminator()))
+    with pytest.raises(ConfigError, match=r"needs a network \(nn.Module\), not NoneType"):
+        MinibatchDiscrimination().equip(None)
+    with pytest.raises(ConfigError, match="compares what is in a batch: take more than 1"):
+        uc.train("ring8", remedies=["minibatch-discrimination", "packing:4"], batch=4, steps=1)
 
 
 def test_by_name():

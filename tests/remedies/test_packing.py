@@ -10,7 +10,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits as bce
 from torch.nn.functional import softplus
 
 import uncollapse as uc
-from uncollapse.errors import ConfigError, ShapeError
+from uncollapse.errors import ConfigError, DataError, ShapeError
 from uncollapse.objectives import penalties
 from uncollapse.remedies import Packing, registry
 
@@ -148,6 +148,22 @@ def test_a_batch_that_does_not_divide_is_refused_before_training(points, tiny):
         uc.train(points, remedies=["packing:3"], steps=1, **tiny)
     with pytest.raises(ShapeError, match="multiples of it, not 4"):
         Packing(3)(torch.randn(4, 2))
+    with pytest.raises(ShapeError, match=r"joins \[batch, \*shape\], not \[4\]"):
+        Packing(2)(torch.randn(4))
+
+
+@pytest.mark.parametrize(
+    ("remedy", "batch"), [("packing:3", 198), ("packing:3,same=packs", 66), ("ema", 200)]
+)
+def test_the_default_batch_fits_packs_and_data(points, tiny, remedy, batch):
+    words = {key: value for key, value in tiny.items() if key != "batch"}
+    assert uc.train(points, remedies=[remedy], steps=1, **words).config.batch == batch
+
+
+def test_a_batch_of_more_samples_than_there_are_is_refused(points, tiny):
+    words = tiny | {"batch": 150}
+    with pytest.raises(DataError, match=r"draws 300 samples .* has 200: .* at most 100"):
+        uc.train(points, remedies=["packing:2,same=packs"], steps=1, **words)
 
 
 @pytest.mark.parametrize("settings", [{"m": 0}, {"same": "batch"}])

@@ -5,7 +5,7 @@ import torch
 from arena import GAMES, differing, play, seat, states
 
 import uncollapse as uc
-from uncollapse.errors import ConfigError
+from uncollapse.errors import CheckpointError, ConfigError, ShapeError
 from uncollapse.remedies import Packing, Replay, registry
 from uncollapse.remedies.replay import Memory
 
@@ -199,3 +199,28 @@ def test_settings_out_of_range_are_refused(settings):
 
 def test_by_name():
     assert registry.get("replay:0.25,size=50,keep=recent") == Replay(0.25, 50, "recent")
+
+
+def test_a_state_of_another_replay_is_refused():
+    replay = Replay(0.5, size=10)
+    replay(batch(0))
+    for other in (Replay(0.5, size=5), Replay(0.5, size=20)):
+        with pytest.raises(CheckpointError, match="no state of 1 memories"):
+            other.restore(replay.state())
+    with pytest.raises(CheckpointError, match="no state"):
+        replay.restore({})
+
+
+def test_other_samples_are_refused():
+    replay = Replay(0.5, size=10)
+    replay(torch.zeros(4, 2))
+    for other in (torch.zeros(4, 3), torch.zeros(4, 2, dtype=torch.float64)):
+        with pytest.raises(ShapeError, match="a memory is of one kind"):
+            replay(other)
+
+
+def test_a_share_of_none_is_refused_before_a_folder_is_made(tmp_path, tiny):
+    words = tiny | {"remedies": ["replay:0.01", "packing:2"], "batch": 16}
+    with pytest.raises(ConfigError, match="of 8 fakes is none"):
+        uc.train("ring8", steps=2, out=tmp_path / "run", **words)
+    assert not (tmp_path / "run").exists()

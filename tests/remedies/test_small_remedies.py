@@ -8,6 +8,7 @@ from arena import GAMES, differing, discriminator, drawing, play, seat, states
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
+import uncollapse as uc
 from uncollapse import objectives
 from uncollapse.errors import ConfigError
 from uncollapse.games import SGAN
@@ -341,6 +342,19 @@ def test_settings_out_of_range_are_refused(spec, message):
 def test_nothing_to_normalise_is_said():
     with pytest.raises(ConfigError, match="no linear or convolutional layer"):
         SpectralNorm().equip(nn.Tanh())
+
+
+def test_a_norm_twice_is_refused():
+    for norm in (SpectralNorm(), WeightNorm()):
+        with pytest.raises(ConfigError, match="already"):
+            norm.equip(norm.equip(discriminator()))
+
+
+@pytest.mark.parametrize("norm", ["spectral-norm", "weight-norm"])
+def test_the_default_discriminator_has_no_other_norm(norm):
+    words = {"generator": "dcgan:width=4,latent=4", "batch": 4, "steps": 1}
+    assert uc.train("digits", remedies=[norm], **words).config.discriminator == "dcgan:norm=none"
+    assert uc.train("digits", **words).config.discriminator == "dcgan"
 
 
 @pytest.mark.parametrize("norm", [SpectralNorm(), WeightNorm()])

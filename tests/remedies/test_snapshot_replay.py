@@ -6,7 +6,7 @@ from arena import GAMES, differing, play, seat, states
 from torch import nn
 
 import uncollapse as uc
-from uncollapse.errors import ConfigError
+from uncollapse.errors import CheckpointError, ConfigError
 from uncollapse.games import SGAN
 from uncollapse.remedies import SnapshotReplay, Unrolling, registry
 
@@ -163,3 +163,30 @@ def test_by_name():
 def test_pairs_that_move_one_after_another_cannot_share_a_schedule():
     with pytest.raises(ConfigError, match=r"snapshot-replay counts .* global_updates=per-local"):
         seat(SnapshotReplay(), game=SGAN(2, global_updates="per-local"))
+
+
+def test_alone_it_goes_on_from_its_state():
+    torch.manual_seed(0)
+    network = nn.Linear(2, 1)
+    settings = SnapshotReplay(every=4, length=2)
+    one = settings.of(network)
+
+    def met(past):
+        return past.met()(torch.ones(1, 2)).item()
+
+    def turn(*pasts):
+        with torch.no_grad():
+            network.weight += 1
+        for past in pasts:
+            past.count()
+
+    for _ in range(5):
+        turn(one)
+    two = settings.of(network)
+    two.restore({name: tensor.clone() for name, tensor in one.state().items()})
+    assert met(two) == met(one) != network(torch.ones(1, 2)).item()
+    for _ in range(8):
+        turn(one, two)
+        assert met(two) == met(one)
+    with pytest.raises(CheckpointError, match="no state of such a network's past"):
+        two.restore({})

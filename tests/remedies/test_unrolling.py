@@ -113,7 +113,8 @@ def test_the_answer_matters():
     scene = Scene("sgd")
     (through,) = torch.autograd.grad(scene.imagined(3), scene.G)
     fake = scene.fake(scene.G)
-    cut = Unrolling(3)(scene.D, scene.optimizer, lambda D: logistic(D, scene.real, fake.detach()))
+    leaf = fake.detach().requires_grad_()
+    cut = Unrolling(3)(scene.D, scene.optimizer, lambda D: logistic(D, scene.real, leaf))
     (around,) = torch.autograd.grad(softplus(-cut(fake)).mean(), scene.G)
     assert (through - around).abs().max() > 0.01 * through.abs().max()
 
@@ -338,13 +339,54 @@ def test_clipped_updates_cannot_be_imagined(words):
         (lambda p: torch.optim.Adam(p, amsgrad=True), "amsgrad is not known"),
         (lambda p: torch.optim.RMSprop(p, centered=True), "centered is not known"),
         (lambda p: torch.optim.RMSprop(p, momentum=0.5), "RMSprop with momentum"),
-        (lambda p: torch.optim.SGD([torch.zeros(1)], lr=1), "not that of the discriminator"),
+        (lambda p: torch.optim.SGD([torch.zeros(1)], lr=1), "that of all of the discriminator"),
     ],
 )
 def test_optimizers_that_cannot_be_imagined_are_refused(make, message):
     D = nn.Linear(2, 1)
     with pytest.raises(ConfigError, match=message):
         Unrolling(1)(D, make(D.parameters()), lambda D: D(torch.ones(1, 2)).sum())
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (lambda _, D, fake: D(fake).mean(), "does not hang on the discriminator"),
+        (lambda d, D, fake: d(fake.detach()).mean(), "must not be detached"),
+        (lambda d, D, fake: d(fake), r"one number in a tensor, not a tensor \[4, 1\]"),
+        (lambda d, D, fake: d(fake).mean().item(), "one number in a tensor, not float"),
+    ],
+)
+def test_a_loss_that_foresees_nothing_is_refused(loss, message):
+    D, fake = nn.Linear(2, 1), nn.Linear(3, 2)(torch.ones(4, 3))
+    optimizer = torch.optim.SGD(D.parameters(), lr=1)
+    with pytest.raises(ConfigError, match=message):
+        Unrolling(1)(D, optimizer, lambda d: loss(d, D, fake))
+
+
+def test_a_frozen_discriminator_is_refused():
+    D = nn.Linear(2, 1).requires_grad_(False)
+    with pytest.raises(ConfigError, match="freeze them after it"):
+        Unrolling(1)(D, torch.optim.SGD(D.parameters(), lr=1), lambda D: D(torch.ones(1, 2)).sum())
+
+
+def test_a_discriminator_may_take_labels_too():
+    class Conditional(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(2, 3)
+
+        def forward(self, x, y, *, scale):
+            return scale * self.linear(x).gather(1, y[:, None])
+
+    torch.manual_seed(0)
+    D, x, y = Conditional(), torch.randn(4, 2, requires_grad=True), torch.tensor([0, 1, 2, 0])
+    optimizer = torch.optim.SGD(D.parameters(), lr=0.5)
+    answering = Unrolling(1)(D, optimizer, lambda D: D(x, y, scale=2).mean())
+    imagined = answering(x, y, scale=2)
+    D(x, y, scale=2).mean().backward()
+    optimizer.step()
+    torch.testing.assert_close(imagined, D(x, y, scale=2))
 
 
 @pytest.mark.parametrize("spec", optimizers)

@@ -131,11 +131,15 @@ def train(
         minimax, non-saturating, wasserstein, wgan, wgan-gp, dragan, least-squares, hinge,
         relativistic or r3gan, with settings if you like: hinge:r1=5. Default: non-saturating.
     remedy
-        packing[:M], unrolling[:K], replay[:SHARE], feature-matching,
-        minibatch-discrimination[:KERNELS], historical-averaging[:WEIGHT],
-        snapshot-replay[:EVERY], ema[:DECAY], lr-decay:STEPS, instance-noise[:STD],
-        label-smoothing[:REAL], gradient-clipping[:NORM], weight-clipping[:LIMIT],
-        spectral-norm, weight-norm. May be repeated.
+        A cure, alone (packing) or with settings (packing:m=3,same=packs); --remedy once for each.
+        With their defaults: packing:m=2,same=samples; unrolling:k=5;
+        replay:share=0.5,size=1000,keep=reservoir;
+        feature-matching:weight=1,layer=,second_moments=false,adversarial=false;
+        minibatch-discrimination:kernels=8,dims=4; historical-averaging:weight=0.1;
+        snapshot-replay:every=100,length=10,who=both; ema:decay=0.999;
+        lr-decay:steps=STEPS,begin=0.5; instance-noise:std=0.1,until=0;
+        label-smoothing:real=0.9; gradient-clipping:norm=1; weight-clipping:limit=0.01;
+        spectral-norm:iterations=1; weight-norm.
     batch
         Samples per update. Default: 64 images, 256 points.
     lr

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
+from uncollapse.errors import ConfigError
 from uncollapse.streams import Streams
 
 Critic = Callable[[Tensor], Tensor]
@@ -104,7 +105,12 @@ def clip_weights_(parameters: Iterable[Tensor], limit: float) -> None:
     """Clamps every weight to ``[-limit, limit]`` in place: Arjovsky et al. 2017, algorithm 1.
 
     Not a penalty but the same wish, a Lipschitz critic; the paper's limit is 0.01.
+
+    Raises:
+        ConfigError: a limit that is not above 0.
     """
+    if not limit > 0:
+        raise ConfigError(f"clip_weights_: the limit must be above 0, not {limit}")
     for weight in parameters:
         weight.clamp_(-limit, limit)
 

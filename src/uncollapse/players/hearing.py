@@ -56,6 +56,11 @@ def locate(network: nn.Module, layer: str = "") -> tuple[str, bool]:
     ]
     if not weighted:
         raise ConfigError("the discriminator has no layer with weights: name the layer")
+    if weighted == [""] and not type(network).__module__.startswith("torch.nn"):
+        raise ConfigError(
+            "the discriminator's weights are all its own, and none in a layer (nn.Module) whose "
+            "features could be told: make it of layers"
+        )
     return weighted[-1], True
 
 

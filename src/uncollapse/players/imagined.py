@@ -33,7 +33,10 @@ class ImaginedUpdates:
     def __init__(self, optimizer: torch.optim.Optimizer, weights: Sequence[Tensor]) -> None:
         groups = {id(w): group for group in optimizer.param_groups for w in group["params"]}
         if not all(id(weight) in groups for weight in weights):
-            raise ConfigError("unrolling: the optimizer is not that of the discriminator's weights")
+            raise ConfigError(
+                "unrolling: the optimizer must be that of all of the discriminator's weights that "
+                "learn"
+            )
         self.rule = _RULES.get(type(optimizer))
         if self.rule is None:
             raise ConfigError(

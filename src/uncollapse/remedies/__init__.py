@@ -12,7 +12,7 @@ from uncollapse.remedies.match import Match
 from uncollapse.remedies.minibatch_discrimination import MinibatchDiscrimination
 from uncollapse.remedies.normalisation import SpectralNorm, WeightNorm
 from uncollapse.remedies.packing import Packing
-from uncollapse.remedies.remedy import Playing, Remedy, drawn, equipped, judged_shape
+from uncollapse.remedies.remedy import Playing, Remedy, drawn, equipped, fitting, judged_shape
 from uncollapse.remedies.replay import Replay
 from uncollapse.remedies.snapshot_replay import SnapshotReplay
 from uncollapse.remedies.unrolling import Unrolling
@@ -67,6 +67,7 @@ __all__ = [
     "WeightNorm",
     "drawn",
     "equipped",
+    "fitting",
     "judged_shape",
     "named",
     "registry",

@@ -11,7 +11,16 @@ from torch import Tensor, nn
 from uncollapse.errors import ConfigError
 from uncollapse.names import check_kinds
 from uncollapse.players import Player, Stack
-from uncollapse.remedies.remedy import Playing, Remedy, below, counted, sub
+from uncollapse.remedies.remedy import (
+    Playing,
+    Remedy,
+    below,
+    check_module,
+    counted,
+    kept_network,
+    restore_network,
+    sub,
+)
 
 
 @dataclass
@@ -47,7 +56,12 @@ class EMA(Remedy):
             raise ConfigError(f"ema: decay must be at least 0 and below 1, not {self.decay}")
 
     def of(self, network: nn.Module) -> Averaged:
-        """The average of a network, from now on."""
+        """The average of a network, from now on.
+
+        Raises:
+            ConfigError: it is none.
+        """
+        check_module(network, "ema")
         return Averaged(network, self)
 
     def keep(self, updates: int) -> float:
@@ -111,3 +125,15 @@ class Averaged:
         torch._foreach_lerp_(means, weights, 1 - self.ema.keep(self.updates))
         for kept, buffer in zip(self.network.buffers(), self.followed.buffers(), strict=True):
             kept.copy_(buffer)
+
+    def state(self) -> dict[str, Tensor]:
+        """The average and its age, for a checkpoint of one's own."""
+        return kept_network(self.network, self.updates)
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Goes on from a saved :meth:`state`.
+
+        Raises:
+            CheckpointError: it is that of another network.
+        """
+        self.updates = restore_network(self.network, state, "ema")

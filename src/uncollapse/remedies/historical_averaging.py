@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from uncollapse.errors import ConfigError
+from uncollapse.errors import CheckpointError, ConfigError
 from uncollapse.names import check_kinds
 from uncollapse.players import Player
-from uncollapse.remedies.remedy import Playing, Remedy, below, sub
+from uncollapse.remedies.remedy import Playing, Remedy, below, check_module, sub
 
 
 @dataclass
@@ -48,7 +48,12 @@ class HistoricalAveraging(Remedy):
             raise ConfigError(f"historical-averaging: weight must be above 0, not {self.weight}")
 
     def of(self, network: nn.Module) -> History:
-        """The history of a network, from now on."""
+        """The history of a network, from now on.
+
+        Raises:
+            ConfigError: it is none.
+        """
+        check_module(network, "historical-averaging")
         return History([w for w in network.parameters() if w.requires_grad], self.weight)
 
     def join(self, game: Playing) -> None:
@@ -126,6 +131,25 @@ class History:
         """Mean and age by the weight's id."""
         both = zip(self.means, self.ages, strict=True)
         return dict(zip(self.places, both, strict=True))
+
+    def state(self) -> dict[str, Tensor]:
+        """Means and ages in the weights' order, for a checkpoint of one's own."""
+        means = {f"mean/{i}": mean.clone() for i, mean in enumerate(self.means)}
+        return {"ages": torch.tensor(self.ages)} | means
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Goes on from a saved :meth:`state`.
+
+        Raises:
+            CheckpointError: it is that of another network.
+        """
+        shapes = [mean.shape for mean in self.means]
+        means = [state.get(f"mean/{i}", torch.empty(0)) for i in range(len(shapes))]
+        ages = state.get("ages", torch.empty(0)).tolist()
+        if len(ages) != len(shapes) or [mean.shape for mean in means] != shapes:
+            raise CheckpointError("historical-averaging: this is no state of such a network's past")
+        self.ages = ages
+        torch._foreach_copy_(self.means, means)
 
     def set(self, weight: Tensor, mean: Tensor, age: int) -> None:
         """Makes up a past."""

@@ -12,7 +12,7 @@ from uncollapse.errors import ConfigError
 from uncollapse.names import check_kinds
 from uncollapse.nets import MinibatchLayer
 from uncollapse.players import locate
-from uncollapse.remedies.remedy import Remedy
+from uncollapse.remedies.remedy import Remedy, check_module
 
 
 @dataclass(frozen=True)
@@ -49,14 +49,23 @@ class MinibatchDiscrimination(Remedy):
                     f"{getattr(self, name)}"
                 )
 
+    def check_batch(self, batch: int) -> None:
+        """Refuses batches in which nothing can be compared."""
+        if batch < 2:
+            raise ConfigError(
+                f"minibatch-discrimination compares what is in a batch: take more than {batch}"
+            )
+
     def equip(self, discriminator: nn.Module) -> nn.Module:
         """Puts the layer before the last one; what that learned of the features is kept.
 
         Its weights for what is new begin as large as those for the features.
 
         Raises:
-            ConfigError: the last layer with weights is not linear, or under a norm already.
+            ConfigError: the last layer with weights is not linear, or under a norm already; or
+                there is such a layer before it.
         """
+        check_module(discriminator, "minibatch-discrimination")
         name, _ = locate(discriminator)
         last = discriminator.get_submodule(name)
         if not isinstance(last, nn.Linear):
@@ -69,6 +78,8 @@ class MinibatchDiscrimination(Remedy):
                 "minibatch-discrimination: the discriminator's last layer is normalised already, "
                 "which its new one would not be: give norms after minibatch-discrimination"
             )
+        if any(isinstance(module, MinibatchLayer) for module in discriminator.modules()):
+            raise ConfigError("minibatch-discrimination: the discriminator has it already")
         layer = MinibatchLayer(last.in_features, self.kernels, self.dims)
         wider = nn.Linear(
             last.in_features + self.kernels, last.out_features, bias=last.bias is not None

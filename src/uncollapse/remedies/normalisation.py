@@ -12,7 +12,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from uncollapse.errors import ConfigError
 from uncollapse.names import check_kinds
-from uncollapse.remedies.remedy import Playing, Remedy
+from uncollapse.remedies.remedy import Playing, Remedy, check_module
 from uncollapse.remedies.weight_clipping import WeightClipping
 
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -40,6 +40,7 @@ class SpectralNorm(Remedy):
     """
 
     iterations: int = 1
+    normalises = True
 
     def __post_init__(self) -> None:
         check_kinds(self, "spectral-norm")
@@ -50,9 +51,11 @@ class SpectralNorm(Remedy):
         """Puts every layer's weight under the rule, in place.
 
         Raises:
-            ConfigError: there is no such layer.
+            ConfigError: there is no such layer, or it is under the rule already.
         """
         for layer in _layers(discriminator, "spectral-norm"):
+            if any(isinstance(module, SpectralRule) for module in layer.modules()):
+                raise ConfigError("spectral-norm: the discriminator has it already")
             rule = SpectralRule(layer.weight, self.iterations)
             parametrize.register_parametrization(layer, "weight", rule)
         return discriminator
@@ -74,6 +77,8 @@ class WeightNorm(Remedy):
 
     In a loop of one's own, before the optimiser is made: ``D = WeightNorm().equip(D)``.
     """
+
+    normalises = True
 
     def equip(self, discriminator: nn.Module) -> nn.Module:
         """Puts every linear and convolutional layer's weight under the rule, in place.
@@ -159,6 +164,7 @@ def _refuse_clipping(game: Playing, who: str) -> None:
 
 
 def _layers(network: nn.Module, who: str) -> Sequence[_Layer]:
+    check_module(network, who)
     found = [module for module in network.modules() if isinstance(module, LAYERS)]
     if not found:
         raise ConfigError(f"{who}: the discriminator has no linear or convolutional layer")

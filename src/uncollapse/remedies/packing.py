@@ -60,8 +60,10 @@ class Packing(Remedy):
             ``[batch / m, m * shape[0], *shape[1:]]``, or the same with a member axis.
 
         Raises:
-            ShapeError: the batch is no multiple of m.
+            ShapeError: the batch is no multiple of m, or of bare numbers.
         """
+        if samples.dim() <= batch_axes:
+            raise ShapeError(f"packing joins [batch, *shape], not {list(samples.shape)}")
         batch, shape = samples.shape[batch_axes - 1], samples.shape[batch_axes:]
         if batch % self.m:
             raise ShapeError(

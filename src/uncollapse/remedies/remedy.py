@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 from torch import Tensor, nn
 
+from uncollapse.errors import CheckpointError, ConfigError
 from uncollapse.nets import refuse_lazy
 from uncollapse.objectives import Judgement
 from uncollapse.players import Player, Stack
@@ -48,6 +50,9 @@ class Remedy:
     clips = False
     """Whether it changes a discriminator's updates outside of its optimiser."""
 
+    normalises = False
+    """Whether it takes the place of batch normalisation in a discriminator."""
+
     # Before the game.
 
     def judged_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -57,6 +62,13 @@ class Remedy:
     def drawn(self, batch: int) -> int:
         """How many samples are drawn for a batch of ``batch``."""
         return batch
+
+    def check_batch(self, batch: int) -> None:
+        """Refuses batches of so many judged things, samples or packs, with which it means nothing.
+
+        Raises:
+            ConfigError: saying what would do.
+        """
 
     def equip(self, discriminator: nn.Module) -> nn.Module:
         """A new discriminator with what the remedy adds to it; may change it in place."""
@@ -137,6 +149,19 @@ def drawn(remedies: Sequence[Remedy], batch: int) -> int:
     return batch
 
 
+def fitting(remedies: Sequence[Remedy], batch: int, count: int) -> int:
+    """The largest batch, ``batch`` at most, for which ``count`` samples are enough.
+
+    If there is none, the largest that would do without ``remedies``, which say what is wrong.
+    """
+    most = min(batch, count)
+    for size in range(most, 0, -1):
+        with contextlib.suppress(ConfigError):  # no multiple of a pack
+            if drawn(remedies, size) <= count:
+                return size
+    return most
+
+
 def equipped(
     remedies: Sequence[Remedy], discriminator: Callable[[], nn.Module]
 ) -> Callable[[], nn.Module]:
@@ -144,6 +169,34 @@ def equipped(
     for remedy in remedies:
         discriminator = partial(_equip, remedy, discriminator)
     return discriminator
+
+
+def check_module(network: nn.Module, who: str) -> None:
+    """Refuses what is no network.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    if not isinstance(network, nn.Module):
+        raise ConfigError(f"{who}: needs a network (nn.Module), not {type(network).__name__}")
+
+
+def kept_network(network: nn.Module, updates: int) -> dict[str, Tensor]:
+    """A network and a count, as a checkpoint of one's own holds them."""
+    return {"updates": torch.tensor(updates)} | below(network.state_dict(), "network")
+
+
+def restore_network(network: nn.Module, state: dict[str, Tensor], who: str) -> int:
+    """Puts a network back to :func:`kept_network`, and gives the count.
+
+    Raises:
+        CheckpointError: it is that of another network, or of something else.
+    """
+    try:
+        network.load_state_dict(sub(state, "network"))
+        return int(state["updates"])
+    except (KeyError, RuntimeError):
+        raise CheckpointError(f"{who}: this is no state of such a network's past") from None
 
 
 def _equip(remedy: Remedy, make: Callable[[], nn.Module]) -> nn.Module:

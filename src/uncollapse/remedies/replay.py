@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from uncollapse.errors import ConfigError
+from uncollapse.errors import CheckpointError, ConfigError, ShapeError
 from uncollapse.names import check_kinds
 from uncollapse.remedies.match import Match
 from uncollapse.remedies.remedy import Playing, Remedy, below, sub
@@ -73,12 +73,26 @@ class Replay(Remedy):
 
         Raises:
             ConfigError: the share of so few fakes is none.
+            ShapeError: they have another shape or type than those before.
         """
         return self._mixed(
             self.memories[""][0],
             fake,
             lambda n: torch.rand(n, generator=generator, device=fake.device, dtype=torch.float64),
         )
+
+    def check_batch(self, batch: int) -> None:
+        """Refuses a share that is none of the batch."""
+        self._share(batch)
+
+    def _share(self, batch: int) -> int:
+        share = round(self.share * batch)
+        if self.share and not share:
+            raise ConfigError(
+                f"replay: a share of {self.share} of {batch} fakes is none: take a larger one, "
+                "or larger batches"
+            )
+        return share
 
     def join(self, game: Playing) -> None:
         """Makes an empty memory for each discriminator of each match."""
@@ -99,15 +113,15 @@ class Replay(Remedy):
         return torch.stack(mixed)
 
     def _mixed(self, memory: Memory, fake: Tensor, uniform: Uniform) -> Tensor:
-        if memory.samples is not None:  # those of a checkpoint come from the processor's memory
-            memory.samples = memory.samples.to(fake.device)
-        share = round(self.share * len(fake))
-        if self.share and not share:
-            raise ConfigError(
-                f"replay: a share of {self.share} of {len(fake)} fakes is none: take a larger one, "
-                "or larger batches"
-            )
-        wanted = min(share, len(memory))
+        known = memory.samples
+        if known is not None:  # those of a checkpoint come from the processor's memory
+            memory.samples = known.to(fake.device)
+            if (known.shape[1:], known.dtype) != (fake.shape[1:], fake.dtype):
+                raise ShapeError(
+                    f"replay: remembers {known.dtype} {list(known.shape[1:])}, and was now given "
+                    f"{fake.dtype} {list(fake.shape[1:])}: a memory is of one kind of samples"
+                )
+        wanted = min(self._share(len(fake)), len(memory))
         mixed = fake
         if wanted:
             mixed = torch.cat([fake[: len(fake) - wanted], memory.draw(wanted, uniform)])
@@ -122,9 +136,18 @@ class Replay(Remedy):
         return state
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Goes on from a saved :meth:`state`."""
+        """Goes on from a saved :meth:`state`.
+
+        Raises:
+            CheckpointError: it is that of another replay, or of something else.
+        """
         for name, memories in self.memories.items():
             part = sub(state, name or "alone")
+            sizes = {len(part["met"]), len(memories)} if "met" in part else set()
+            if len(sizes) != 1 or ("samples" in part and part["samples"].shape[1] != self.size):
+                raise CheckpointError(
+                    f"replay: this is no state of {len(memories)} memories of {self.size} samples"
+                )
             for m, memory in enumerate(memories):
                 memory.met = int(part["met"][m])
                 memory.samples = part["samples"][m].clone() if "samples" in part else None

@@ -11,7 +11,16 @@ from uncollapse.errors import ConfigError
 from uncollapse.names import check_kinds
 from uncollapse.players import Player, Stack
 from uncollapse.remedies.match import Match
-from uncollapse.remedies.remedy import Playing, Remedy, below, counted, sub
+from uncollapse.remedies.remedy import (
+    Playing,
+    Remedy,
+    below,
+    check_module,
+    counted,
+    kept_network,
+    restore_network,
+    sub,
+)
 
 WHO = ("both", "generator", "discriminator")
 
@@ -59,7 +68,12 @@ class SnapshotReplay(Remedy):
             raise ConfigError(f"snapshot-replay: who must be {', '.join(WHO)}, not '{self.who}'")
 
     def of(self, network: nn.Module) -> Past:
-        """The past of an opponent, from now on."""
+        """The past of an opponent, from now on.
+
+        Raises:
+            ConfigError: it is no network.
+        """
+        check_module(network, "snapshot-replay")
         return Past(network, Schedule(self.every, self.length))
 
     def join(self, game: Playing) -> None:
@@ -148,6 +162,18 @@ class Past:
         """To be called after each update of the player."""
         if self.schedule.count():
             self.snapshot.load_state_dict(self.network.state_dict())
+
+    def state(self) -> dict[str, Tensor]:
+        """The snapshot, and how far the schedule is, for a checkpoint of one's own."""
+        return kept_network(self.snapshot, self.schedule.updates)
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Goes on from a saved :meth:`state`.
+
+        Raises:
+            CheckpointError: it is that of another network.
+        """
+        self.schedule.updates = restore_network(self.snapshot, state, "snapshot-replay")
 
 
 class _Past:

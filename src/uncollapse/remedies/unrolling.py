@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -33,8 +33,10 @@ class Unrolling(Remedy):
         g_loss(answering(fake)).backward()
         opt_g.step()
 
-    (A gradient penalty of one's own must differentiate at ``fake.view_as(fake)``: an imagined D's
-    weights hang on ``fake`` too, and the slope is that of D alone.)
+    What is called is D alone, with whatever its ``forward`` takes. (Penalties of
+    :mod:`uncollapse.objectives.penalties` need ``cut=False`` here. One of one's own must
+    differentiate at ``fake.view_as(fake)``: an imagined D's weights hang on ``fake`` too, and the
+    slope is that of D alone.)
 
     Args:
         k: imagined updates, at least 0; 0 is the plain game, 5 to 10 are the paper's.
@@ -65,20 +67,35 @@ class Unrolling(Remedy):
                 samples in it must still hang on the generator (no ``detach``).
 
         Raises:
-            ConfigError: another optimiser, or not D's.
+            ConfigError: another optimiser, or not D's; none of D's weights learns; or the loss is
+                no single number, does not hang on the D that it is given, or hangs on nothing
+                else, so that there is no generator to learn from it.
         """
         named = {name: weight for name, weight in D.named_parameters() if weight.requires_grad}
+        if not named:
+            raise ConfigError(
+                "unrolling: none of the discriminator's weights learns (requires_grad is False): "
+                "freeze them after it"
+            )
         buffers = {name: buffer.clone() for name, buffer in D.named_buffers()}
         updates = ImaginedUpdates(optimizer, list(named.values()))
         values = [weight.detach().requires_grad_() for weight in named.values()]
 
         def imagine(values: list[Tensor]) -> Callable[..., Tensor]:
             tensors = dict(zip(named, values, strict=True)) | buffers
-            return partial(functional_call, D, tensors)
+
+            def critic(*inputs: Any, **others: Any) -> Tensor:
+                judged: Tensor = functional_call(D, tensors, inputs, others)
+                return judged
+
+            return critic
 
         critic = imagine(values)
-        for _ in range(self.k):
-            values = _updated(updates, values, loss(critic))
+        for i in range(self.k):
+            total = loss(critic)
+            if i == 0:
+                _check(total, values)
+            values = _updated(updates, values, total)
             critic = imagine(values)
         return critic
 
@@ -110,6 +127,38 @@ class Unrolling(Remedy):
             values = _updated(updates, values, loss(critic))
             critic = critic.imagine(values)
         return critic
+
+
+def _check(loss: Tensor, values: list[Tensor]) -> None:
+    """Refuses a loss from which nothing could be foreseen, or nothing learned."""
+    if not isinstance(loss, Tensor) or loss.numel() != 1:
+        what = f"a tensor {list(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
+        raise ConfigError(f"unrolling: the loss must be one number in a tensor, not {what}")
+    leaves, own = _leaves(loss), {id(value) for value in values}
+    if not leaves & own:
+        raise ConfigError(
+            "unrolling: the loss does not hang on the discriminator that it is given: call its "
+            "argument, as in lambda D: d_loss(D(real), D(fake)), not the network itself"
+        )
+    if not leaves - own:
+        raise ConfigError(
+            "unrolling: the loss hangs on no generator: its fakes must not be detached, nor be "
+            "made under no_grad"
+        )
+
+
+def _leaves(loss: Tensor) -> set[int]:
+    """The ids of all tensors that a loss has gradients for."""
+    found, seen, open_ = set(), set(), [loss.grad_fn]
+    while open_:
+        node = open_.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if hasattr(node, "variable"):
+            found.add(id(node.variable))
+        open_ += [following for following, _ in node.next_functions]
+    return found
 
 
 def _updated(updates: ImaginedUpdates, values: list[Tensor], loss: Tensor) -> list[Tensor]:

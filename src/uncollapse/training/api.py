@@ -14,7 +14,7 @@ from uncollapse.games import Game
 from uncollapse.objectives import Objective
 from uncollapse.players import Optimizer
 from uncollapse.ranks import join
-from uncollapse.remedies import Remedy
+from uncollapse.remedies import Remedy, fitting
 from uncollapse.training import checkpoint
 from uncollapse.training.config import GIVEN, Config, positive
 from uncollapse.training.folder import RunFolder
@@ -129,7 +129,7 @@ def train(
         size=size,
         flips=flips,
         latent=parts.latent,
-        batch=min(default_batch, len(dataset)) if batch is None else batch,
+        batch=fitting(parts.remedies, default_batch, len(dataset)) if batch is None else batch,
         steps=steps,
         lr=_rates(default_lr if lr is None else lr),
         critic_steps=critic_steps,

@@ -108,7 +108,7 @@ def choose(
     chosen_objective, objective_name = _choose(objective_names, objective)
     cures = [_choose(remedy_names, remedy) for remedy in several(remedies)]
     if discriminator is None:
-        discriminator = _default_discriminator(data, chosen_objective)
+        discriminator = _default_discriminator(data, chosen_objective, [cure for cure, _ in cures])
     judged = judged_shape([cure for cure, _ in cures], data.shape)
     make_discriminator, discriminator_name = _network(
         discriminator, "discriminator", judged, None, single
@@ -202,10 +202,14 @@ def _copied(module: nn.Module, role: str) -> nn.Module:
         raise ConfigError(f"the {role} cannot be copied; give a factory: {reason}") from None
 
 
-def _default_discriminator(dataset: Dataset, objective: Objective) -> str:
-    """What suits the data; without batch normalisation where a penalty must be per sample."""
+def _default_discriminator(dataset: Dataset, objective: Objective, cures: Sequence[Remedy]) -> str:
+    """What suits the data; without batch normalisation where something takes its place.
+
+    A penalty must be per sample; and normalised weights bound nothing before a batch norm.
+    """
     family = nets.default(dataset.shape)
-    if isinstance(family, nets.DCGAN) and objective.penalised:
+    bare = objective.penalised or any(cure.normalises for cure in cures)
+    if isinstance(family, nets.DCGAN) and bare:
         family = dataclasses.replace(family, norm="none")
     return str(nets.families.spec(family))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from uncollapse import nets
 from uncollapse.data import Dataset
-from uncollapse.errors import CheckpointError, ConfigError
+from uncollapse.errors import CheckpointError, ConfigError, DataError
 from uncollapse.games import SGAN, Game, Table
 from uncollapse.metrics import energy_distance
 from uncollapse.objectives import Objective
@@ -80,7 +81,8 @@ class Training:
             if isinstance(cure, LRDecay) and cure.steps < updates:
                 raise ConfigError(
                     f"lr-decay: learning rates are 0 after {cure.steps} of {updates} generator "
-                    "updates, and nothing is learned in the rest: both should be the same"
+                    f"updates, and nothing is learned in the rest: take lr-decay:{updates}, or "
+                    f"train to step {cure.steps // _updates_a_step(game)} at most"
                 )
         self.step = 0
         self.best = float("inf")
@@ -106,9 +108,18 @@ class Training:
                 ranks=self.ranks,
             )
         )
+        needed = drawn(cures, config.batch)
+        if needed > len(data) >= config.batch:
+            raise DataError(
+                f"a batch of {config.batch} draws {needed} samples with "
+                f"{', '.join(config.remedies)}, and the data has {len(data)}: choose a batch of at "
+                f"most {len(data) * config.batch // needed}"
+            )
+        for cure in cures:
+            cure.check_batch(needed * math.prod(data.shape) // math.prod(self.judged_shape))
         self.draw = DataDraw(
             self.data,
-            drawn(cures, config.batch),
+            needed,
             config.latent,
             config.seeds,
             self.device,
