@@ -231,6 +231,7 @@ def test_alone_it_goes_on_from_its_state():
         one.update()
         two.update()
     assert_equal_states(one.state(), two.state())
+    assert torch.equal(one.network[1].running_mean, network[1].running_mean)
     with pytest.raises(CheckpointError, match="no state of such a network's past"):
         EMA().of(nn.Linear(3, 3)).restore(one.state())
 

@@ -67,6 +67,21 @@ def test_gradients_reach_the_generator_through_the_fakes_alone():
     assert real.grad is None
 
 
+@pytest.mark.parametrize("name", GAMES)
+@pytest.mark.parametrize("at_once", [False, True])
+def test_in_games_it_is_the_same_term(name, at_once):
+    """Layer and second moments included: each member's loss is that of its networks alone."""
+    remedy = FeatureMatching(2.0, layer="1", second_moments=True)
+    game = seat(remedy, game=GAMES[name](), at_once=at_once, seeds=(5,))
+    match = game.matches["duel" if name == "duel" else "local"]
+    D = game.players["discriminator" if name == "duel" else "local discriminator"]
+    torch.manual_seed(0)
+    real, fake = torch.randn(2, len(match.seeds), 8, 2)
+    for m, network in enumerate(D.stack.separate()):
+        expected = remedy(network, real[m], fake[m])
+        torch.testing.assert_close(match.fool(D, real, fake)[m].mean(), expected)
+
+
 @pytest.mark.parametrize("adversarial", [False, True])
 @pytest.mark.parametrize("at_once", [False, True])
 def test_a_round_equals_the_loop_by_hand(adversarial, at_once):
@@ -141,6 +156,11 @@ def test_what_cannot_be_is_refused_in_one_line():
         FeatureMatching(0.0)
     with pytest.raises(ConfigError, match="unknown layer of the discriminator 'conv'"):
         seat(FeatureMatching(layer="conv"))
+
+
+def test_what_is_no_network_is_refused():
+    with pytest.raises(ConfigError, match=r"needs a network \(nn.Module\), not function"):
+        FeatureMatching()(lambda x: x, torch.ones(3, 2), torch.ones(3, 2))
 
 
 def test_weights_in_no_layer_have_no_features():

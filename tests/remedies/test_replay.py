@@ -16,7 +16,9 @@ def batch(number, size=8):
 
 
 @pytest.mark.parametrize("keep", ["reservoir", "recent"])
-@pytest.mark.parametrize(("share", "old"), [(0.0, 0), (0.25, 2), (0.5, 4), (1.0, 8), (0.3, 2)])
+@pytest.mark.parametrize(
+    ("share", "old"), [(0.0, 0), (0.25, 2), (0.5, 4), (1.0, 8), (0.3, 2), (0.35, 3)]
+)
 def test_the_share_is_exact_from_the_second_batch_on(share, old, keep):
     replay = Replay(share, size=20, keep=keep)
     for number in range(30):
@@ -33,6 +35,19 @@ def test_the_share_is_exact_from_the_second_batch_on(share, old, keep):
 def test_a_share_that_comes_to_no_fake_is_refused():
     with pytest.raises(ConfigError, match=r"a share of 0\.05 of 8 fakes is none"):
         Replay(0.05)(torch.randn(8, 2))
+
+
+@pytest.mark.parametrize("keep", ["reservoir", "recent"])
+def test_any_of_the_memory_is_drawn_as_likely(keep):
+    memory = Memory(10, keep)
+    memory.add(torch.arange(10.0)[:, None], lambda n: torch.zeros(n, dtype=torch.float64))
+    generator = torch.Generator().manual_seed(0)
+    drawn = [
+        memory.draw(3, lambda n: torch.rand(n, generator=generator, dtype=torch.float64))
+        for _ in range(1000)
+    ]
+    counts = torch.cat(drawn).flatten().long().bincount(minlength=10)
+    assert ((counts - 300).abs() < 75).all()  # five standard deviations
 
 
 def test_memory_is_bounded_and_never_moves():

@@ -107,6 +107,25 @@ class Silent:
         return torch.zeros(2, 400, 3)
 
 
+def test_in_sgan_nobody_judges_or_is_judged_without_noise():
+    """What is the same but for its noise has another loss each time."""
+    game = seat(InstanceNoise(0.5), game=SGAN(2), seeds=(5,))
+    torch.manual_seed(0)
+    real, fake = torch.randn(2, 2, 8, 2)
+    judges = {
+        "local": game.players["local discriminator"],
+        "messenger": game.messenger,
+        "global": game.players["discriminator"],
+    }
+    assert set(judges) == set(game.matches)
+    for name, D in judges.items():
+        match = game.matches[name]
+        first, again = (match.lesson(real, fake) for _ in range(2))
+        assert not any(map(torch.equal, first, again)), name
+        if name != "global":  # which fools nobody
+            assert not torch.equal(match.fool(D, real, fake), match.fool(D, real, fake)), name
+
+
 def test_discriminators_see_fading_noise_in_every_turn_of_a_round(monkeypatch):
     """Reals and fakes are all 0, so what a discriminator sees is noise alone."""
     game = seat(
@@ -129,6 +148,18 @@ def test_discriminators_see_fading_noise_in_every_turn_of_a_round(monkeypatch):
 
 
 # --- label smoothing -----------------------------------------------------------------------------
+
+
+def test_sgans_global_discriminator_has_smoothed_labels_too():
+    game = seat(LabelSmoothing(0.7), game=SGAN(2), seeds=(5,))
+    D0, match = game.players["discriminator"], game.matches["global"]
+    torch.manual_seed(0)
+    real, fake = torch.randn(2, 2, 8, 2)
+    judged = game._judge_pairs(D0, match, real, fake)
+    a, b = judged.real.flatten(), judged.fake.flatten()
+    smoothed = bce(a, torch.full_like(a, 0.7), reduction="none")
+    expected = smoothed + bce(b, torch.zeros_like(b), reduction="none")
+    torch.testing.assert_close(judged.loss.flatten(), expected)
 
 
 @pytest.mark.parametrize("target", [0.9, 0.7])
@@ -186,9 +217,10 @@ def test_losses_without_labels_are_refused(objective):
     "layer", [nn.Linear(7, 5), nn.Conv2d(3, 4, 3), nn.Conv1d(2, 6, 2, bias=False)]
 )
 def test_the_largest_singular_value_is_one(layer):
+    torch.manual_seed(0)
     layer = copy.deepcopy(layer)
     with torch.no_grad():
-        layer.weight *= 3
+        layer.weight.normal_()
     plain = layer.weight.detach().clone()
     SpectralNorm(iterations=30).equip(layer)
     matrix = layer.weight.detach().flatten(1)
@@ -236,11 +268,27 @@ def test_weight_norm_begins_as_it_was_and_splits_length_from_direction():
 
 @pytest.mark.parametrize("first", [SpectralNorm(), WeightNorm()])
 def test_a_weight_is_split_before_anything_else(first):
+    torch.manual_seed(0)
     network = first.equip(discriminator())
     with pytest.raises(ConfigError, match="normalised already; give it once, and before spectral"):
         WeightNorm().equip(network)
     both = SpectralNorm().equip(WeightNorm().equip(discriminator()))
     assert torch.linalg.matrix_norm(both[0].weight, 2).item() == pytest.approx(1, rel=1e-2)
+
+
+def test_every_layer_is_normed_the_last_one_too():
+    torch.manual_seed(0)
+    layers = [2 * i for i in range(3)]
+    D = SpectralNorm(30).equip(discriminator())
+    for i in layers:
+        assert torch.linalg.matrix_norm(D[i].weight, 2).item() == pytest.approx(1, abs=1e-3)
+    D = WeightNorm().equip(discriminator())
+    before = [D[i].weight.detach().clone() for i in layers]
+    with torch.no_grad():
+        for name, weight in D.named_parameters():
+            weight *= 1 if name.endswith("bias") else 2  # lengths count, directions do not
+    for i, weight in zip(layers, before, strict=True):
+        torch.testing.assert_close(D[i].weight, 2 * weight)
 
 
 def test_clipping_without_gradients_is_a_mistake():
@@ -285,6 +333,7 @@ def test_an_average_alone_equals_the_one_in_a_game():
     ):
         assert torch.equal(mine, its)
     assert not average.network.training
+    assert not any(weight.requires_grad for weight in average.network.parameters())
 
 
 # --- tprelu --------------------------------------------------------------------------------------
@@ -297,6 +346,9 @@ def test_tprelu_by_hand():
         layer.slope.copy_(torch.tensor([0.5, 3.0]))  # held at 1
     x = torch.tensor([[0.0, 0.0], [2.0, -3.0]])
     torch.testing.assert_close(layer(x), torch.tensor([[0.5, 0.0], [2.0, -3.0]]))
+    with torch.no_grad():
+        layer.slope.copy_(torch.tensor([-0.5, 0.0]))  # held at 0
+    torch.testing.assert_close(layer(x), torch.tensor([[1.0, 0.0], [2.0, -1.0]]))
     images = torch.randn(2, 2, 3, 3)
     torch.testing.assert_close(layer(images)[:, :, 1, 2], layer(images[:, :, 1, 2]))
     assert TPReLU(3).slope.tolist() == [0.25] * 3

@@ -20,6 +20,7 @@ def test_when_and_which_by_hand():
         D.weight.data.fill_(float(update))
         met.append(past.met().weight.item())
         past.count()
+    assert not any(weight.requires_grad for weight in past.snapshot.parameters())
     # Periods begin at 5, 10, 15; the snapshots met there are those of updates 1, 6 and 11.
     assert met == [0, 1, 2, 3, 4, 1, 1, 7, 8, 9, 6, 6, 12, 13, 14, 11]
 
@@ -96,6 +97,23 @@ def test_sgans_lasting_players_are_met(monkeypatch):
         ("local", "local discriminator"),
         ("global", "local generator"),
     }
+
+
+def test_in_sgan_older_samples_are_judged_and_messengers_do_not_count():
+    remedy = SnapshotReplay(every=3, length=1)
+    game = seat(remedy, game=SGAN(2), seeds=(5,))
+    play(game, 3)
+    assert {past.schedule.updates for past in remedy.pasts.values()} == {3}
+    G, latents = game.players["local generator"], torch.randn(2, 8, 3)
+    fake = G(latents)
+    for name in ("local", "global"):
+        older = remedy.pasts[name, "local generator"].snapshot(latents)
+        met = game.matches[name].met(G)(latents)
+        assert torch.equal(met, older)
+        assert not torch.equal(met, fake)
+    met = game.matches["local"].fakes_met(G, latents, fake)
+    assert torch.equal(met, remedy.pasts["local", "local generator"].snapshot(latents))
+    assert not met.requires_grad
 
 
 def test_without_messengers_the_global_generator_meets_older_discriminators(monkeypatch):

@@ -7,8 +7,10 @@ import torch
 from arena import (
     BATCH,
     GAMES,
+    Double,
     differing,
     discriminator,
+    doubled,
     drawing,
     generator,
     play,
@@ -22,7 +24,7 @@ import uncollapse as uc
 from uncollapse.errors import ConfigError
 from uncollapse.games import SGAN, Duel
 from uncollapse.players import optimizers
-from uncollapse.remedies import Packing, Unrolling, WeightClipping, registry
+from uncollapse.remedies import HistoricalAveraging, Packing, Unrolling, WeightClipping, registry
 
 OPTIMIZERS = {
     "sgd": lambda p: torch.optim.SGD(p, lr=0.1),
@@ -248,10 +250,6 @@ def test_all_at_once_equals_one_by_one(name, objective):
             torch.testing.assert_close(mine[key], its[key], rtol=1e-3, atol=1e-4)
 
 
-def doubled(make, *arguments):
-    return lambda: make(*arguments).double()
-
-
 @pytest.mark.parametrize("objective", ["r3gan", "wgan-gp", "dragan", "hinge", "minimax"])
 @pytest.mark.parametrize(
     ("game", "match", "role"),
@@ -259,14 +257,17 @@ def doubled(make, *arguments):
         (Duel, "duel", "discriminator"),
         (lambda: SGAN(2), "local", "local discriminator"),
         (lambda: SGAN(2), "messenger", "messenger"),
+        (lambda: SGAN(2, sharing=0.5), "local", "local discriminator"),
+        (lambda: SGAN(2, sharing=0.5), "messenger", "messenger"),
     ],
 )
 @pytest.mark.parametrize("at_once", [False, True])
 def test_in_games_too_it_is_the_gradient_of_real_updates(game, match, role, objective, at_once):
-    """Packs, penalties with random points and all: D's own ``update``, k times, on a copy."""
+    """Packs, penalties with random points, prices and all: D's own ``update``, on a copy."""
     game = seat(
         Unrolling(2),
         Packing(2),
+        HistoricalAveraging(0.5),
         game=game(),
         make_g=doubled(generator),
         make_d=doubled(discriminator, 4),
@@ -307,22 +308,6 @@ def test_in_games_too_it_is_the_gradient_of_real_updates(game, match, role, obje
             e[m, i] = step
             expected = (really(e) - really(-e)) / (2 * step)
             assert gradient[m, i].item() == pytest.approx(expected.item(), rel=1e-4, abs=1e-7)
-
-
-class Double:
-    """Draws in float64."""
-
-    def __init__(self, draw):
-        self.draw = draw
-
-    def real(self):
-        return self.draw.real().double()
-
-    def latents(self):
-        return self.draw.latents().double()
-
-    def of(self, role, count):
-        return Double(self.draw.of(role, count))
 
 
 @pytest.mark.parametrize("words", [{"objective": "wgan"}, {"remedies": [WeightClipping()]}])

@@ -112,19 +112,27 @@ class AtOnce(Stack):
         return self.ambient.run(0, self._until, self._rowed(), x_mb, *locate(self.skeleton, layer))
 
     def _until(self, tensors: dict[str, Tensor], x_mb: Tensor, layer: str, before: bool) -> Tensor:
-        """Runs up to a layer; if that is within a larger step, its output is heard there."""
+        """Runs up to a layer; if that is within a larger step, its output is heard there.
+
+        Where a run leaves traces in buffers, it goes to the end, as members one by one would.
+        """
         inside = [f"{name}.".startswith(f"{layer}.") for name, _ in self.steps]
+        heard = None
         for i, (name, step) in enumerate(self.steps):
-            if before and inside[i]:
-                return x_mb
+            if before and inside[i] and heard is None:
+                heard = x_mb.clone() if self.overwrites else x_mb
             if not name or (layer.startswith(f"{name}.") and not inside[i]):
                 module = self.skeleton.get_submodule(name)
                 prefix = f"{name}." if name else ""
-                return _vmapped(module, prefix, (layer.removeprefix(prefix), before))(tensors, x_mb)
-            x_mb = step(tensors, x_mb)
-            if inside[i] and not any(inside[i + 1 :]):
-                return x_mb
-        raise ConfigError(f"layer '{layer}' cannot be heard when members run all at once")
+                hear = layer.removeprefix(prefix), before
+                heard, x_mb = _vmapped(module, prefix, hear)(tensors, x_mb)
+            elif heard is None or self.buffers():
+                x_mb = step(tensors, x_mb)
+            if not before and inside[i] and not any(inside[i + 1 :]):
+                heard = x_mb.clone() if self.overwrites else x_mb
+        if heard is None:
+            raise ConfigError(f"layer '{layer}' cannot be heard when members run all at once")
+        return heard
 
     def each(self, rule: Callable[..., Judged], *arguments: Any) -> Judged:
         """``rule`` of all members in one go."""
@@ -159,9 +167,14 @@ class AtOnce(Stack):
         """Every stacked buffer."""
         return [self.tensors[name] for name, _ in self.skeleton.named_buffers()]
 
+    @property
+    def shares(self) -> bool:
+        """As for :class:`Stack`."""
+        return bool(self.rows)
+
     def by_member(self, weights: Sequence[Tensor], tensors: Sequence[Tensor]) -> list[list[Tensor]]:
         """As for :class:`Stack`."""
-        if self.rows:
+        if self.shares:
             raise ConfigError("networks share weights, which are then no single member's")
         return [[tensor[m] for tensor in tensors] for m in range(len(self))]
 
@@ -249,28 +262,26 @@ def _linear(weight: str, bias: str | None) -> Step:
 def _vmapped(module: nn.Module, prefix: str, hear: tuple[str, bool] | None = None) -> Step:
     """Any module, through ``torch.func``; buffers are updated in place.
 
-    With ``hear`` the step gives what is heard at a layer of the module, not what that gives.
+    With ``hear`` the step gives what is heard at a layer of the module, too, and first.
     """
 
-    def one(tensors: dict[str, Tensor], x_b: Tensor) -> Tensor:
+    def one(tensors: dict[str, Tensor], x_b: Tensor) -> Any:
         if hear is None:
-            y_b: Tensor = functional_call(module, tensors, (x_b,))
-            return y_b
+            return functional_call(module, tensors, (x_b,))
         with listening(module, *hear) as heard:
-            functional_call(module, tensors, (x_b,))
-        return heard.one()
+            y_b = functional_call(module, tensors, (x_b,))
+        return heard.one(), y_b
 
     every = vmap(one, randomness="different")
     local = [name for name, _ in _named(module)]
     tried = all(type(m).__module__.startswith("torch.nn.") for m in module.modules())
 
-    def step(tensors: dict[str, Tensor], x_mb: Tensor) -> Tensor:
+    def step(tensors: dict[str, Tensor], x_mb: Tensor) -> Any:
         nonlocal tried
         if not tried:
             _refuse_replaced_buffers(module, x_mb[0])
             tried = True
-        y_mb: Tensor = every({name: tensors[f"{prefix}{name}"] for name in local}, x_mb)
-        return y_mb
+        return every({name: tensors[f"{prefix}{name}"] for name in local}, x_mb)
 
     return step
 

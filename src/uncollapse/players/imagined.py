@@ -80,7 +80,7 @@ def _sgd(value: Tensor, gradient: Tensor, memory: Memory, group: dict[str, Any])
 def _adam(value: Tensor, gradient: Tensor, memory: Memory, group: dict[str, Any]) -> Any:
     """``w ← w - lr m̂ / (√v̂ + ε)`` (Kingma and Ba 2015, algorithm 1)."""
     lr, (beta1, beta2) = float(group["lr"]), map(float, group["betas"])
-    if group["decoupled_weight_decay"]:
+    if group.get("decoupled_weight_decay"):
         value = value * (1 - lr * group["weight_decay"])
     else:
         gradient = _decayed(value, gradient, group)
@@ -95,6 +95,12 @@ def _adam(value: Tensor, gradient: Tensor, memory: Memory, group: dict[str, Any]
         (beta1, beta2, lr / (1 - beta1**age), scale, group["eps"]),
     )
     return new, {"step": torch.tensor(age), "exp_avg": mean, "exp_avg_sq": square}
+
+
+def _adamw(value: Tensor, gradient: Tensor, memory: Memory, group: dict[str, Any]) -> Any:
+    """Adam after ``w ← w - lr λ w`` (Loshchilov and Hutter 2019, algorithm 2)."""
+    # Torch before 2.7 has no such word in the group.
+    return _adam(value, gradient, memory, group | {"decoupled_weight_decay": True})
 
 
 def _rmsprop(value: Tensor, gradient: Tensor, memory: Memory, group: dict[str, Any]) -> Any:
@@ -113,7 +119,7 @@ def _rmsprop(value: Tensor, gradient: Tensor, memory: Memory, group: dict[str, A
 _RULES: dict[type[torch.optim.Optimizer], Any] = {
     torch.optim.SGD: _sgd,
     torch.optim.Adam: _adam,
-    torch.optim.AdamW: _adam,
+    torch.optim.AdamW: _adamw,
     torch.optim.RMSprop: _rmsprop,
 }
 

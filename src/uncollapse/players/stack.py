@@ -224,6 +224,12 @@ class Stack:
         ]
         return {name: [member[name] for member in members] for name in members[0]}
 
+    @property
+    def shares(self) -> bool:
+        """Whether some weight belongs to several members."""
+        members = [{id(weight) for weight in network.parameters()} for network in self.networks]
+        return len(set().union(*members)) < sum(map(len, members))
+
     def by_member(self, weights: Sequence[Tensor], tensors: Sequence[Tensor]) -> list[list[Tensor]]:
         """Tensors like some ``weights``, as each member has them; views, not copies.
 

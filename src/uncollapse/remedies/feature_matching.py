@@ -11,7 +11,7 @@ from uncollapse.errors import ConfigError
 from uncollapse.names import check_kinds
 from uncollapse.players import Stack, listening, locate
 from uncollapse.remedies.match import Match
-from uncollapse.remedies.remedy import Playing, Remedy
+from uncollapse.remedies.remedy import Playing, Remedy, check_module
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,9 @@ class FeatureMatching(Remedy):
             fake: the generator's, likewise; the batch may have another size.
 
         Raises:
-            ConfigError: D has no such layer.
+            ConfigError: D has no such layer, or is no network (as what unrolling alone gives).
         """
+        check_module(D, "feature-matching")
         with listening(D, *locate(D, self.layer)) as heard:
             with torch.no_grad():
                 D(real)

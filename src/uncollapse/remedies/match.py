@@ -135,7 +135,10 @@ class Match:
         """
         stack = self.met(D)
         rule = partial(self._fooling, D)
-        return stack.each(rule, self.shown(real_mb), self.shown(fake_mb), self.streams)
+        arguments = self.shown(real_mb), self.shown(fake_mb), self.streams
+        if stack.shares and any(remedy.foresees for remedy in self.remedies):
+            return rule(stack, *arguments)  # a weight in common has one future, not one a member
+        return stack.each(rule, *arguments)
 
     def _fooling(
         self, D: Player, critic: Stack, real_mb: Tensor, fake_mb: Tensor, streams: Streams

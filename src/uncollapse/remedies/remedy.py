@@ -50,6 +50,9 @@ class Remedy:
     clips = False
     """Whether it changes a discriminator's updates outside of its optimiser."""
 
+    foresees = False
+    """Whether it imagines a discriminator's updates, to which all that share a weight add."""
+
     normalises = False
     """Whether it takes the place of batch normalisation in a discriminator."""
 

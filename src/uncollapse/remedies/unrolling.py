@@ -46,6 +46,7 @@ class Unrolling(Remedy):
     """
 
     k: int = 5
+    foresees = True
 
     def __post_init__(self) -> None:
         check_kinds(self, "unrolling")
