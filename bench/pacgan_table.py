@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 import uncollapse as uc
 from replicas import STEPS, keep, kept, mean_and_error, train
@@ -42,6 +43,16 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
 }
 R3GAN = {"objective": "r3gan:r1=0.1,r2=0.1"}
+
+
+def with_tprelu() -> nn.Module:
+    """A discriminator like ``mlp:width=100,depth=3``, but for its activations."""
+    layers: list[nn.Module] = []
+    for inputs in (2, 100, 100):
+        layers += [nn.Linear(inputs, 100), uc.nets.TPReLU(100)]
+    return nn.Sequential(*layers, nn.Linear(100, 1))
+
+
 CONTENDERS: dict[str, dict[str, Any]] = {
     "plain": {},
     "plain, beta1 = 0.8, beta2 = 0.999": {"optimizer": "adam:beta1=0.8"},
@@ -62,6 +73,9 @@ CONTENDERS: dict[str, dict[str, Any]] = {
     "label-smoothing": {"remedies": ["label-smoothing"]},
     "spectral-norm": {"remedies": ["spectral-norm"]},
     "weight-norm": {"remedies": ["weight-norm"]},
+    "D an mlp": {"discriminator": "mlp:width=100,depth=3"},
+    "D an mlp, tprelu": {"discriminator": with_tprelu},
+    "D an mlp, tprelu, weight-norm": {"discriminator": with_tprelu, "remedies": ["weight-norm"]},
     "dragan": {"objective": "dragan"},
     "wgan-gp": {"objective": "wgan-gp:gp=0.1"},
     "r3gan": R3GAN,

@@ -36,6 +36,8 @@ NOTES = {
     "weight-clipping": " (with the Wasserstein loss, plain without)",
 }
 """What a remedy's page says of its rows, where they are not its defaults."""
+BESIDE = {"tprelu": "D an mlp"}
+"""What a remedy's rows are to be compared with, where it is not plain."""
 
 Row = dict[str, Any]
 Wanted = Callable[[str], bool]
@@ -201,7 +203,7 @@ def measured(remedy: str) -> str | None:
         return any(part.partition(":")[0] == remedy for part in name.split(", "))
 
     def wanted(name: str) -> bool:
-        return name == "plain" or its_own(name)
+        return name == BESIDE.get(remedy, "plain") or its_own(name)
 
     def failing(wanted: Wanted) -> list[str]:
         seeds = failures_table(MEASURED, its_own)

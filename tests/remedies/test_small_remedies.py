@@ -286,7 +286,8 @@ def test_every_layer_is_normed_the_last_one_too():
     before = [D[i].weight.detach().clone() for i in layers]
     with torch.no_grad():
         for name, weight in D.named_parameters():
-            weight *= 1 if name.endswith("bias") else 2  # lengths count, directions do not
+            if not name.endswith("bias"):
+                weight *= 2 if name.endswith("original0") else 3  # directions' lengths are nothing
     for i, weight in zip(layers, before, strict=True):
         torch.testing.assert_close(D[i].weight, 2 * weight)
 
