@@ -109,15 +109,13 @@ def test_runs_resume_exactly_and_replicas_are_single_runs(tmp_path, case, data, 
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_stacks_at_once_resume_exactly_and_compute_the_same(tmp_path, case):
+def test_stacks_at_once_resume_exactly(tmp_path, case):
     given = words("ring8", "sgan", *CASES[case], members="at-once")
     whole = uc.train("ring8", seed=3, steps=4, out=tmp_path / "whole", **given)
     uc.train("ring8", seed=3, steps=2, out=tmp_path / "half", **given)
     again = uc.resume(tmp_path / "half", steps=4)
     assert again.metrics == whole.metrics
     assert torch.equal(again.sample(5), whole.sample(5))
-    one = uc.train("ring8", seed=3, steps=4, **given | {"members": "one-by-one"})
-    torch.testing.assert_close(whole.sample(64), one.sample(64), rtol=1e-2, atol=1e-3)
 
 
 @pytest.mark.parametrize("case", CASES)
