@@ -122,7 +122,7 @@ def pacgan_picture(data: str) -> None:
     rows = sorted(small.items(), key=lambda item: item[0][1] != STEPS[data])
     columns = 6
     height = -(-len(rows) // columns)
-    figure, axes = plt.subplots(height, columns, figsize=(12, 2.2 * height), squeeze=False)
+    figure, axes = plt.subplots(height, columns, figsize=(12, 2.5 * height), squeeze=False)
     for axis in axes.flat:
         axis.set_axis_off()
     reach = 1.25 * modes.means.abs().max().item()
