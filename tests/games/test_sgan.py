@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
 import uncollapse as uc
+from float64 import Double
 from uncollapse import objectives
 from uncollapse.errors import ConfigError
 from uncollapse.games import SGAN, Table
@@ -34,26 +35,10 @@ def discriminator(norm):
     return nn.Sequential(nn.Linear(2, 5), nn.Softplus(), *middle, nn.Linear(5, 1)).double()
 
 
-class DoubleDraw:
-    """Draws in float64."""
-
-    def __init__(self, draw):
-        self.draw = draw
-
-    def real(self):
-        return self.draw.real().double()
-
-    def latents(self):
-        return self.draw.latents().double()
-
-    def of(self, role, count):
-        return DoubleDraw(self.draw.of(role, count))
-
-
 def make_draw(seeds):
     values = torch.randn(60, 2, generator=torch.Generator().manual_seed(1)) + 1
     data = uc.data.load(values)
-    return DoubleDraw(DataDraw(data, BATCH, (LATENT,), seeds, torch.device("cpu")))
+    return Double(DataDraw(data, BATCH, (LATENT,), seeds, torch.device("cpu")))
 
 
 def make_table(

@@ -6,6 +6,7 @@ import torch.distributed as dist
 from torch import nn
 
 import uncollapse as uc
+from float64 import Double
 from processes import together
 from uncollapse import objectives
 from uncollapse.errors import ConfigError
@@ -33,20 +34,6 @@ def discriminator(norm, bias):
     ).double()
 
 
-class DoubleDraw:
-    def __init__(self, draw):
-        self.draw = draw
-
-    def real(self):
-        return self.draw.real().double()
-
-    def latents(self):
-        return self.draw.latents().double()
-
-    def of(self, role, count):
-        return DoubleDraw(self.draw.of(role, count))
-
-
 def seated(ranks, settings, objective, norm=False, at_once=False, optimizer="adam", cures=()):
     """A game, and what it draws from."""
     values = torch.randn(60, 2, generator=torch.Generator().manual_seed(1)) + 1
@@ -68,7 +55,7 @@ def seated(ranks, settings, objective, norm=False, at_once=False, optimizer="ada
             ranks=ranks,
         )
     )
-    return game, DoubleDraw(DataDraw(uc.data.load(values), BATCH, (LATENT,), [SEED], cpu, ranks))
+    return game, Double(DataDraw(uc.data.load(values), BATCH, (LATENT,), [SEED], cpu, ranks))
 
 
 def play(settings, objective, *words):

@@ -57,22 +57,6 @@ def doubled(make, *arguments):
     return lambda: make(*arguments).double()
 
 
-class Double:
-    """Draws in float64."""
-
-    def __init__(self, draw):
-        self.draw = draw
-
-    def real(self):
-        return self.draw.real().double()
-
-    def latents(self):
-        return self.draw.latents().double()
-
-    def of(self, role, count):
-        return Double(self.draw.of(role, count))
-
-
 def play(game, rounds=3, draw=None):
     draw = draw or drawing(game.table.seeds)
     for _ in range(rounds):

@@ -5,7 +5,6 @@ import torch
 from arena import (
     BATCH,
     GAMES,
-    Double,
     discriminator,
     doubled,
     drawing,
@@ -16,6 +15,7 @@ from arena import (
 )
 
 import uncollapse as uc
+from float64 import Double
 from uncollapse import objectives, remedies
 from uncollapse.errors import CheckpointError, ConfigError
 from uncollapse.ranks import Ranks

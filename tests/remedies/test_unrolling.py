@@ -7,7 +7,6 @@ import torch
 from arena import (
     BATCH,
     GAMES,
-    Double,
     differing,
     discriminator,
     doubled,
@@ -21,6 +20,7 @@ from torch import nn
 from torch.nn.functional import softplus
 
 import uncollapse as uc
+from float64 import Double
 from uncollapse.errors import ConfigError
 from uncollapse.games import SGAN, Duel
 from uncollapse.players import optimizers
