@@ -144,7 +144,10 @@ class Replay(Remedy):
         for name, memories in self.memories.items():
             part = sub(state, name or "alone")
             sizes = {len(part["met"]), len(memories)} if "met" in part else set()
-            if len(sizes) != 1 or ("samples" in part and part["samples"].shape[1] != self.size):
+            wrong = len(sizes) != 1
+            if not wrong and part["met"].any():
+                wrong = "samples" not in part or part["samples"].shape[1] != self.size
+            if wrong:
                 raise CheckpointError(
                     f"replay: this is no state of {len(memories)} memories of {self.size} samples"
                 )
