@@ -127,7 +127,9 @@ def _leaf(samples: Tensor, cut: bool) -> Tensor:
         return samples
     # Uncut, a view: the critic's weights may hang on the samples too (unrolling), and the slope is
     # that of the critic alone.
-    return samples.detach().requires_grad_() if cut else samples.view_as(samples)
+    if cut or not samples.requires_grad:
+        return samples.detach().requires_grad_()
+    return samples.view_as(samples)
 
 
 def _uniform(lead: torch.Size, like: Tensor, streams: Streams | None) -> Tensor:

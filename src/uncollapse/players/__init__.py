@@ -1,7 +1,7 @@
 """Who plays: stacks of networks with a member axis, and the optimisers that train them."""
 
 from uncollapse.players.at_once import AtOnce
-from uncollapse.players.hearing import listening, locate
+from uncollapse.players.hearing import listening, locate, unwrapped
 from uncollapse.players.imagined import ImaginedUpdates
 from uncollapse.players.optimizers import SGD, Adam, Optimizer, RMSprop, optimizers
 from uncollapse.players.player import Player
@@ -19,4 +19,5 @@ __all__ = [
     "listening",
     "locate",
     "optimizers",
+    "unwrapped",
 ]

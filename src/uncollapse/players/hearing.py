@@ -23,14 +23,30 @@ class Heard(list[Any]):
         """What the last call gave.
 
         Raises:
-            ConfigError: there was no call, or it gave no tensor.
+            ConfigError: there was no call, or it gave no tensor of numbers.
         """
-        if not self or self[-1] is None:
+        if not self or self[-1] is None or not self[-1].is_floating_point():
             raise ConfigError(
-                "the chosen layer is not called with, or does not give, a tensor: choose another"
+                "the chosen layer is not called (compiled layers cannot be listened to), or not "
+                "with a tensor of floating-point numbers: choose another"
             )
         heard: Tensor = self[-1]
         return heard
+
+
+def unwrapped(network: nn.Module) -> nn.Module:
+    """The network itself, of one that torch compiled or spread over devices.
+
+    A compiled one may run without the hooks that are hung on its layers later; and
+    ``DistributedDataParallel`` expects a gradient for every weight of the network that is called.
+    """
+    while True:
+        if isinstance(network, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+            network = network.module
+        elif isinstance(inside := getattr(network, "_orig_mod", None), nn.Module):
+            network = inside
+        else:
+            return network
 
 
 def locate(network: nn.Module, layer: str = "") -> tuple[str, bool]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
 
 import torch
@@ -16,10 +15,13 @@ from uncollapse.remedies.remedy import (
     Remedy,
     below,
     check_module,
+    check_precise,
+    count_of,
     counted,
     kept_network,
     restore_network,
     sub,
+    twin,
 )
 
 
@@ -59,9 +61,10 @@ class EMA(Remedy):
         """The average of a network, from now on.
 
         Raises:
-            ConfigError: it is none.
+            ConfigError: it is none, has weights of fewer bits than float32, or cannot be copied.
         """
         check_module(network, "ema")
+        check_precise(network.parameters(), "ema")
         return Averaged(network, self)
 
     def keep(self, updates: int) -> float:
@@ -69,8 +72,13 @@ class EMA(Remedy):
         return min(self.decay, updates / (updates + 9))
 
     def join(self, game: Playing) -> None:
-        """Follows the player whose networks the game's samples come from, and replaces them."""
+        """Follows the player whose networks the game's samples come from, and replaces them.
+
+        Raises:
+            ConfigError: weights of fewer bits than float32.
+        """
         followed = next(p for p in game.players.values() if p.stack is game.output)
+        check_precise(followed.stack.weights(), "ema")
         self.average = followed.stack.clone()
         for weight in self.average.weights():
             weight.requires_grad_(False)
@@ -90,12 +98,11 @@ class EMA(Remedy):
 
     def state(self) -> dict[str, Tensor]:
         """The average and its age."""
-        age = counted(len(self.average), self.updates)
-        return {"updates": age} | below(self.average.state(), "average")
+        return counted(len(self.average), self.updates) | below(self.average.state(), "average")
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Goes on from a saved :meth:`state`."""
-        self.updates = int(state["updates"][0])
+        self.updates = count_of(state, "ema")
         self.average.restore(sub(state, "average"))
 
 
@@ -112,7 +119,7 @@ class Averaged:
 
     def __init__(self, network: nn.Module, ema: EMA) -> None:
         self.followed = network
-        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        self.network = twin(network, "ema").eval()
         self.ema = ema
         self.updates = 0
 

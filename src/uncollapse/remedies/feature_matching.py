@@ -9,9 +9,12 @@ from torch import Tensor, nn
 
 from uncollapse.errors import ConfigError
 from uncollapse.names import check_kinds
-from uncollapse.players import Stack, listening, locate
+from uncollapse.players import Stack, listening, locate, unwrapped
 from uncollapse.remedies.match import Match
 from uncollapse.remedies.remedy import Playing, Remedy, check_module
+
+Given = Tensor | tuple[Tensor, ...]
+"""Samples, or all that a discriminator takes."""
 
 
 @dataclass(frozen=True)
@@ -49,29 +52,34 @@ class FeatureMatching(Remedy):
         if not self.weight > 0:
             raise ConfigError(f"feature-matching: weight must be above 0, not {self.weight}")
 
-    def __call__(self, D: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+    def __call__(self, D: nn.Module, real: Given, fake: Given) -> Tensor:
         """The term, one number; gradients flow through ``fake`` (and D's weights, if they can).
 
         Args:
-            D: the discriminator.
-            real: samples of the data, ``[batch, *shape]``.
+            D: the discriminator. Of one that ``torch.compile``, ``DataParallel`` or
+                ``DistributedDataParallel`` made, the network inside is asked.
+            real: samples of the data, ``[batch, *shape]``; for a D that takes more, a tuple of all
+                that it takes, ``(x, labels)``.
             fake: the generator's, likewise; the batch may have another size.
 
         Raises:
-            ConfigError: D has no such layer, or is no network (as what unrolling alone gives).
+            ConfigError: D has no such layer, or it is not called; or D is no network (as what
+                unrolling alone gives).
         """
         check_module(D, "feature-matching")
+        D = unwrapped(D)
         with listening(D, *locate(D, self.layer)) as heard:
             with torch.no_grad():
-                D(real)
+                D(*real) if isinstance(real, tuple) else D(real)
             real_features = heard.one().detach()
-            D(fake)
+            heard.clear()  # what is not heard again must not pass for the fakes'
+            D(*fake) if isinstance(fake, tuple) else D(fake)
             fake_features = heard.one()
         return self.distance(real_features[None], fake_features[None])[0]
 
     def distance(self, real_mb: Tensor, fake_mb: Tensor) -> Tensor:
         """The weighted term of features ``[member, batch, ...]``: ``[member]``."""
-        real_mb, fake_mb = real_mb.flatten(2), fake_mb.flatten(2)
+        real_mb, fake_mb = (f.reshape(*f.shape[:2], -1) for f in (real_mb, fake_mb))
         apart = (real_mb.mean(1) - fake_mb.mean(1)).square().sum(1)
         if self.second_moments:
             squares = real_mb.square().mean(1) - fake_mb.square().mean(1)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from uncollapse.errors import ConfigError
 from uncollapse.names import check_kinds
@@ -40,12 +40,18 @@ class GradientClipping(Remedy):
         if not self.norm > 0:
             raise ConfigError(f"gradient-clipping: norm must be above 0, not {self.norm}")
 
-    def __call__(self, weights: Iterable[Tensor]) -> None:
+    def __call__(self, weights: Tensor | Iterable[Tensor]) -> None:
         """Clips the gradients (``grad``) of one network's weights, in place.
 
+        Args:
+            weights: all of the network's, ``D.parameters()``, or its only one.
+
         Raises:
-            ConfigError: no weight has a gradient.
+            ConfigError: no weight has a gradient, or it is a network itself.
         """
+        if isinstance(weights, nn.Module):
+            raise ConfigError("gradient-clipping: give the network's weights: D.parameters()")
+        weights = [weights] if isinstance(weights, Tensor) else weights
         gradients = [weight.grad for weight in weights if weight.grad is not None]
         if not gradients:
             raise ConfigError("gradient-clipping: no gradients: call it after backward()")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from uncollapse.errors import CheckpointError, ConfigError
 from uncollapse.names import check_kinds
 from uncollapse.players import Player
-from uncollapse.remedies.remedy import Playing, Remedy, below, check_module, sub
+from uncollapse.remedies.remedy import Playing, Remedy, below, check_module, check_precise, sub
 
 
 @dataclass
@@ -51,13 +51,17 @@ class HistoricalAveraging(Remedy):
         """The history of a network, from now on.
 
         Raises:
-            ConfigError: it is none.
+            ConfigError: it is none, has no weights, or ones of fewer bits than float32.
         """
         check_module(network, "historical-averaging")
-        return History([w for w in network.parameters() if w.requires_grad], self.weight)
+        return History(list(network.parameters()), self.weight)
 
     def join(self, game: Playing) -> None:
-        """Begins a history for every player."""
+        """Begins a history for every player.
+
+        Raises:
+            ConfigError: weights of fewer bits than float32.
+        """
         self.players = dict(game.players)
         self.histories = {}
         for role, player in game.players.items():
@@ -93,22 +97,35 @@ class History:
     Args:
         weights: which; they are followed, not copied.
         weight: of :meth:`penalty`.
+
+    Raises:
+        ConfigError: there are none, or of fewer bits than float32.
     """
 
     def __init__(self, weights: Sequence[Tensor], weight: float) -> None:
+        check_precise(weights, "historical-averaging")
+        if not weights:
+            raise ConfigError("historical-averaging: the network has no weights")
         self.weights = list(weights)
         self.weight = weight
         self.means = [w.detach().clone() for w in self.weights]
         self.ages = [1] * len(self.weights)
         self.places = {id(w): i for i, w in enumerate(self.weights)}
 
-    def penalty(self, values: Sequence[Tensor] | None = None) -> Tensor:
+    def penalty(self, values: Iterable[Tensor] | None = None) -> Tensor:
         """The term, one number.
 
         Args:
-            values: what to take for the weights, which is what they are unless told otherwise.
+            values: what to take for the weights, which is what they are unless told otherwise: an
+                imagined discriminator's ``parameters()``, for unrolling.
+
+        Raises:
+            ConfigError: these are another network's.
         """
-        return self.apart(self.weights if values is None else values, self.means)
+        values = self.weights if values is None else list(values)
+        if [v.shape for v in values] != [w.shape for w in self.weights]:
+            raise ConfigError("historical-averaging: these are no weights of the network followed")
+        return self.apart(values, self.means)
 
     def apart(self, values: Sequence[Tensor], means: Sequence[Tensor]) -> Tensor:
         """``weight · Σ ‖ value - mean ‖²``."""

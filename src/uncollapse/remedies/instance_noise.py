@@ -11,7 +11,7 @@ from uncollapse.errors import ConfigError
 from uncollapse.names import check_kinds
 from uncollapse.players import Player
 from uncollapse.remedies.match import Match
-from uncollapse.remedies.remedy import Playing, Remedy, counted
+from uncollapse.remedies.remedy import Playing, Remedy, count_of, counted
 from uncollapse.streams import Streams
 
 
@@ -91,8 +91,12 @@ class InstanceNoise(Remedy):
 
     def state(self) -> dict[str, Tensor]:
         """How many updates there were."""
-        return {"updates": counted(self.members, self.updates)}
+        return counted(self.members, self.updates)
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Goes on from a saved :meth:`state`."""
-        self.updates = int(state["updates"][0])
+        """Goes on from a saved :meth:`state`.
+
+        Raises:
+            CheckpointError: it is that of something else.
+        """
+        self.updates = count_of(state, "instance-noise")

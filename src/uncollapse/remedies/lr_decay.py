@@ -9,7 +9,7 @@ from torch import Tensor
 from uncollapse.errors import ConfigError
 from uncollapse.names import check_kinds
 from uncollapse.players import Player
-from uncollapse.remedies.remedy import Playing, Remedy, counted
+from uncollapse.remedies.remedy import Playing, Remedy, count_of, counted
 
 
 @dataclass
@@ -69,8 +69,12 @@ class LRDecay(Remedy):
 
     def state(self) -> dict[str, Tensor]:
         """How many updates there were."""
-        return {"updates": counted(self.members, self.updates)}
+        return counted(self.members, self.updates)
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Goes on from a saved :meth:`state`."""
-        self.updates = int(state["updates"][0])
+        """Goes on from a saved :meth:`state`.
+
+        Raises:
+            CheckpointError: it is that of something else.
+        """
+        self.updates = count_of(state, "lr-decay")

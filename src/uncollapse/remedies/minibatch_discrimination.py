@@ -32,6 +32,8 @@ class MinibatchDiscrimination(Remedy):
     Args:
         kernels: numbers added to a sample's features, at least 1.
         dims: numbers that each of them compares, at least 1.
+        layer: before which linear layer, as D's ``named_modules`` calls it; by default the last one
+            with weights that D's definition has. Name it if D has several outputs.
 
     Raises:
         ConfigError: a setting below 1.
@@ -39,6 +41,7 @@ class MinibatchDiscrimination(Remedy):
 
     kernels: int = 8
     dims: int = 4
+    layer: str = ""
 
     def __post_init__(self) -> None:
         check_kinds(self, "minibatch-discrimination")
@@ -62,16 +65,16 @@ class MinibatchDiscrimination(Remedy):
         Its weights for what is new begin as large as those for the features.
 
         Raises:
-            ConfigError: the last layer with weights is not linear, or under a norm already; or
-                there is such a layer before it.
+            ConfigError: there is no such layer, it is not linear, or under a norm already; or D
+                has minibatch discrimination.
         """
         check_module(discriminator, "minibatch-discrimination")
-        name, _ = locate(discriminator)
+        name, _ = locate(discriminator, self.layer)
         last = discriminator.get_submodule(name)
         if not isinstance(last, nn.Linear):
             raise ConfigError(
                 "minibatch-discrimination: the discriminator's last layer with weights must be "
-                f"Linear, not {type(last).__name__}"
+                f"Linear, not {type(last).__name__}: name another with layer="
             )
         if is_parametrized(last):
             raise ConfigError(
@@ -92,6 +95,12 @@ class MinibatchDiscrimination(Remedy):
         equipped = nn.Sequential(layer, wider).to(last.weight)
         if not name:
             return equipped
-        path, _, attribute = name.rpartition(".")
-        setattr(discriminator.get_submodule(path), attribute, equipped)
+        names = [
+            other
+            for other, module in discriminator.named_modules(remove_duplicate=False)
+            if module is last
+        ]
+        for name in names:  # all that D calls it by
+            path, _, attribute = name.rpartition(".")
+            setattr(discriminator.get_submodule(path), attribute, equipped)
         return discriminator

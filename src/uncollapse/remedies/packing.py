@@ -67,7 +67,8 @@ class Packing(Remedy):
         batch, shape = samples.shape[batch_axes - 1], samples.shape[batch_axes:]
         if batch % self.m:
             raise ShapeError(
-                f"packing:{self.m} needs batches that are multiples of it, not {batch}"
+                f"packing:{self.m} needs batches that are multiples of it, not {batch} (a data "
+                "set's last one? DataLoader(..., drop_last=True) leaves it out)"
             )
         lead = (*samples.shape[: batch_axes - 1], batch // self.m)
         return samples.reshape(*lead, *self.judged_shape(tuple(shape)))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+import copy
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -182,11 +183,40 @@ def check_module(network: nn.Module, who: str) -> None:
     """
     if not isinstance(network, nn.Module):
         raise ConfigError(f"{who}: needs a network (nn.Module), not {type(network).__name__}")
+    refuse_lazy("network", network)
+
+
+def check_precise(weights: Iterable[Tensor], who: str) -> None:
+    """Refuses weights in which a mean could not be kept.
+
+    Raises:
+        ConfigError: they have fewer bits than float32: a mean's small steps would be rounded away.
+    """
+    for weight in weights:
+        if weight.is_floating_point() and torch.finfo(weight.dtype).bits < 32:
+            raise ConfigError(
+                f"{who}: a mean cannot be kept in weights of {weight.dtype}, which round its small "
+                "steps away: keep weights in float32, and compute under torch.autocast"
+            )
+
+
+def twin(network: nn.Module, who: str) -> nn.Module:
+    """A copy of a network, that does not learn.
+
+    Raises:
+        ConfigError: torch cannot copy it.
+    """
+    try:
+        return copy.deepcopy(network).requires_grad_(False)
+    except RuntimeError as error:  # torch's old weight_norm and spectral_norm, in use
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"{who}: the network cannot be copied: {reason}") from None
 
 
 def kept_network(network: nn.Module, updates: int) -> dict[str, Tensor]:
-    """A network and a count, as a checkpoint of one's own holds them."""
-    return {"updates": torch.tensor(updates)} | below(network.state_dict(), "network")
+    """A network and a count, as a checkpoint of one's own holds them: copies."""
+    copies = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    return {"updates": torch.tensor(updates)} | below(copies, "network")
 
 
 def restore_network(network: nn.Module, state: dict[str, Tensor], who: str) -> int:
@@ -219,6 +249,17 @@ def below(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {f"{prefix}/{name}": tensor for name, tensor in state.items()}
 
 
-def counted(members: int, number: int) -> Tensor:
-    """A number that all members have in common, as a checkpoint holds it: ``[member]``."""
-    return torch.full((members,), number)
+def counted(members: int, number: int) -> dict[str, Tensor]:
+    """Updates that all members have in common, as a checkpoint holds them: ``[member]``."""
+    return {"updates": torch.full((members,), number)}
+
+
+def count_of(state: dict[str, Tensor], who: str) -> int:
+    """What :func:`counted` holds.
+
+    Raises:
+        CheckpointError: there is no count.
+    """
+    if "updates" not in state:
+        raise CheckpointError(f"{who}: this is no state of it: there are no 'updates'")
+    return int(state["updates"][0])

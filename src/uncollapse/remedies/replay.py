@@ -52,6 +52,7 @@ class Replay(Remedy):
         init=False, repr=False, compare=False, default_factory=dict
     )
     streams: dict[str, Streams] = field(init=False, repr=False, compare=False, default_factory=dict)
+    largest: int = field(init=False, repr=False, compare=False, default=0)
     remembers = True
 
     def __post_init__(self) -> None:
@@ -72,9 +73,12 @@ class Replay(Remedy):
             generator: where random numbers come from; torch's global one by default.
 
         Raises:
-            ConfigError: the share of so few fakes is none.
+            ConfigError: the share of the largest batch so far is none. (Of a data set's last
+                batch, which is smaller, it may be.)
             ShapeError: they have another shape or type than those before.
         """
+        self.largest = max(self.largest, len(fake))
+        self.check_batch(self.largest)
         return self._mixed(
             self.memories[""][0],
             fake,
@@ -83,16 +87,11 @@ class Replay(Remedy):
 
     def check_batch(self, batch: int) -> None:
         """Refuses a share that is none of the batch."""
-        self._share(batch)
-
-    def _share(self, batch: int) -> int:
-        share = round(self.share * batch)
-        if self.share and not share:
+        if self.share and not round(self.share * batch):
             raise ConfigError(
                 f"replay: a share of {self.share} of {batch} fakes is none: take a larger one, "
                 "or larger batches"
             )
-        return share
 
     def join(self, game: Playing) -> None:
         """Makes an empty memory for each discriminator of each match."""
@@ -121,7 +120,7 @@ class Replay(Remedy):
                     f"replay: remembers {known.dtype} {list(known.shape[1:])}, and was now given "
                     f"{fake.dtype} {list(fake.shape[1:])}: a memory is of one kind of samples"
                 )
-        wanted = min(self._share(len(fake)), len(memory))
+        wanted = min(round(self.share * len(fake)), len(memory))
         mixed = fake
         if wanted:
             mixed = torch.cat([fake[: len(fake) - wanted], memory.draw(wanted, uniform)])

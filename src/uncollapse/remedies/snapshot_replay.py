@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
 
 from torch import Tensor, nn
@@ -16,10 +15,12 @@ from uncollapse.remedies.remedy import (
     Remedy,
     below,
     check_module,
+    count_of,
     counted,
     kept_network,
     restore_network,
     sub,
+    twin,
 )
 
 WHO = ("both", "generator", "discriminator")
@@ -101,7 +102,7 @@ class SnapshotReplay(Remedy):
         for (name, role), past in self.pasts.items():
             snapshot = past.snapshot
             state |= below(
-                {"updates": counted(len(snapshot), past.schedule.updates)}
+                counted(len(snapshot), past.schedule.updates)
                 | below(snapshot.state(), "network")
                 | below(snapshot.ambient.by_device(), "ambient"),
                 f"{name}/{role}",
@@ -112,7 +113,7 @@ class SnapshotReplay(Remedy):
         """Goes on from a saved :meth:`state`."""
         for (name, role), past in self.pasts.items():
             saved = sub(state, f"{name}/{role}")
-            past.schedule.updates = int(saved["updates"][0])
+            past.schedule.updates = count_of(saved, "snapshot-replay")
             past.snapshot.restore(sub(saved, "network"))
             past.snapshot.ambient.restore_by_device(sub(saved, "ambient"))
 
@@ -151,17 +152,27 @@ class Past:
 
     def __init__(self, network: nn.Module, schedule: Schedule) -> None:
         self.network = network
-        self.snapshot = copy.deepcopy(network).requires_grad_(False)
+        self.snapshot = twin(network, "snapshot-replay")
         self.schedule = schedule
 
     def met(self) -> nn.Module:
-        """Whom the player meets in its next update."""
-        return self.snapshot if self.schedule.meeting else self.network
+        """Whom the player meets in its next update: in the network's mode, training or not."""
+        return self.snapshot.train(self.network.training) if self.older else self.network
+
+    @property
+    def older(self) -> bool:
+        """Whether that is the older version."""
+        return self.schedule.meeting
 
     def count(self) -> None:
         """To be called after each update of the player."""
         if self.schedule.count():
-            self.snapshot.load_state_dict(self.network.state_dict())
+            older, present = (
+                [*network.parameters(), *network.buffers()]
+                for network in (self.snapshot, self.network)
+            )
+            for kept, tensor in zip(older, present, strict=True):
+                kept.data = tensor.detach().clone()  # on its device and of its type, as well
 
     def state(self) -> dict[str, Tensor]:
         """The snapshot, and how far the schedule is, for a checkpoint of one's own."""

@@ -33,7 +33,8 @@ class Unrolling(Remedy):
         g_loss(answering(fake)).backward()
         opt_g.step()
 
-    What is called is D alone, with whatever its ``forward`` takes. (Penalties of
+    What is called is D alone, with whatever its ``forward`` takes; ``D.parameters()`` are its
+    weights, imagined or not, for terms that look at them. (Penalties of
     :mod:`uncollapse.objectives.penalties` need ``cut=False`` here. One of one's own must
     differentiate at ``fake.view_as(fake)``: an imagined D's weights hang on ``fake`` too, and the
     slope is that of D alone.)
@@ -69,33 +70,28 @@ class Unrolling(Remedy):
 
         Raises:
             ConfigError: another optimiser, or not D's; none of D's weights learns; or the loss is
-                no single number, does not hang on the D that it is given, or hangs on nothing
-                else, so that there is no generator to learn from it.
+                no single number, does not hang on the D that it is given, hangs on D's real
+                weights, or on nothing else, so that there is no generator to learn from it.
         """
         named = {name: weight for name, weight in D.named_parameters() if weight.requires_grad}
         if not named:
             raise ConfigError(
                 "unrolling: none of the discriminator's weights learns (requires_grad is False): "
-                "freeze them after it"
+                "freeze them after it; an older version (snapshot-replay) does not answer: leave "
+                "it as it is"
             )
         buffers = {name: buffer.clone() for name, buffer in D.named_buffers()}
         updates = ImaginedUpdates(optimizer, list(named.values()))
         values = [weight.detach().requires_grad_() for weight in named.values()]
 
-        def imagine(values: list[Tensor]) -> Callable[..., Tensor]:
-            tensors = dict(zip(named, values, strict=True)) | buffers
+        def imagine(values: list[Tensor]) -> _Imagined:
+            return _Imagined(D, dict(zip(named, values, strict=True)), buffers)
 
-            def critic(*inputs: Any, **others: Any) -> Tensor:
-                judged: Tensor = functional_call(D, tensors, inputs, others)
-                return judged
-
-            return critic
-
-        critic = imagine(values)
+        critic, others = imagine(values), None
         for i in range(self.k):
             total = loss(critic)
-            if i == 0:
-                _check(total, values)
+            if i < 2:
+                others = _others(total, values, D, others)
             values = _updated(updates, values, total)
             critic = imagine(values)
         return critic
@@ -130,27 +126,60 @@ class Unrolling(Remedy):
         return critic
 
 
-def _check(loss: Tensor, values: list[Tensor]) -> None:
-    """Refuses a loss from which nothing could be foreseen, or nothing learned."""
+class _Imagined:
+    """A network with other weights: called like it."""
+
+    def __init__(
+        self, network: nn.Module, weights: dict[str, Tensor], buffers: dict[str, Tensor]
+    ) -> None:
+        self.network = network
+        self.weights = weights
+        self.buffers = buffers
+
+    def __call__(self, *inputs: Any, **others: Any) -> Tensor:
+        tensors = self.weights | self.buffers
+        judged: Tensor = functional_call(self.network, tensors, inputs, others)
+        return judged
+
+    def parameters(self) -> list[Tensor]:
+        """Its weights, in the network's order; those that do not learn are the network's."""
+        return [self.weights.get(name, own) for name, own in self.network.named_parameters()]
+
+
+def _others(loss: Tensor, values: list[Tensor], D: nn.Module, before: set[int] | None) -> set[int]:
+    """What a loss learns from beside the imagined weights, in each call so far.
+
+    In each, as the point of a penalty is made anew in every call, and is no generator. Refuses a
+    loss from which nothing could be foreseen, or nothing learned.
+    """
     if not isinstance(loss, Tensor) or loss.numel() != 1:
         what = f"a tensor {list(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
         raise ConfigError(f"unrolling: the loss must be one number in a tensor, not {what}")
-    leaves, own = _leaves(loss), {id(value) for value in values}
-    if not leaves & own:
+    leaves, real = _leaves(loss, values), {id(weight) for weight in D.parameters()}
+    if before is None and not leaves & {id(value) for value in values}:
         raise ConfigError(
             "unrolling: the loss does not hang on the discriminator that it is given: call its "
             "argument, as in lambda D: d_loss(D(real), D(fake)), not the network itself"
         )
-    if not leaves - own:
+    if leaves & real:
+        raise ConfigError(
+            "unrolling: the loss looks at the discriminator's real weights, which do not change: "
+            "take those of the one that it is given, D.parameters()"
+        )
+    others = leaves - {id(value) for value in values}
+    others = others if before is None else others & before
+    if not others:
         raise ConfigError(
             "unrolling: the loss hangs on no generator: its fakes must not be detached, nor be "
             "made under no_grad"
         )
+    return others
 
 
-def _leaves(loss: Tensor) -> set[int]:
-    """The ids of all tensors that a loss has gradients for."""
-    found, seen, open_ = set(), set(), [loss.grad_fn]
+def _leaves(loss: Tensor, values: list[Tensor]) -> set[int]:
+    """The ids of all tensors that a loss has gradients for, other than by way of ``values``."""
+    found, open_ = set(), [loss.grad_fn]
+    seen = {value.grad_fn for value in values}
     while open_:
         node = open_.pop()
         if node is None or node in seen:
