@@ -135,7 +135,8 @@ def train(
         With their defaults: packing:m=2,same=samples; unrolling:k=5;
         replay:share=0.5,size=1000,keep=reservoir;
         feature-matching:weight=1,layer=,second_moments=false,adversarial=false;
-        minibatch-discrimination:kernels=8,dims=4; historical-averaging:weight=0.1;
+        minibatch-discrimination:kernels=8,dims=4,layer=;
+        historical-averaging:weight=0.1;
         snapshot-replay:every=100,length=10,who=both; ema:decay=0.999;
         lr-decay:steps=STEPS,begin=0.5; instance-noise:std=0.1,until=0;
         label-smoothing:real=0.9; gradient-clipping:norm=1; weight-clipping:limit=0.01;
