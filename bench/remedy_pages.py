@@ -4,7 +4,8 @@
 
 docs/remedies.md gets its tables between marks, <!-- table: NAME --> and <!-- end -->; the page of
 each remedy its own rows of them, beside the plain ones, as its last section, "Measured". The
-first seeds' samples of PacGAN's sets are drawn into pacgan-ring8.png and pacgan-grid25.png.
+first seeds' samples of PacGAN's sets are drawn into pacgan-ring8.png and pacgan-grid25.png, those
+of Unrolled GAN's ring into unrolled-ring.png.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import numpy as np
 import uncollapse as uc
 from failures import SETTINGS
 from replicas import kept, mean_and_error
+from unrolled_ring import centres
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -172,6 +174,52 @@ def unrolled_table(wanted: Wanted = everyone) -> list[str]:
     return table(head, rows)
 
 
+def ring_rows() -> list[tuple[int, int, Row]]:
+    """(k, seed, what was seen), in order."""
+    rows = []
+    for key, row in kept(RESULTS / "unrolled-ring.json").items():
+        k, seed = (int(number) for number in re.findall(r"\d+", key))
+        rows.append((k, seed, row))
+    return sorted(rows, key=lambda row: row[:2])
+
+
+def ring_table() -> list[str]:
+    """Modes held, and high quality, at every look."""
+    steps = ring_rows()[0][2]["steps"]
+    return table(
+        ["k", "seed", *(f"{step:,}" for step in steps), "s"],
+        [
+            [
+                str(k),
+                str(seed),
+                *(
+                    f"{modes}; {100 * quality:.0f} %"
+                    for modes, quality in zip(row["modes"], row["high quality"], strict=True)
+                ),
+                f"{row['seconds']:.0f}",
+            ]
+            for k, seed, row in ring_rows()
+        ],
+    )
+
+
+def ring_picture() -> None:
+    """Samples of the first seeds, from left to right as training goes on."""
+    rows = [(k, row) for k, seed, row in ring_rows() if seed == 0]
+    columns = len(rows[0][1]["steps"])
+    size = (2 * columns, 2.1 * len(rows))
+    figure, axes = plt.subplots(len(rows), columns, figsize=size, squeeze=False)
+    for line, (k, row) in zip(axes, rows, strict=True):
+        for axis, step, samples in zip(line, row["steps"], row["samples"], strict=True):
+            axis.scatter(*centres().T, s=50, facecolors="none", edgecolors="tab:orange")
+            axis.scatter(*np.clip(np.array(samples), -1.6, 1.6).T, s=1, c="tab:blue")
+            axis.set(xlim=(-1.65, 1.65), ylim=(-1.65, 1.65), xticks=[], yticks=[])
+            axis.set_title(f"{step:,}", size=8)
+            axis.set_aspect("equal")
+        line[0].set_ylabel(f"k = {k}")
+    figure.savefig(RESULTS / "unrolled-ring.png", dpi=90, bbox_inches="tight")
+
+
 def failures_table(after: str, wanted: Wanted = everyone) -> list[str]:
     """Score, classes and coverage in every setting, of the keys that end in ``after``."""
     found: dict[str, dict[str, Row]] = {}
@@ -245,6 +293,7 @@ def measured(remedy: str) -> str | None:
 def main() -> None:
     for data in MODES:
         pacgan_picture(data)
+    ring_picture()
     page = DOCS / "remedies.md"
     text = page.read_text()
     tables = {
@@ -252,6 +301,7 @@ def main() -> None:
         "longer": pacgan_longer("small"),
         "paper": pacgan_longer("paper"),
         "unrolled": unrolled_table(),
+        "ring": ring_table(),
         "screened": failures_table(SCREENED),
         "failures": failures_table(MEASURED),
     }

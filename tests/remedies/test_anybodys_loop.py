@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader
 
 from uncollapse import objectives
 from uncollapse.errors import CheckpointError, ConfigError, ShapeError
+from uncollapse.nets import TPReLU
 from uncollapse.remedies import (
     EMA,
     FeatureMatching,
@@ -21,6 +22,7 @@ from uncollapse.remedies import (
     SnapshotReplay,
     SpectralNorm,
     Unrolling,
+    WeightNorm,
 )
 
 
@@ -370,3 +372,124 @@ def test_gradients_are_clipped_at_their_true_size_under_a_scaler():
     GradientClipping(1.0)([weight])
     scaler.step(optimizer)
     assert weight.detach().norm().item() == pytest.approx(1)
+
+
+# --- autocast ------------------------------------------------------------------------------------
+
+
+def test_unrolling_under_autocast_is_unrolling():
+    """Gradients that round to 0 in few bits have the slope of Adam's rule at 0: 20,000."""
+    torch.manual_seed(6)
+    G = nn.Sequential(nn.Linear(3, 32), nn.ReLU(), nn.Linear(32, 4))
+    real, z = torch.randn(64, 4), torch.randn(64, 3)
+    slopes = {}
+    for on in (False, True):
+        torch.manual_seed(6)
+        D = nn.Sequential(nn.Linear(4, 64), nn.LeakyReLU(0.2), nn.Linear(64, 1))
+        optimizer = torch.optim.Adam(D.parameters(), 2e-4, betas=(0.5, 0.999))
+        with torch.autocast("cpu", torch.bfloat16, enabled=on):
+            fake = G(z)
+            answering = Unrolling(5)(D, optimizer, lambda D, fake=fake: logistic(D, real, fake))
+            loss = softplus(-answering(fake)).mean()
+        slopes[on] = torch.autograd.grad(loss, G[2].weight)[0]
+    assert torch.cosine_similarity(slopes[False].flatten(), slopes[True].flatten(), 0) > 0.99
+    assert (slopes[True].norm() / slopes[False].norm()).item() == pytest.approx(1, abs=0.1)
+
+
+def test_squares_of_features_of_few_bits_do_not_overflow():
+    real, fake = torch.full((1, 4, 2), 300.0), torch.zeros(1, 4, 2)
+    both = FeatureMatching(second_moments=True)
+    expected = both.distance(real, fake)
+    assert expected.isfinite().all()
+    torch.testing.assert_close(both.distance(real.half(), fake.half()), expected)
+
+
+# --- what the loop does to networks before and after ---------------------------------------------
+
+
+@pytest.mark.parametrize("leaf", [False, True])
+@pytest.mark.parametrize("optimizer", [torch.optim.SGD, torch.optim.Adam])
+def test_r1_is_unrolled_at_the_callers_leaf_too(optimizer, leaf):
+    """Imagined weights hang on it; the slope is that of D alone, as in real updates."""
+    D, _, real, fake = scene()
+    opt = optimizer(D.parameters(), lr=0.1)
+    real.requires_grad_(leaf)
+
+    def loss(D):
+        cost = objectives.penalties.r1(lambda x: D(x), real, fake, cut=False)
+        return logistic(D, real, fake) + 10 * cost.mean()
+
+    foreseen = Unrolling(3)(D, opt, loss)(fake).detach()
+    for _ in range(3):
+        opt.zero_grad()
+        loss(D).backward(retain_graph=True)
+        opt.step()
+    torch.testing.assert_close(foreseen, D(fake).detach())
+
+
+def test_a_compiled_discriminator_is_unrolled():
+    D, optimizer, real, fake = scene()
+    compiled = torch.compile(D, backend="aot_eager")
+    compiled(real)
+    imagined = [
+        Unrolling(2)(network, optimizer, lambda D: logistic(D, real, fake))(fake)
+        for network in (D, compiled)
+    ]
+    assert torch.equal(*imagined)
+    with pytest.raises(ConfigError, match=r"unrolling: needs a network \(nn\.Module\), not method"):
+        Unrolling(2)(D.forward, optimizer, lambda D: logistic(D, real, fake))
+
+
+class Equalised(nn.Linear):
+    def forward(self, x):
+        return nn.functional.linear(x, 0.1 * self.weight, self.bias)
+
+
+@pytest.mark.parametrize(
+    "last",
+    [Equalised(8, 1), torch.nn.utils.spectral_norm(nn.Linear(8, 1))],
+    ids=["own", "old norm"],
+)
+def test_a_last_layer_that_is_more_than_linear_is_not_replaced(last):
+    with pytest.raises(ConfigError, match="last layer is more than a Linear"):
+        MinibatchDiscrimination().equip(nn.Sequential(nn.Linear(2, 8), nn.Tanh(), last))
+
+
+@pytest.mark.parametrize("remedy", [MinibatchDiscrimination(), SpectralNorm(), WeightNorm()])
+def test_networks_are_equipped_before_they_are_spread(remedy):
+    with pytest.raises(ConfigError, match="before DataParallel is made of it"):
+        remedy.equip(nn.DataParallel(discriminator()))
+
+
+def test_an_average_is_of_the_network_itself():
+    average = EMA(0.5).of(nn.DataParallel(nn.Linear(3, 2)))
+    assert type(average.network) is nn.Linear
+
+
+def test_a_snapshot_leaves_layers_asleep_that_are_kept_from_training():
+    D = nn.Sequential(nn.BatchNorm1d(2), nn.Linear(2, 1))
+    D[0].eval()
+    past = SnapshotReplay(every=3, length=1).of(D)
+    for _ in range(3):
+        past.count()
+    met = past.met()
+    assert met is not D
+    assert [module.training for module in met.modules()] == [True, False, True]
+
+
+@pytest.mark.parametrize("remedy", [EMA(0.5), HistoricalAveraging(0.1)])
+def test_means_follow_a_network_that_is_moved_or_cast(remedy):
+    network = nn.Linear(3, 2)
+    kept = remedy.of(network)
+    network.double()
+    kept.update()
+    means = kept.network.parameters() if isinstance(remedy, EMA) else kept.means
+    assert {mean.dtype for mean in means} == {torch.float64}
+    network.bfloat16()
+    with pytest.raises(ConfigError, match="keep weights in float32"):
+        kept.update()
+
+
+def test_tprelu_takes_its_own_channels_alone():
+    with pytest.raises(ShapeError, match=r"TPReLU\(8\) takes \[batch, 8, ...\], not \[2, 1, 5\]"):
+        TPReLU(8)(torch.randn(2, 1, 5))

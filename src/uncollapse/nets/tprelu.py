@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from uncollapse.errors import ConfigError
+from uncollapse.errors import ConfigError, ShapeError
 from uncollapse.nets.family import at_least
 
 
@@ -32,7 +32,16 @@ class TPReLU(nn.Module):
         self.slope = nn.Parameter(torch.full((channels,), float(slope)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """``[batch, channels, ...]`` -> the same shape."""
+        """``[batch, channels, ...]`` -> the same shape.
+
+        Raises:
+            ShapeError: axis 1 has another size.
+        """
+        if x.shape[1:2] != self.bias.shape:
+            raise ShapeError(
+                f"TPReLU({len(self.bias)}) takes [batch, {len(self.bias)}, ...], not "
+                f"{list(x.shape)}"
+            )
         shape = (-1, *[1] * (x.dim() - 2))
         b, w = self.bias.reshape(shape), self.slope.clamp(0, 1).reshape(shape)
         above = x - b

@@ -110,7 +110,9 @@ class Objective:
         _same_shape(real_logits, fake_logits)
         loss = per_sample(LOSSES[self.loss].discriminator(real_logits, fake_logits))
         for name, weight in weights.items():
-            loss = loss + weight * PENALTIES[name](critic, real, fake, streams, 2, cut=cut)
+            # This real is a leaf of this call alone, which R1 may use as it is.
+            apart = cut or name == "r1"
+            loss = loss + weight * PENALTIES[name](critic, real, fake, streams, 2, cut=apart)
         return Judgement(loss, real_logits, fake_logits)
 
     def generator(self, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:

@@ -84,7 +84,10 @@ def r1(
     cut: bool = True,
 ) -> Tensor:
     """``|∇D(real)|² / 2``: Mescheder et al. 2018, eq. 9, of which γ is the weight."""
-    return gradient(critic, _leaf(real, True), batch_axes).square().sum(-1) / 2
+    # Uncut, never the caller's leaf: earlier imagined weights may hang on it, and the slope is that
+    # of the critic alone.
+    at = _leaf(real if cut else real.detach(), True)
+    return gradient(critic, at, batch_axes).square().sum(-1) / 2
 
 
 def r2(

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from uncollapse.errors import ConfigError
 from uncollapse.names import check_kinds
-from uncollapse.players import Player, Stack
+from uncollapse.players import Player, Stack, unwrapped
 from uncollapse.remedies.remedy import (
     Playing,
     Remedy,
@@ -18,6 +18,7 @@ from uncollapse.remedies.remedy import (
     check_precise,
     count_of,
     counted,
+    follow,
     kept_network,
     restore_network,
     sub,
@@ -64,6 +65,7 @@ class EMA(Remedy):
             ConfigError: it is none, has weights of fewer bits than float32, or cannot be copied.
         """
         check_module(network, "ema")
+        network = unwrapped(network)  # or a picture that one process makes would wait for others
         check_precise(network.parameters(), "ema")
         return Averaged(network, self)
 
@@ -125,13 +127,19 @@ class Averaged:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Takes the present weights into the average; copies buffers."""
+        """Takes the present weights into the average; copies buffers.
+
+        Raises:
+            ConfigError: the weights have fewer bits than float32 now.
+        """
         self.updates += 1
-        means: list[Tensor] = list(self.network.parameters())
         weights: list[Tensor] = list(self.followed.parameters())
+        means = follow(list(self.network.parameters()), weights, "ema")
         torch._foreach_lerp_(means, weights, 1 - self.ema.keep(self.updates))
+        for weight, mean in zip(self.network.parameters(), means, strict=True):
+            weight.data = mean
         for kept, buffer in zip(self.network.buffers(), self.followed.buffers(), strict=True):
-            kept.copy_(buffer)
+            kept.data = buffer.detach().clone()
 
     def state(self) -> dict[str, Tensor]:
         """The average and its age, for a checkpoint of one's own."""

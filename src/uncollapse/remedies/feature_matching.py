@@ -79,7 +79,7 @@ class FeatureMatching(Remedy):
 
     def distance(self, real_mb: Tensor, fake_mb: Tensor) -> Tensor:
         """The weighted term of features ``[member, batch, ...]``: ``[member]``."""
-        real_mb, fake_mb = (f.reshape(*f.shape[:2], -1) for f in (real_mb, fake_mb))
+        real_mb, fake_mb = (_wide(f).reshape(*f.shape[:2], -1) for f in (real_mb, fake_mb))
         apart = (real_mb.mean(1) - fake_mb.mean(1)).square().sum(1)
         if self.second_moments:
             squares = real_mb.square().mean(1) - fake_mb.square().mean(1)
@@ -108,3 +108,8 @@ class FeatureMatching(Remedy):
             real_features_mb = critic.features(real_mb, self.layer)
         fake_features_mb = critic.features(fake_mb, self.layer)
         return self.distance(real_features_mb, fake_features_mb)[:, None]
+
+
+def _wide(features: Tensor) -> Tensor:
+    """Features whose squares do not overflow: autocast's come in few bits."""
+    return features.float() if torch.finfo(features.dtype).bits < 32 else features

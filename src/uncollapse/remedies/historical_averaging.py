@@ -12,7 +12,15 @@ from torch import Tensor, nn
 from uncollapse.errors import CheckpointError, ConfigError
 from uncollapse.names import check_kinds
 from uncollapse.players import Player
-from uncollapse.remedies.remedy import Playing, Remedy, below, check_module, check_precise, sub
+from uncollapse.remedies.remedy import (
+    Playing,
+    Remedy,
+    below,
+    check_module,
+    check_precise,
+    follow,
+    sub,
+)
 
 
 @dataclass
@@ -134,7 +142,12 @@ class History:
 
     @torch.no_grad()
     def update(self, moved: Iterable[Tensor] | None = None) -> None:
-        """Takes the present weights into the mean; those in ``moved``, or all."""
+        """Takes the present weights into the mean; those in ``moved``, or all.
+
+        Raises:
+            ConfigError: they have fewer bits than float32 now.
+        """
+        self.means = follow(self.means, self.weights, "historical-averaging")
         places = [self.places[id(w)] for w in (self.weights if moved is None else moved)]
         by_age: dict[int, list[int]] = {}
         for i in places:

@@ -12,7 +12,8 @@ from uncollapse.errors import ConfigError
 from uncollapse.names import check_kinds
 from uncollapse.nets import MinibatchLayer
 from uncollapse.players import locate
-from uncollapse.remedies.remedy import Remedy, check_module
+from uncollapse.players.layers import watched
+from uncollapse.remedies.remedy import Remedy, check_bare
 
 
 @dataclass(frozen=True)
@@ -68,13 +69,19 @@ class MinibatchDiscrimination(Remedy):
             ConfigError: there is no such layer, it is not linear, or under a norm already; or D
                 has minibatch discrimination.
         """
-        check_module(discriminator, "minibatch-discrimination")
+        check_bare(discriminator, "minibatch-discrimination")
         name, _ = locate(discriminator, self.layer)
         last = discriminator.get_submodule(name)
         if not isinstance(last, nn.Linear):
             raise ConfigError(
                 "minibatch-discrimination: the discriminator's last layer with weights must be "
                 f"Linear, not {type(last).__name__}: name another with layer="
+            )
+        if type(last).forward is not nn.Linear.forward or watched(last):
+            raise ConfigError(
+                "minibatch-discrimination: the discriminator's last layer is more than a Linear "
+                f"(a subclass, {type(last).__name__}, or hooks, such as an old "
+                "torch.nn.utils.spectral_norm), which its new one would not be"
             )
         if is_parametrized(last):
             raise ConfigError(

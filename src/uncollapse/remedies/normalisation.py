@@ -12,7 +12,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from uncollapse.errors import ConfigError
 from uncollapse.names import check_kinds
-from uncollapse.remedies.remedy import Playing, Remedy, check_module
+from uncollapse.remedies.remedy import Playing, Remedy, check_bare
 from uncollapse.remedies.weight_clipping import WeightClipping
 
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -164,7 +164,7 @@ def _refuse_clipping(game: Playing, who: str) -> None:
 
 
 def _layers(network: nn.Module, who: str) -> Sequence[_Layer]:
-    check_module(network, who)
+    check_bare(network, who)
     found = [module for module in network.modules() if isinstance(module, LAYERS)]
     if not found:
         raise ConfigError(f"{who}: the discriminator has no linear or convolutional layer")

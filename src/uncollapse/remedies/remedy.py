@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from uncollapse.errors import CheckpointError, ConfigError
 from uncollapse.nets import refuse_lazy
 from uncollapse.objectives import Judgement
-from uncollapse.players import Player, Stack
+from uncollapse.players import Player, Stack, unwrapped
 from uncollapse.streams import Streams
 
 if TYPE_CHECKING:
@@ -184,6 +184,30 @@ def check_module(network: nn.Module, who: str) -> None:
     if not isinstance(network, nn.Module):
         raise ConfigError(f"{who}: needs a network (nn.Module), not {type(network).__name__}")
     refuse_lazy("network", network)
+
+
+def check_bare(network: nn.Module, who: str) -> None:
+    """Refuses what is no network, or one that is spread over processes already.
+
+    Raises:
+        ConfigError: what is added to it now would not be kept the same in all of them.
+    """
+    check_module(network, who)
+    if unwrapped(network) is not network:
+        raise ConfigError(
+            f"{who}: equip the network itself, before {type(network).__name__} is made of it"
+        )
+
+
+def follow(kept: Sequence[Tensor], tensors: Iterable[Tensor], who: str) -> list[Tensor]:
+    """What is kept of a network's tensors, on their devices and of their types.
+
+    Raises:
+        ConfigError: these have fewer bits than float32 now.
+    """
+    moved = [mean.to(tensor) for mean, tensor in zip(kept, tensors, strict=True)]
+    check_precise(moved, who)
+    return moved
 
 
 def check_precise(weights: Iterable[Tensor], who: str) -> None:

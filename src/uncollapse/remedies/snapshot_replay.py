@@ -157,7 +157,12 @@ class Past:
 
     def met(self) -> nn.Module:
         """Whom the player meets in its next update: in the network's mode, training or not."""
-        return self.snapshot.train(self.network.training) if self.older else self.network
+        if not self.older:
+            return self.network
+        modules = zip(self.snapshot.modules(), self.network.modules(), strict=True)
+        for module, present in modules:  # each its own: some may be kept from training
+            module.training = present.training
+        return self.snapshot
 
     @property
     def older(self) -> bool:

@@ -12,9 +12,9 @@ from torch.func import functional_call
 
 from uncollapse.errors import ConfigError
 from uncollapse.names import check_kinds
-from uncollapse.players import ImaginedUpdates, Player, Stack
+from uncollapse.players import ImaginedUpdates, Player, Stack, unwrapped
 from uncollapse.remedies.match import Match
-from uncollapse.remedies.remedy import Playing, Remedy
+from uncollapse.remedies.remedy import Playing, Remedy, check_module
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,8 @@ class Unrolling(Remedy):
                 no single number, does not hang on the D that it is given, hangs on D's real
                 weights, or on nothing else, so that there is no generator to learn from it.
         """
+        check_module(D, "unrolling")
+        D = unwrapped(D)  # compiled ones cannot be differentiated twice
         named = {name: weight for name, weight in D.named_parameters() if weight.requires_grad}
         if not named:
             raise ConfigError(
@@ -127,7 +129,11 @@ class Unrolling(Remedy):
 
 
 class _Imagined:
-    """A network with other weights: called like it."""
+    """A network with other weights: called like it.
+
+    In the precision of its weights, under autocast too: a small gradient that rounds to 0 has the
+    slope of Adam's rule at 0, learning rate / epsilon, which would drown all others.
+    """
 
     def __init__(
         self, network: nn.Module, weights: dict[str, Tensor], buffers: dict[str, Tensor]
@@ -137,13 +143,22 @@ class _Imagined:
         self.buffers = buffers
 
     def __call__(self, *inputs: Any, **others: Any) -> Tensor:
-        tensors = self.weights | self.buffers
-        judged: Tensor = functional_call(self.network, tensors, inputs, others)
+        like = next(iter(self.weights.values()))
+        inputs = tuple(_precise(value, like) for value in inputs)
+        others = {name: _precise(value, like) for name, value in others.items()}
+        with torch.autocast(like.device.type, enabled=False):
+            tensors = self.weights | self.buffers
+            judged: Tensor = functional_call(self.network, tensors, inputs, others)
         return judged
 
     def parameters(self) -> list[Tensor]:
         """Its weights, in the network's order; those that do not learn are the network's."""
         return [self.weights.get(name, own) for name, own in self.network.named_parameters()]
+
+
+def _precise(value: Any, like: Tensor) -> Any:
+    autocast = isinstance(value, Tensor) and value.dtype in (torch.float16, torch.bfloat16)
+    return value.to(like.dtype) if autocast else value
 
 
 def _others(loss: Tensor, values: list[Tensor], D: nn.Module, before: set[int] | None) -> set[int]:
