@@ -94,7 +94,8 @@ class Unrolling(Remedy):
             total = loss(critic)
             if i < 2:
                 others = _others(total, values, D, others)
-            values = _updated(updates, values, total)
+            with torch.autocast(total.device.type, enabled=False):  # see _Imagined
+                values = _updated(updates, values, total)
             critic = imagine(values)
         return critic
 
