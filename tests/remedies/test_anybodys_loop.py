@@ -223,6 +223,14 @@ def scene(seed=0):
     return D, torch.optim.SGD(D.parameters(), lr=0.5), torch.randn(6, 2), G(torch.randn(6, 3))
 
 
+def learn(D, optimizer, loss, updates):
+    """What was imagined, in earnest."""
+    for _ in range(updates):
+        optimizer.zero_grad()
+        loss(D).backward(retain_graph=True)
+        optimizer.step()
+
+
 @pytest.mark.parametrize("penalty", ["r1", "wgan_gp"])
 def test_detached_fakes_are_seen_beside_a_penalty(penalty):
     """A penalty's own points are made anew in every call, and are no generator."""
@@ -249,10 +257,7 @@ def test_historical_averaging_is_foreseen_by_the_imagined_weights():
     foreseen = Unrolling(2)(D, optimizer, loss)(fake).detach()
     with pytest.raises(ConfigError, match="looks at the discriminator's real weights"):
         Unrolling(2)(D, optimizer, lambda D: logistic(D, real, fake) + history.penalty())
-    for _ in range(2):
-        optimizer.zero_grad()
-        loss(D).backward(retain_graph=True)
-        optimizer.step()
+    learn(D, optimizer, loss, 2)
     torch.testing.assert_close(foreseen, D(fake).detach())
 
 
@@ -423,10 +428,7 @@ def test_r1_is_unrolled_at_the_callers_leaf_too(optimizer, leaf):
         return logistic(D, real, fake) + 10 * cost.mean()
 
     foreseen = Unrolling(3)(D, opt, loss)(fake).detach()
-    for _ in range(3):
-        opt.zero_grad()
-        loss(D).backward(retain_graph=True)
-        opt.step()
+    learn(D, opt, loss, 3)
     torch.testing.assert_close(foreseen, D(fake).detach())
 
 
