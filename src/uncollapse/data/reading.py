@@ -1,0 +1,115 @@
+"""What a source was taken for: the choices that people made, and the guesses that were left."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from uncollapse.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Choices:
+    """How people want their data read; None (or False) leaves it to the reader.
+
+    Attributes:
+        size: pixels that images are cropped and resized to.
+        flips: whether images are learned flipped left to right, too.
+        axes: what the axes of an array are, such as NTC (see ``tensors.AXES``).
+        range: the values that are black and white in images.
+        key: which array of an .npz, which field of JSON lines or of a dict holds the samples.
+        colour: "grey" or "rgb": what all images are made.
+        background: a colour that transparent images are laid on.
+        skip_unreadable: whether images that cannot be read are left out.
+    """
+
+    size: int | None = None
+    flips: bool = False
+    axes: str | None = None
+    range: tuple[float, float] | None = None
+    key: str | None = None
+    colour: str | None = None
+    background: str | None = None
+    skip_unreadable: bool = False
+
+
+OPTIONS = {
+    "size": "images",
+    "flips": "images",
+    "axes": "arrays of three axes or more",
+    "range": "images whose values are not bytes",
+    "key": ".npz files, JSON lines and dicts",
+    "colour": "images in files",
+    "background": "images with transparent pixels",
+    "skip_unreadable": "folders of images",
+}
+"""What each choice is for, in people's words."""
+
+
+class Reading:
+    """One reading of a source, while it goes on and afterwards.
+
+    A reader asks :meth:`choice` before it guesses, and says what it found with :meth:`guess` and
+    :meth:`leave_out`; people see it in one line.
+
+    Args:
+        choices: what people asked for.
+
+    Attributes:
+        guesses: what the reader decided by itself, each with the option that overrules it.
+        left_out: what is not among the samples, and how much of it.
+        used: choices that some reader has asked for.
+    """
+
+    def __init__(self, choices: Choices | None = None) -> None:
+        self.choices = choices or Choices()
+        self.guesses: list[str] = []
+        self.left_out: list[str] = []
+        self.used: set[str] = set()
+
+    def choice(self, word: str) -> Any:
+        """What people chose for ``word``, which from now on has been of use; None if nothing."""
+        value = getattr(self.choices, word)
+        if value is None or value is False:
+            return None
+        self.used.add(word)
+        return value
+
+    def guess(self, text: str, option: str = "") -> None:
+        """Remembers what was decided without being told.
+
+        Args:
+            text: such as "separated by ';'".
+            option: how to overrule it, as it is typed, such as "--range 0 1"; "" if nothing does.
+        """
+        self.guesses.append(f"{text} ({option} says otherwise)" if option else text)
+
+    def leave_out(self, what: str) -> None:
+        """Remembers what is not among the samples, such as "3 empty files (a.jpg, …)"."""
+        self.left_out.append(what)
+
+    @property
+    def details(self) -> str:
+        """All of it, to follow a sentence that says what the samples are; "" if there is nothing."""
+        parts = list(self.guesses)
+        if self.left_out:
+            parts.append(f"left out: {', '.join(self.left_out)}")
+        return "; ".join(parts)
+
+    @property
+    def unused(self) -> list[str]:
+        """Choices that no reader had a use for."""
+        given = [f.name for f in dataclasses.fields(Choices) if getattr(self.choices, f.name)]
+        return [word for word in given if word not in self.used]
+
+
+def refuse_unused(readings: list[Reading], where: str) -> None:
+    """What does nothing is said, not ignored.
+
+    Raises:
+        ConfigError: a choice that was of no use to any of the readings.
+    """
+    idle = set.intersection(*(set(reading.unused) for reading in readings))
+    for word in sorted(idle):
+        raise ConfigError(f"{word} is for {OPTIONS[word]}, which {where} is not: leave it out")
