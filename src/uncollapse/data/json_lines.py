@@ -56,7 +56,10 @@ def read_json_lines(path: str | Path, reading: Reading | None = None) -> list[st
             both = f"the first one {first}" if line != values[0][0] else "texts or objects are read"
             raise DataError(f"{where}: line {line} holds {_kind(value)}, {both}")
         row: dict[str, str] = {}
-        _flatten(value, "", row, prose)
+        try:
+            _flatten(value, "", row, prose)
+        except RecursionError:
+            raise DataError(f"{where}: line {line} is nested too deeply") from None
         rows.append(row)
         fields |= dict.fromkeys(row)
         if len(fields) > MOST_FIELDS:
