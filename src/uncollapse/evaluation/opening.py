@@ -11,11 +11,14 @@ from torch import Tensor
 from uncollapse.data import CATALOGUE, Data, Dataset, array_file, image_folder, load
 from uncollapse.data.idx import looks_like
 from uncollapse.data.images import check_size
+from uncollapse.data.json_lines import read_json_lines
 from uncollapse.data.tables import Columns, read_csv
 from uncollapse.data.texts import read_lines
 from uncollapse.errors import DataError
 
-TEXT = (".txt", ".text", ".jsonl", ".md")
+TABLE = (".csv", ".tsv", ".tab")
+JSON = (".jsonl", ".ndjson", ".json")
+TEXT = (".txt", ".text", ".md")
 SIZE = 64
 
 
@@ -65,13 +68,18 @@ def open_samples(spec: Data, size: int | None = None) -> Opened:
     if suffix in (".npz", ".npy"):
         dataset = array_file(path)
         return Opened(text, dataset=dataset if size is None else load(dataset, size=size))
-    if suffix == ".csv":
+    if suffix in TABLE:
         return Opened(text, columns=read_csv(path))
+    if suffix in JSON:
+        found = read_json_lines(path)
+        if isinstance(found, list):
+            return Opened(text, lines=found)
+        return Opened(text, columns=found)
     if suffix in TEXT:
         return Opened(text, lines=read_lines(path))
     raise DataError(
-        f"{path}: no samples are read from a {suffix or 'nameless'} file; .npz, .npy, .csv, .txt "
-        "and folders of images are read (or say table:FILE, text:FILE)"
+        f"{path}: no samples are read from a {suffix or 'nameless'} file; .npz, .npy, .csv, .tsv, "
+        ".txt, .jsonl and folders of images are read (or say table:FILE, text:FILE)"
     )
 
 

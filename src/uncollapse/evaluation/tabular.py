@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from uncollapse import metrics
 from uncollapse.data.tables import Table
 from uncollapse.evaluation.comparison import Comparison, pick
 from uncollapse.evaluation.rows import FROM_0, SHARE, Measured, Quantity, Row, Sure, rows
+from uncollapse.metrics.tables import Codes, agreement, coded, counted, paired
 
 CHANCE = 0.01
-"""How often a perfect sampler may be said to have lost any category at all."""
+"""How often a perfect sampler may be said to have lost anything at all."""
+MISSING = "missing"
 
 
 @dataclass(frozen=True)
@@ -23,54 +31,207 @@ class Columns:
         return None if sets.pool_table is not None else "a table (CSV)"
 
     def __call__(self, sets: Comparison, sure: Sure) -> Measured:
-        """Categories and pairs of them by coverage and total variation; numbers by quantiles."""
+        """Categories and pairs of them by coverage and total variation; numbers by quantiles.
+
+        Of columns with missing values also how many these are.
+        """
         pool, fake = sets.pool_table, sets.fake_table
         assert pool is not None
         assert fake is not None
-        found: list[Row] = []
-        categories: list[metrics.Categories] = []
+        names = {n: coded(c, fake[n]) for n, c in pool.items() if c.dtype.kind != "f"}
+        known = {name: found for name, (_, found) in names.items()}
+        # Categories as numbers are counted fast, time and again.
+        one, other = (
+            {n: names[n][0][side] if n in names else c for n, c in table.items()}
+            for side, table in enumerate((pool, fake))
+        )
+        gaps = [name for name in pool if any(_missing(t[name]).any() for t in (pool, fake))]
+        none = {n: known[n].index("") if "" in known.get(n, ()) else -1 for n in names}
+        found = _column_rows(sets, sure, one, other, known, none, gaps)
+        found += _pair_rows(sets, sure, one, other, {n: len(k) for n, k in known.items()})
         real = pick(pool, range(sets.n_real))
-        for of in (metrics.column_distances, metrics.pair_coverage):
-            entries = of(real, fake)
-            if not entries:
-                continue
-
-            def take(one: Table, other: Table, of=of) -> tuple[float, ...]:  # type: ignore[no-untyped-def]
-                return tuple(v for entry in of(one, other) for v in entry[1:3])
-
-            quantities = [_quantity(e.column, f) for e in entries for f in type(e)._fields[1:3]]
-            found += rows("columns", sets, sure, quantities, take, pool, fake, "table")
-            categories += [e for e in entries if isinstance(e, metrics.Categories)]
-        return Measured(found, _lost(categories, sets.n_real, sets.n_fake))
+        sets.notes.extend(_gaps_that_differ(real, fake, gaps))
+        return Measured(found, _lost(real, fake, pick(one, range(sets.n_real)), other, known))
 
 
-def _quantity(column: str, field: str) -> Quantity:
-    name = f"{column}: {field.replace('_', ' ')}"
-    if field == "coverage":
-        return Quantity(name, SHARE)
-    return Quantity(name, FROM_0 if field == "wasserstein" else SHARE, rate=0.5)
+def _missing(column: NDArray[Any]) -> NDArray[np.bool_]:
+    missing: NDArray[np.bool_] = np.isnan(column) if column.dtype.kind == "f" else column == ""
+    return missing
 
 
-def _lost(found: list[metrics.Categories], n: int, m: int) -> list[str]:
-    """Categories of which the fakes have none, though by chance they would hardly ever.
+def _column_rows(
+    sets: Comparison,
+    sure: Sure,
+    pool: dict[str, Any],
+    fake: dict[str, Any],
+    known: dict[str, list[Any]],
+    none: dict[str, int],
+    gaps: list[str],
+) -> list[Row]:
+    """Rows of every column by itself; ``none`` is the code of a missing category."""
+    quantities = []
+    for name in pool:
+        if name in known:
+            quantities += [Quantity(f"{name}: coverage", SHARE)]
+            quantities += [Quantity(f"{name}: total variation", SHARE, rate=0.5)]
+        else:
+            quantities += [Quantity(f"{name}: ks", SHARE, rate=0.5)]
+            quantities += [Quantity(f"{name}: wasserstein", FROM_0, rate=0.5)]
+        if name in gaps:
+            quantities.append(Quantity(f"{name}: {MISSING}", SHARE))
 
-    If both sides drew from one source, the c of a category that the real rows have would all be
-    among these with probability ``C(n, c) / C(n + m, c)``; Bonferroni for all categories looked at.
-    A pair is left out where one category of it is lost already.
+    def take(one: dict[str, Any], other: dict[str, Any]) -> tuple[float, ...]:
+        found: list[float] = []
+        for name in one:
+            if name in known:
+                found += agreement(one[name], other[name], len(known[name]))
+            else:
+                column = {name: one[name]}, {name: other[name]}
+                found += metrics.column_distances(*column)[0][1:3]
+            if name in gaps:
+                column = other[name]
+                gone = column == none[name] if name in known else np.isnan(column)
+                found.append(float(gone.mean()))
+        return tuple(found)
+
+    found = rows("columns", sets, sure, quantities, take, pool, fake, "table")
+    shares = {
+        f"{n}: {MISSING}": pool[n] == none[n] if n in known else np.isnan(pool[n]) for n in gaps
+    }
+    # Of missing values a perfect sampler has as many as all real rows that there are.
+    return [
+        row._replace(perfect=float(shares[row.quantity].mean())) if row.quantity in shares else row
+        for row in found
+    ]
+
+
+def _pair_rows(
+    sets: Comparison,
+    sure: Sure,
+    pool: dict[str, Any],
+    fake: dict[str, Any],
+    sizes: dict[str, int],
+) -> list[Row]:
+    """Rows of every pair of columns of categories."""
+    pairs = list(itertools.combinations(sizes, 2))
+    if not pairs:
+        return []
+
+    def take(one: dict[str, Any], other: dict[str, Any]) -> tuple[float, ...]:
+        found: list[float] = []
+        for a, b in pairs:
+            both = (paired(t[a], t[b], sizes[b]) for t in (one, other))
+            found += agreement(*both, sizes[a] * sizes[b])
+        return tuple(found)
+
+    quantities = []
+    for a, b in pairs:
+        quantities += [Quantity(f"{a} × {b}: coverage", SHARE)]
+        quantities += [Quantity(f"{a} × {b}: total variation", SHARE, rate=0.5)]
+    return rows("columns", sets, sure, quantities, take, pool, fake, "pairs")
+
+
+def _gaps_that_differ(real: Table, fake: Table, gaps: list[str]) -> Iterator[str]:
+    """Columns with more or fewer missing values than chance explains.
+
+    Fisher's exact test of two shares; Bonferroni for all columns that have any.
     """
-    cells = sum(entry.categories for entry in found)
-    names, kept = set(), []
-    for entry in found:
-        for category, share in entry.lost:
-            c = round(share * n)
-            if cells * math.exp(_log_choose(n, c) - _log_choose(n + m, c)) >= CHANCE:
+    from scipy.stats import fisher_exact  # late: half a second to import
+
+    for name in gaps:
+        sides = [_missing(table[name]) for table in (real, fake)]
+        counts = [[int(side.sum()), int((~side).sum())] for side in sides]
+        if len(gaps) * float(fisher_exact(counts).pvalue) < CHANCE:
+            shares = [_percent(side.mean()) for side in sides]
+            yield (
+                f"column '{name}': {shares[1]} of the fakes' values are missing, {shares[0]} of "
+                "the real ones'"
+            )
+
+
+def _lost(
+    real: Table,
+    fake: Table,
+    real_codes: dict[str, Any],
+    fake_codes: dict[str, Any],
+    known: dict[str, list[Any]],
+) -> list[str]:
+    """What the fakes have none of, though by chance they would hardly ever.
+
+    Categories and pairs of them, missing values, or all values of a column. If both sides drew from
+    one source, the c real rows that hold it would all be among the real ones with probability
+    ``C(n, c) / C(n + m, c)``; Bonferroni for all that is looked at. A pair is left out where one
+    category of it is lost already.
+    """
+    n, m = (len(next(iter(table.values()))) for table in (real, fake))
+    cells = [
+        _Cells((name,), real_codes[name], fake_codes[name], [k]) for name, k in known.items()
+    ] + [
+        _Cells(
+            (a, b),
+            *(paired(t[a], t[b], len(known[b])) for t in (real_codes, fake_codes)),
+            [known[a], known[b]],
+        )
+        for a, b in itertools.combinations(known, 2)
+    ]
+    numbers = [name for name in real if name not in known]
+    looked_at = sum(cell.held for cell in cells) + len(numbers) + len(real)
+
+    def is_lost(c: int) -> bool:
+        chance = math.exp(_log_choose(n, c) - _log_choose(n + m, c))
+        return c > 0 and looked_at * chance < CHANCE
+
+    kept: list[str] = []
+    names: set[tuple[str, Any]] = set()
+    empty = set()
+    for name, column in real.items():
+        there, other = ~_missing(column), ~_missing(fake[name])
+        if is_lost(int(there.sum())) and not other.any():
+            empty.add(name)
+            kept.append(f"{name}: every value (all are {MISSING})")
+        elif name in numbers and is_lost(int((~there).sum())) and other.all():
+            kept.append(f"{name} = {MISSING} ({_percent((~there).mean())} of the data)")
+    for cell in cells:
+        if empty.intersection(cell.columns):
+            continue
+        for c, parts in cell.lost(is_lost):
+            whole = set(zip(cell.columns, parts, strict=True))
+            if len(whole) == 1:
+                names |= whole
+            elif whole & names:
                 continue
-            parts = set(zip(entry.column.split(" × "), category.split(" × "), strict=False))
-            if len(parts) == 1:
-                names |= parts
-            if len(parts) == 1 or not parts & names:
-                kept.append(f"{entry.column} = {category} ({100 * share:.2g} % of the data)")
+            category = " × ".join(str(part) or MISSING for part in parts)
+            kept.append(f"{' × '.join(cell.columns)} = {category} ({_percent(c / n)} of the data)")
     return kept
+
+
+class _Cells:
+    """The categories of a column, or of a pair, and how often each comes."""
+
+    def __init__(
+        self, columns: tuple[str, ...], real: Codes, fake: Codes, known: list[list[Any]]
+    ) -> None:
+        self.columns = columns
+        self.known = known
+        which, p, q = counted(real, fake, math.prod(map(len, known)))
+        self.held = int((p > 0).sum())
+        gone = (p > 0) & (q == 0)
+        self.gone = list(zip(which[gone].tolist(), p[gone].tolist(), strict=True))
+
+    def lost(self, is_lost: Callable[[int], bool]) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        """How many real rows have them, and their names; the commonest first."""
+        for code, c in sorted(self.gone, key=lambda x: -x[1]):
+            if not is_lost(c):
+                break
+            if len(self.known) == 1:
+                yield c, (self.known[0][code],)
+            else:
+                i, j = divmod(code, len(self.known[1]))
+                yield c, (self.known[0][i], self.known[1][j])
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %"
 
 
 def _log_choose(n: int, c: int) -> float:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +13,10 @@ from uncollapse.errors import DataError, ShapeError
 
 Table = Mapping[str, NDArray[Any]]
 """Columns by name, ``[n]`` each: numbers (NaN where missing), or strings for categories."""
+Codes = NDArray[np.int64]
+"""Categories by number, ``[n]``, so that they are counted fast."""
+SPARSE = 4
+"""Possible categories per row beyond which only those that occur are counted."""
 
 
 class Categories(NamedTuple):
@@ -61,7 +64,8 @@ def column_distances(real: Table, fake: Table) -> list[Categories | Numbers]:
         if column.dtype.kind in "iufb":
             found.append(_numbers(name, column, fake[name]))
         else:
-            found.append(_categories(name, column.tolist(), fake[name].tolist()))
+            codes, known = coded(column, fake[name])
+            found.append(_categories(name, *codes, len(known), lambda i, k=known: str(k[i])))  # type: ignore[misc]
     return found
 
 
@@ -82,11 +86,53 @@ def pair_coverage(real: Table, fake: Table) -> list[Categories]:
         ShapeError: as for :func:`column_distances`.
     """
     check_tables(real, fake)
-    names = [name for name, column in real.items() if column.dtype.kind not in "iufb"]
-    return [
-        _categories(f"{a} × {b}", _joined(real, a, b), _joined(fake, a, b))
-        for a, b in itertools.combinations(names, 2)
+    columns = {n: coded(c, fake[n]) for n, c in real.items() if c.dtype.kind not in "iufb"}
+    found = []
+    for (a, (of_a, in_a)), (b, (of_b, in_b)) in itertools.combinations(columns.items(), 2):
+        pairs = [paired(one, other, len(in_b)) for one, other in zip(of_a, of_b, strict=True)]
+
+        def name(i: int, in_a: list[Any] = in_a, in_b: list[Any] = in_b) -> str:
+            return " × ".join(str(k[j]) for k, j in zip((in_a, in_b), divmod(i, len(in_b))))
+
+        found.append(_categories(f"{a} × {b}", *pairs, len(in_a) * len(in_b), name))
+    return found
+
+
+def coded(*columns: NDArray[Any]) -> tuple[list[Codes], list[Any]]:
+    """Categories of columns by one numbering, in order of appearance, and what they are."""
+    numbers: dict[Any, int] = {}
+    codes = [
+        np.array([numbers.setdefault(value, len(numbers)) for value in c.tolist()], np.int64)
+        for c in columns
     ]
+    return codes, list(numbers)
+
+
+def paired(one: Codes, other: Codes, size: int) -> Codes:
+    """Codes of pairs, of which the second has ``size`` possible ones: ``divmod`` takes apart."""
+    return one * size + other
+
+
+def counted(real: Codes, fake: Codes, size: int) -> tuple[Codes, Codes, Codes]:
+    """Which categories of ``size`` occur, and how often each does in both, ``[k]`` each."""
+    if size <= SPARSE * (len(real) + len(fake)):
+        p, q = np.bincount(real, minlength=size), np.bincount(fake, minlength=size)
+        return np.arange(size), p, q
+    which, index = np.unique(np.concatenate([real, fake]), return_inverse=True)
+    p, q = (
+        np.bincount(part, minlength=len(which)) for part in (index[: len(real)], index[len(real) :])
+    )
+    return which, p, q
+
+
+def agreement(real: Codes, fake: Codes, size: int) -> tuple[float, float]:
+    """Coverage and total variation of categories by number, as of :class:`Categories`."""
+    _, p, q = counted(real, fake, size)
+    return _agreement(p, q, len(real), len(fake))
+
+
+def _agreement(p: Codes, q: Codes, n: int, m: int) -> tuple[float, float]:
+    return float(p[q > 0].sum() / n), float(np.abs(p / n - q / m).sum() / 2)
 
 
 def check_tables(real: Table, fake: Table) -> None:
@@ -118,41 +164,41 @@ def check_tables(real: Table, fake: Table) -> None:
             raise ShapeError(f"the columns of the {what} table have different lengths")
 
 
-def _joined(table: Table, a: str, b: str) -> list[tuple[str, str]]:
-    return list(zip(table[a].tolist(), table[b].tolist(), strict=True))
-
-
-def _categories(name: str, real: Sequence[Any], fake: Sequence[Any]) -> Categories:
-    p, q = Counter(real), Counter(fake)
-    shares = {c: (p[c] / len(real), q[c] / len(fake)) for c in {**p, **q}}
-    lost = sorted(
-        ((_name(c), a) for c, (a, b) in shares.items() if a and not b), key=lambda x: (-x[1], x[0])
-    )
+def _categories(
+    column: str, real: Codes, fake: Codes, size: int, name: Callable[[int], str]
+) -> Categories:
+    which, p, q = counted(real, fake, size)
+    coverage, total_variation = _agreement(p, q, len(real), len(fake))
+    lost = [(name(int(which[i])), int(p[i]) / len(real)) for i in np.flatnonzero((p > 0) & (q == 0))]
     return Categories(
-        column=name,
-        coverage=sum(n for c, n in p.items() if q[c]) / len(real),
-        total_variation=sum(abs(a - b) for a, b in shares.values()) / 2,
-        lost=tuple(lost),
-        categories=len(p),
+        column=column,
+        coverage=coverage,
+        total_variation=total_variation,
+        lost=tuple(sorted(lost, key=lambda x: (-x[1], x[0]))),
+        categories=int((p > 0).sum()),
     )
-
-
-def _name(category: Any) -> str:
-    return " × ".join(map(str, category)) if isinstance(category, tuple) else str(category)
 
 
 def _numbers(name: str, real: NDArray[Any], fake: NDArray[Any]) -> Numbers:
-    from scipy.stats import ks_2samp, wasserstein_distance  # late: half a second to import
-
     both = [column.astype(np.float64) for column in (real, fake)]
-    x, y = (column[~np.isnan(column)] for column in both)
+    x, y = (np.sort(column[~np.isnan(column)]) for column in both)
     absent = [float(np.isnan(column).mean()) for column in both]
     if not len(x) or not len(y):  # nothing is there to compare
         worst = float(len(x) != len(y))
         return Numbers(name, worst, np.inf if worst else 0.0, absent[1] - absent[0])
-    shift = float(wasserstein_distance(x, y))
+    unit = float(np.abs([x[0], x[-1], y[0], y[-1]]).max())
+    if unit and not 1e-100 < unit < 1e100:  # squares of these are no floats
+        x, y = x / unit, y / unit
+    ks, shift = _gaps(x, y)
     scale = float(x.std()) if np.ptp(x) else 0.0  # rounding is no spread
     # Of a constant column, any other value is infinitely many standard deviations away.
     parts = shift / scale if scale else (0.0 if not shift else np.inf)
-    ks = float(ks_2samp(x, y, method="asymp").statistic)
     return Numbers(name, ks, parts, absent[1] - absent[0])
+
+
+def _gaps(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
+    """The largest gap between the distribution functions of sorted values, and the area between."""
+    every = np.sort(np.concatenate([x, y]), kind="stable")
+    below = [np.searchsorted(part, every, side="right") / len(part) for part in (x, y)]
+    gap = np.abs(below[0] - below[1])
+    return float(gap.max()), float((gap[:-1] * np.diff(every)).sum())

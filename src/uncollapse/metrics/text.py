@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
@@ -12,6 +13,21 @@ from uncollapse.metrics.classes import relative_entropy
 
 Split = Callable[[str], Sequence[str]]
 """How a text becomes tokens: ``str.split`` for words, ``list`` for characters."""
+UNSPACED = re.compile(
+    "["
+    "\u0e00-\u0eff"  # Thai, Lao
+    "\u0f00-\u0fff"  # Tibetan
+    "\u1000-\u109f\uaa60-\uaa7f\ua9e0-\ua9ff"  # Burmese
+    "\u1780-\u17ff\u19e0-\u19ff"  # Khmer
+    "\u1950-\u19df\u1a20-\u1aaf"  # Tai Le, New Tai Lue, Tai Tham
+    "\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3031-\u303b"  # Chinese: radicals, numerals
+    "\u3040-\u312f\u31a0-\u31bf\u31f0-\u31ff\uff66-\uff9f"  # kana, Bopomofo
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # Chinese characters
+    "\ua980-\ua9df\u1b00-\u1b7f"  # Javanese, Balinese
+    "\U00016f00-\U00018dff\U0001aff0-\U0001b2ff\U00020000-\U000323af"  # more of these
+    "]"
+)
+"""Letters and signs of scripts that put no spaces between words."""
 
 
 def distinct_n(texts: Sequence[str], n: int, split: Split = str.split) -> float:
@@ -98,3 +114,21 @@ def ngrams(texts: Sequence[str], n: int, split: Split = str.split) -> Counter[tu
 
 def _runs(tokens: Sequence[str], n: int) -> Iterator[tuple[str, ...]]:
     return zip(*(tokens[i:] for i in range(n)), strict=False)
+
+
+def has_words(texts: Sequence[str]) -> bool:
+    """Whether texts are better taken word by word than character by character.
+
+    A text says so if it holds white space between words, and most of its letters are not of a
+    script that is written without (Chinese, Japanese, Thai, …). Most texts decide, so that a few of
+    another kind change nothing.
+
+    Args:
+        texts: one string a sample, without white space at their ends.
+    """
+    votes = 0
+    for text in texts:
+        letters = sum(map(str.isalpha, text))
+        unspaced = len(UNSPACED.findall(text))
+        votes += 1 if " " in " ".join(text.split()) and 2 * unspaced < max(letters, 1) else -1
+    return votes >= 0
