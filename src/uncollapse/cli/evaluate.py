@@ -7,6 +7,7 @@ import math
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import track
@@ -14,6 +15,7 @@ from rich.table import Table
 
 from uncollapse.cli.saving import save_picture
 from uncollapse.data import pictures
+from uncollapse.data.reading import Choices
 from uncollapse.errors import ConfigError
 from uncollapse.evaluation import Evaluation, evaluate
 
@@ -31,7 +33,7 @@ def evaluate_command(
     resamples: int,
     level: float,
     seed: int,
-    size: int | None,
+    reading: dict[str, Any],
     as_json: bool,
     picture: Path | None,
 ) -> int:
@@ -48,7 +50,7 @@ def evaluate_command(
         resamples=resamples,
         level=level,
         seed=seed,
-        size=size,
+        choices=Choices(**reading),
         progress=_progress,
     )
     if as_json:

@@ -132,4 +132,3 @@ def _by(mark: str, column: list[str]) -> _Column | None:
     if (grouped and long) or len(signs) > 1:
         return None
     return _Column(plain, marked, grouped, "".join(signs))
-

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from uncollapse.data import values
 from uncollapse.data.decimals import plain_numbers
-from uncollapse.data.decoding import listed, read_text, shown
+from uncollapse.data.decoding import read_text, shown
 from uncollapse.data.reading import Reading
 from uncollapse.data.separators import NOTHING, SEPARATORS, rows_of
 from uncollapse.data.values import NUMBERS, TIMES, Kind, is_absent, is_missing

@@ -169,7 +169,9 @@ def _categories(
 ) -> Categories:
     which, p, q = counted(real, fake, size)
     coverage, total_variation = _agreement(p, q, len(real), len(fake))
-    lost = [(name(int(which[i])), int(p[i]) / len(real)) for i in np.flatnonzero((p > 0) & (q == 0))]
+    lost = [
+        (name(int(which[i])), int(p[i]) / len(real)) for i in np.flatnonzero((p > 0) & (q == 0))
+    ]
     return Categories(
         column=column,
         coverage=coverage,
