@@ -261,10 +261,11 @@ def _called(value: str) -> str:
 
 def _doubt(name: str, column: list[str]) -> list[str]:
     """Of a column of words that looks like one of numbers or dates with a slip in it."""
+    counts = Counter(column)
     for read in (values.number, values.time_of_day, lambda v: values.moment(v, True)):
-        words = [i for i, v in enumerate(column) if not is_missing(v) and read(v) is None]
-        if words and len(words) <= len(column) * SLIPS:
-            row = words[0]
+        slips = {v for v in counts if not is_missing(v) and read(v) is None}
+        if slips and sum(counts[v] for v in slips) <= len(column) * SLIPS:
+            row = next(i for i, value in enumerate(column) if value in slips)
             return [
                 f"column '{name}' is taken as categories: row {row + 1} holds '{shown(column[row])}'"
             ]
