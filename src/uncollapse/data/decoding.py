@@ -31,9 +31,7 @@ def read_text(path: str | Path, what: str) -> str:
     try:
         raw = where.read_bytes()
     except OSError as error:
-        raise DataError(
-            f"{where} cannot be read as {what}: {error.strerror or error}"
-        ) from None
+        raise DataError(f"{where} cannot be read as {what}: {error.strerror or error}") from None
     except ValueError:  # a NUL in its name
         raise DataError(f"{str(where)!r} cannot be the name of a file") from None
     encoding = next((name for mark, name in MARKS if raw.startswith(mark)), "utf-8")

@@ -131,7 +131,9 @@ def _parsed(text: str) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
-def _flatten(value: dict[str, Any], before: str, row: dict[str, str], prose: dict[str, int]) -> None:
+def _flatten(
+    value: dict[str, Any], before: str, row: dict[str, str], prose: dict[str, int]
+) -> None:
     """The fields of an object, and how often each holds words rather than anything else."""
     for name, field in value.items():
         full = _clean(before + name)

@@ -67,8 +67,8 @@ def _separator(text: str) -> str:
     """The one by which most rows are as long as the first; then the one that leaves least over."""
     best, found = (0.0, 0.0, 0), NOTHING
     for separator in SEPARATORS:
-        rows = itertools.islice(_parsed(text, separator), LOOKED_AT)
-        rows = [row for row in rows if not _is_blank(row) and row != [END]]
+        first = itertools.islice(_parsed(text, separator), LOOKED_AT)
+        rows = [row for row in first if not _is_blank(row) and row != [END]]
         width = len(rows[0]) if rows else 0
         if width < 2:
             continue

@@ -70,7 +70,7 @@ def is_padded(value: str) -> bool:
 def is_too_long(value: str) -> bool:
     """Whether a whole number has more digits than float64 holds."""
     digits = value.lstrip("+-")
-    if not (15 < len(digits) and digits.isascii() and digits.isdigit()):
+    if not (len(digits) > 15 and digits.isascii() and digits.isdigit()):
         return False
     return len(digits) > 300 or int(digits) != int(float(digits))
 

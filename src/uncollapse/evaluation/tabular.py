@@ -38,15 +38,15 @@ class Columns:
         pool, fake = sets.pool_table, sets.fake_table
         assert pool is not None
         assert fake is not None
-        names = {n: coded(c, fake[n]) for n, c in pool.items() if c.dtype.kind != "f"}
-        known = {name: found for name, (_, found) in names.items()}
         # Categories as numbers are counted fast, time and again.
+        codes = {n: coded(c, fake[n]) for n, c in pool.items() if c.dtype.kind != "f"}
+        known = {name: found.known for name, found in codes.items()}
         one, other = (
-            {n: names[n][0][side] if n in names else c for n, c in table.items()}
+            {n: codes[n][side] if n in codes else c for n, c in table.items()}
             for side, table in enumerate((pool, fake))
         )
         gaps = [name for name in pool if any(_missing(t[name]).any() for t in (pool, fake))]
-        none = {n: known[n].index("") if "" in known.get(n, ()) else -1 for n in names}
+        none = {n: found.index("") if "" in found else -1 for n, found in known.items()}
         found = _column_rows(sets, sure, one, other, known, none, gaps)
         found += _pair_rows(sets, sure, one, other, {n: len(k) for n, k in known.items()})
         real = pick(pool, range(sets.n_real))
@@ -120,8 +120,8 @@ def _pair_rows(
     def take(one: dict[str, Any], other: dict[str, Any]) -> tuple[float, ...]:
         found: list[float] = []
         for a, b in pairs:
-            both = (paired(t[a], t[b], sizes[b]) for t in (one, other))
-            found += agreement(*both, sizes[a] * sizes[b])
+            real, mine = paired(one[a], one[b], sizes[b]), paired(other[a], other[b], sizes[b])
+            found += agreement(real, mine, sizes[a] * sizes[b])
         return tuple(found)
 
     quantities = []
@@ -164,16 +164,10 @@ def _lost(
     category of it is lost already.
     """
     n, m = (len(next(iter(table.values()))) for table in (real, fake))
-    cells = [
-        _Cells((name,), real_codes[name], fake_codes[name], [k]) for name, k in known.items()
-    ] + [
-        _Cells(
-            (a, b),
-            *(paired(t[a], t[b], len(known[b])) for t in (real_codes, fake_codes)),
-            [known[a], known[b]],
-        )
-        for a, b in itertools.combinations(known, 2)
-    ]
+    cells = [_Cells((name,), real_codes[name], fake_codes[name], [k]) for name, k in known.items()]
+    for a, b in itertools.combinations(known, 2):
+        one, other = (paired(t[a], t[b], len(known[b])) for t in (real_codes, fake_codes))
+        cells.append(_Cells((a, b), one, other, [known[a], known[b]]))
     numbers = [name for name in real if name not in known]
     looked_at = sum(cell.held for cell in cells) + len(numbers) + len(real)
 
@@ -182,11 +176,11 @@ def _lost(
     names: set[tuple[str, Any]] = set()
     empty = set()
     for name, column in real.items():
-        there, other = ~_missing(column), ~_missing(fake[name])
-        if there.sum() >= least and not other.any():
+        there, still = ~_missing(column), ~_missing(fake[name])
+        if there.sum() >= least and not still.any():
             empty.add(name)
             kept.append(f"{name}: every value (all are {MISSING})")
-        elif name in numbers and (~there).sum() >= least and other.all():
+        elif name in numbers and (~there).sum() >= least and still.all():
             kept.append(f"{name} = {MISSING} ({_percent((~there).mean())} of the data)")
     for cell in cells:
         if empty.intersection(cell.columns):
