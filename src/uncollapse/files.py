@@ -9,6 +9,11 @@ from pathlib import Path
 
 from uncollapse.errors import RunFolderError
 
+RUN = "# Run it again: uncollapse train"
+"""How the first line of a run's ``config.yaml`` begins."""
+RUNS_OWN = ("samples", "checkpoints")
+"""Folders of a run."""
+
 
 def write_atomically(path: Path, content: bytes | str) -> None:
     """Replaces ``path`` by ``content``: a reader, or a crash, sees the old file or the new one.
@@ -47,3 +52,22 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder holds a run of ours, by its files."""
+    try:
+        with open(folder / "config.yaml", encoding="utf-8") as file:
+            first = file.readline()
+    except (OSError, UnicodeDecodeError):
+        return False
+    return first.startswith(RUN) and (folder / "checkpoints").is_dir()
+
+
+def run_of_pictures(path: Path) -> Path | None:
+    """The run whose own files, pictures say, a folder holds; None if it is no run's."""
+    here = path.resolve()
+    for run, below in zip(here.parents, (here, *here.parents), strict=False):
+        if below.name in RUNS_OWN and is_run(run):
+            return run
+    return None

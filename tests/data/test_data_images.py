@@ -62,11 +62,11 @@ def test_exif_orientation_is_applied(tmp_path):
         ("1", 1, ".png", [255]),
         ("L", 77, ".png", [77]),
         ("LA", (77, 0), ".png", [255]),
-        ("RGBA", (9, 9, 9, 0), ".png", [255, 255, 255]),
+        ("RGBA", (9, 9, 9, 0), ".png", [255]),
         ("RGBA", (9, 8, 7, 255), ".png", [9, 8, 7]),
-        ("P", 0, ".gif", [0, 0, 0]),
-        ("I;16", 77 * 256, ".png", [77]),
-        ("CMYK", (0, 0, 0, 0), ".tif", [255, 255, 255]),
+        ("P", 0, ".gif", [0]),
+        ("I;16", 77 * 256, ".png", [77 * 256]),
+        ("CMYK", (0, 255, 255, 0), ".tif", [255, 0, 0]),
     ],
 )
 def test_modes(tmp_path, mode, colour, suffix, seen):
@@ -88,7 +88,7 @@ def test_subfolders_are_classes_only_if_all_images_are_in_them(tmp_path):
 
 def test_errors_name_the_file(tmp_path):
     spec = f"images:{tmp_path}"
-    with pytest.raises(DataError, match=r"has no images; these count: \.bmp"):
+    with pytest.raises(DataError, match=r"has no images; these count: \.apng"):
         data.load(spec)
     with pytest.raises(DataError, match="does not exist; images:FOLDER needs"):
         data.load(spec + "/none")
@@ -98,8 +98,6 @@ def test_errors_name_the_file(tmp_path):
     with pytest.raises(ConfigError, match="8 to 4096 pixels, not 7"):
         data.load(spec, size=7)
     colour = save(tmp_path / "b.png", "RGB")
-    with pytest.raises(DataError, match=r"a.png is grey, .*b.png is in colour.*: make copies"):
-        data.load(spec)
     colour.write_bytes(b"no image\nat all")
     with pytest.raises(DataError, match=r"b\.png cannot be read as an image") as error:
         data.load(spec)

@@ -90,12 +90,13 @@ def data_get_command(name: str) -> int:
     return 0
 
 
-def data_show_command(data: str, out: Path | None, size: int | None, flips: bool) -> int:
+def data_show_command(data: str, out: Path | None, words: dict[str, Any]) -> int:
     """Facts about a data set, and a picture."""
-    dataset = uc.data.load(data, size=size, flips=flips)
+    dataset = uc.data.load(data, **words)
     shown = dataset.take(torch.randint(len(dataset), (1000,)))
     restored = dataset.restore(shown)
-    print(f"{dataset.name}: {len(dataset):,} samples of shape {list(dataset.shape)}")
+    print(f"{dataset.name}: {len(dataset):,} samples of shape {list(dataset.shape)}, "
+          f"{dataset.kind}{_after('; ', dataset.reading.details)}")  # fmt: skip
     print(f"values: {restored.min():.4g} to {restored.max():.4g} ({dataset.source_dtype})")
     if dataset.modes is not None:
         print(f"modes: {len(dataset.modes.means)}, standard deviation {dataset.modes.std:g}")
@@ -109,6 +110,10 @@ def data_show_command(data: str, out: Path | None, size: int | None, flips: bool
         save_picture(out, pictures.draw_real(dataset, some))
         print(f"picture: {out}")
     return 0
+
+
+def _after(mark: str, text: str) -> str:
+    return f"{mark}{text}" if text else ""
 
 
 def _with_pairs(game: str | None, pairs: int) -> str:

@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from cyclopts import App, CycloptsError, Group, Parameter, Token
+from cyclopts import App, CycloptsError, Group, Parameter
 
 from uncollapse import __version__
+from uncollapse.cli.reading import DATA, Reading, both_ends
+from uncollapse.cli.whole import Whole
 from uncollapse.errors import UncollapseError
 
 BAD_INPUT = 2
@@ -36,19 +38,7 @@ app.command(data_app)
 PLAYERS = Group("Players", sort_key=1)
 LEARNING = Group("Learning", sort_key=2)
 RUN = Group("Run", sort_key=3)
-DATA = Group("Data", sort_key=4)
 REPEATED = Parameter(negative="", show_default=False)
-
-
-def _whole(kind: Any, tokens: Sequence[Token]) -> int:
-    """A whole number as it is written: a fraction is refused, not rounded."""
-    try:
-        return int(tokens[0].value)
-    except ValueError:
-        raise ValueError(f"'{tokens[0].value}' is not a whole number") from None
-
-
-Whole = Annotated[int, Parameter(converter=_whole)]
 
 
 @app.command
@@ -83,8 +73,8 @@ def train(
     ] = (),
     optimizer: Annotated[str | None, Parameter(group=LEARNING)] = None,
     critic_steps: Annotated[Whole | None, Parameter(group=LEARNING)] = None,
-    size: Annotated[Whole | None, Parameter(group=DATA)] = None,
     flips: Annotated[bool | None, Parameter(group=DATA, negative="", show_default=False)] = None,
+    reading: Reading | None = None,
 ) -> int:
     """Train a GAN, watched and resumable.
 
@@ -149,8 +139,6 @@ def train(
         adam, rmsprop or sgd, with settings if you like: adam:beta1=0.9. Default: adam.
     critic_steps
         Discriminator updates for each generator update. Default: 1.
-    size
-        Resize and crop images to this many pixels. Default for images:FOLDER: 64.
     flips
         Learn images flipped left to right too.
     """
@@ -176,9 +164,8 @@ def train(
         "lr": lr or None,
         "optimizer": optimizer,
         "critic_steps": critic_steps,
-        "size": size,
         "flips": flips,
-    }
+    } | (reading or Reading()).words()
     from uncollapse.cli.commands import train_command
 
     return train_command({k: v for k, v in given.items() if v is not None}, config)
@@ -254,7 +241,7 @@ def evaluate(
     resamples: Whole = 30,
     level: float = 0.95,
     seed: Whole = 0,
-    size: Whole | None = None,
+    reading: Reading | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
     picture: Path | None = None,
 ) -> int:
@@ -293,8 +280,6 @@ def evaluate(
         Of the intervals.
     seed
         Of every random choice.
-    size
-        Crop and resize images to so many pixels. Default for folders of images: 64.
     json
         Print JSON instead of a table.
     picture
@@ -312,7 +297,7 @@ def evaluate(
         resamples=resamples,
         level=level,
         seed=seed,
-        size=size,
+        reading=(reading or Reading()).words(),
         as_json=json,
         picture=picture,
     )
@@ -346,8 +331,8 @@ def data_show(
     /,
     *,
     out: Path | None = None,
-    size: Whole | None = None,
-    flips: Annotated[bool, Parameter(negative="")] = False,
+    flips: Annotated[bool, Parameter(negative="", group=DATA)] = False,
+    reading: Reading | None = None,
 ) -> int:
     """Say what is in a data set, and draw some of it.
 
@@ -357,14 +342,12 @@ def data_show(
         A name, or images:FOLDER, array:FILE, idx:FOLDER.
     out
         FILE.png for a picture of some random samples.
-    size
-        Resize and crop images to this many pixels.
     flips
         With images flipped left to right too.
     """
     from uncollapse.cli.commands import data_show_command
 
-    return data_show_command(data, out, size, flips)
+    return data_show_command(data, out, {"flips": flips} | (reading or Reading()).words())
 
 
 @data_app.default
@@ -382,7 +365,7 @@ def run_command(arguments: Sequence[str]) -> int:
     """Runs a command and returns its exit code."""
     try:
         result: Any = app(
-            list(arguments), exit_on_error=False, print_error=False, help_on_error=False
+            both_ends(arguments), exit_on_error=False, print_error=False, help_on_error=False
         )
         return result if isinstance(result, int) else 0
     except CycloptsError as error:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +10,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uncollapse.data.dataset import Dataset
+from uncollapse.data.reading import Reading
 from uncollapse.data.tensors import from_tensor
-from uncollapse.errors import DataError
+from uncollapse.errors import DataError, UncollapseError
 
+SPARSE = {"data", "format"}
+"""Among the names in an ``.npz`` of scipy's."""
+MOST_FILLED = 2**28
+"""Numbers that a sparse matrix may have, zeros included."""
 SAMPLES = ("images", "samples", "data", "x", "arr_0")
 LABELS = ("labels", "y")
 
 
-def array_file(path: str | Path, *, name: str | None = None) -> Dataset:
+def array_file(
+    path: str | Path,
+    *,
+    name: str | None = None,
+    reading: Reading | None = None,
+    like: Dataset | None = None,
+) -> Dataset:
     """The samples in an ``.npz`` or ``.npy`` file; shapes as for :func:`from_tensor`.
 
-    In an ``.npz``, samples are the only array, or the one named images, samples, data, x or
-    arr_0; labels, if any, are named labels or y.
+    In an ``.npz``, samples are the array that people name (``key``), the only one, or the one named
+    images, samples, data, x or arr_0; labels, if any, are named labels or y. A sparse matrix that
+    scipy wrote is filled up with its zeros.
+
+    Args:
+        path: the file.
+        name: what people call the data set.
+        reading: what people chose, and where guesses are said.
+        like: real samples with which these will be compared.
 
     Raises:
         DataError: missing, damaged, holding Python objects, or with no or several such arrays.
+        ConfigError: a choice that does not fit.
     """
+    reading = reading or Reading()
     where = Path(path).expanduser()
     name = name or f"array:{path}"
     if not where.is_file():
@@ -37,40 +55,93 @@ def array_file(path: str | Path, *, name: str | None = None) -> Dataset:
         with open(where, "rb") as file:
             loaded = np.load(file, allow_pickle=False)
             if isinstance(loaded, np.ndarray):
-                return from_tensor(loaded, name=name, where=str(where))
-            samples, labels = _choose(loaded.files, where)
+                return from_tensor(loaded, name=name, where=str(where), reading=reading, like=like)
+            if set(loaded.files) >= SPARSE and "shape" in loaded.files:
+                return from_tensor(
+                    _filled(where, reading), name=name, where=str(where), reading=reading, like=like
+                )
+            samples, labels = _choose(loaded.files, where, reading)
+            values = _entry(loaded, samples, where)
             return from_tensor(
-                _entry(loaded, samples, where),
+                values,
                 None if labels is None else _entry(loaded, labels, where),
                 name=name,
                 where=f"{where}: array '{samples}'",
+                axes="NHW" if _named_images(samples, values, reading, like) else None,
+                reading=reading,
+                like=like,
             )
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+    except UncollapseError:
+        raise
+    except Exception as error:  # numpy, zlib and zipfile fail in many ways on damaged files
         raise DataError(f"{where} cannot be read as .npz or .npy: {_short(error)}") from None
 
 
-def _choose(names: Collection[str], where: Path) -> tuple[str, str | None]:
-    labels = [name for name in names if name.lower() in LABELS]
+def _choose(names: Collection[str], where: Path, reading: Reading) -> tuple[str, str | None]:
+    key = reading.choice("key")
+    if key is not None and key not in names:
+        raise DataError(f"{where} has no array '{key}'; it holds {', '.join(names) or 'nothing'}")
+    labels = [name for name in names if name.lower() in LABELS and name != key]
     others = [name for name in names if name not in labels]
     likely = others if len(others) == 1 else [n for n in others if n.lower() in SAMPLES]
+    if key is not None:
+        likely, labels = [key], labels[:1]
     if len(likely) != 1 or len(labels) > 1:
         there = ", ".join(names) or "nothing"
         raise DataError(
-            f"{where} holds {there}: which are the samples? Name one array {' or '.join(SAMPLES)},"
-            f" and the labels {' or '.join(LABELS)}"
+            f"{where} holds {there}: which are the samples? Say --key NAME, or name one array "
+            f"{' or '.join(SAMPLES)}, and the labels {' or '.join(LABELS)}"
         )
+    if key is None and len(others) > 1:
+        reading.guess(f"array '{likely[0]}'", "--key NAME")
+        reading.leave_out(_those([n for n in others if n != likely[0]], "array"))
+    elif key is not None and len(others) > 1:
+        reading.leave_out(_those([n for n in others if n != key], "array"))
     return likely[0], labels[0] if labels else None
+
+
+def _those(names: Sequence[str], what: str) -> str:
+    return f"{what}{'s' if len(names) > 1 else ''} {', '.join(repr(name) for name in names)}"
+
+
+def _named_images(name: str, values: NDArray[Any], reading: Reading, like: Dataset | None) -> bool:
+    """Whether three axes are images because the array is called so."""
+    unsaid = reading.choices.axes is None and (like is None or like.axes is None)
+    return unsaid and values.ndim == 3 and name.lower() in ("images", "image", "imgs")
+
+
+def _filled(where: Path, reading: Reading) -> NDArray[Any]:
+    """A sparse matrix as rows of numbers."""
+    from scipy import sparse  # late: half a second
+
+    try:
+        matrix = sparse.load_npz(where)
+        if hasattr(matrix, "check_format"):
+            matrix.check_format(full_check=True)  # wrong indices would be written anywhere
+    except Exception as error:  # scipy trusts what such a file says, and fails in many ways
+        raise DataError(f"{where} is no sound sparse matrix: {_short(error)}") from None
+    rows, columns = matrix.shape
+    if rows * columns > MOST_FILLED:
+        raise DataError(
+            f"{where} is a sparse matrix of {rows:,} × {columns:,}: too large with all its zeros; "
+            "keep fewer columns"
+        )
+    reading.guess(f"a sparse matrix ({matrix.nnz / max(1, rows * columns):.2g} of it not 0)")
+    filled: NDArray[Any] = matrix.toarray()
+    return filled
 
 
 def _entry(archive: Any, name: str, where: Path) -> NDArray[Any]:
     try:
         entry: NDArray[Any] = archive[name]
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
+    except Exception as error:  # as above
         raise DataError(f"{where}: array '{name}' cannot be read: {_short(error)}") from None
     return entry
 
 
 def _short(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "it claims more numbers than memory holds"
     if "allow_pickle" in str(error) or "pickle" in str(error):
         return "it is not an array of numbers (it would need pickle, which can run code)"
     return " ".join(str(error).split()) or type(error).__name__

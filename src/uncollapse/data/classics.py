@@ -33,7 +33,7 @@ def digits() -> Dataset:
     """1,797 handwritten digits, 8 × 8, 0 … 16; they come with scikit-learn (UCI, 1998)."""
     bunch = load_digits()
     return from_tensor(
-        bunch.images, bunch.target, name="digits", classes=DIGITS, limits=(0.0, 16.0)
+        bunch.images[:, None], bunch.target, name="digits", classes=DIGITS, limits=(0.0, 16.0)
     )
 
 
@@ -87,7 +87,7 @@ def _files(name: str, split: str) -> tuple[Path, Path]:
 
 def _named(images: Path, labels: Path, name: str, classes: tuple[str, ...]) -> Dataset:
     values, numbers = idx.read_pair(images, labels)
-    return from_tensor(values, numbers, name=name, where=str(images), classes=classes)
+    return from_tensor(values[:, None], numbers, name=name, where=str(images), classes=classes)
 
 
 def _held(dataset: Dataset) -> Held:

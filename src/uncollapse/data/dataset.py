@@ -11,9 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from uncollapse.data.axes import as_given
+from uncollapse.data.ranges import Range
+from uncollapse.data.reading import Reading
 from uncollapse.data.stores import Mirrored, Store, resize
 
-Kind = Literal["points", "images"]
+Kind = Literal["points", "images", "series"]
 
 
 class Modes(NamedTuple):
@@ -32,17 +35,23 @@ class Dataset:
     """Samples to learn from, by number.
 
     Networks see ``(data - shift) / scale``: images in [-1, 1], points with mean 0 and standard
-    deviation 1 in each column. :meth:`restore` goes back to the source's own numbers.
+    deviation 1 in each column, series likewise in each channel. :meth:`restore` goes back to the
+    source's own numbers. Where float32 would lose their digits (times in seconds since 1970), shift
+    and scale are float64, and so is what :meth:`restore` gives.
 
     Args:
         name: what people call it.
         store: where the samples are.
-        kind: ``"images"`` for samples ``[C, H, W]``, ``"points"`` for samples ``[D]``.
+        kind: ``"images"`` for samples ``[C, H, W]``, ``"points"`` for samples ``[D]``,
+            ``"series"`` for samples ``[T, C]``.
         scale: broadcastable to a sample; data units per network unit.
         shift: broadcastable to a sample; the data value that networks see as 0.
         classes: the classes' names; () when unlabelled.
         modes: of a mixture.
         source_dtype: of the source's own numbers, so that samples can be written like it.
+        axes: how the source orders its axes (see :mod:`uncollapse.data.axes`); None if as here.
+        range: of images, the source's values of black and white.
+        reading: what was guessed and left out on the way.
     """
 
     def __init__(
@@ -56,6 +65,9 @@ class Dataset:
         classes: tuple[str, ...] = (),
         modes: Modes | None = None,
         source_dtype: np.dtype[Any],
+        axes: str | None = None,
+        range: Range | None = None,
+        reading: Reading | None = None,
     ) -> None:
         self.name = name
         self.store = store
@@ -65,6 +77,9 @@ class Dataset:
         self.classes = classes
         self.modes = modes
         self.source_dtype = source_dtype
+        self.axes = axes
+        self.range = range
+        self.reading = reading or Reading()
 
     def __len__(self) -> int:
         return len(self.store)
@@ -76,8 +91,23 @@ class Dataset:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one sample, as networks see it: ``(D,)`` or ``(C, H, W)``."""
+        """Of one sample, as networks see it: ``(D,)``, ``(C, H, W)`` or ``(T, C)``."""
         return self.store.shape
+
+    @property
+    def described(self) -> str:
+        """One line on what was read: how many samples of what, and what was guessed for it."""
+        size = " × ".join(map(str, self.shape))
+        range_ = self.range and f", {self.range.low:g} to {self.range.high:g} black to white"
+        facts = f"{self.name}: {len(self):,} {self.kind} of {size}{range_ or ''}"
+        classes = f", {len(self.classes)} classes" if self.classes else ""
+        details = f"; {self.reading.details}" if self.reading.details else ""
+        return f"{facts}{classes} ({self.source_dtype}){details}"
+
+    @property
+    def precise(self) -> bool:
+        """Whether the source's numbers have more digits than float32 holds."""
+        return self.shift.dtype == torch.float64
 
     @property
     def fixed(self) -> bool:
@@ -94,7 +124,11 @@ class Dataset:
             float32 ``[B, *shape]`` in network units, on the data set's device.
         """
         raw = self.store.values(index)
-        return raw.to(torch.float32).sub(self.shift).div_(self.scale)
+        return raw.to(self.shift.dtype).sub(self.shift).div_(self.scale).to(torch.float32)
+
+    def raw(self, index: Tensor) -> Tensor:
+        """Samples by number in the source's own numbers, float64 ``[B, *shape]``."""
+        return self.store.values(index).to(torch.float64)
 
     def labels(self, index: Tensor) -> Tensor | None:
         """Class numbers, int64 ``[B]``, of the samples ``[B]``; None when unlabelled."""
@@ -107,10 +141,15 @@ class Dataset:
             samples: ``[..., *shape]``, on any device.
 
         Returns:
-            float32 ``[..., *shape]`` in the source's own numbers, not rounded or clipped.
+            ``[..., *shape]`` in the source's own numbers, not rounded or clipped: float32, or
+            float64 for :attr:`precise` data.
         """
         scale, shift = self.scale.to(samples.device), self.shift.to(samples.device)
-        return samples.to(torch.float32) * scale + shift
+        return samples.to(shift.dtype) * scale + shift
+
+    def as_given(self, samples: Tensor) -> Tensor:
+        """Samples ``[n, *shape]`` with their axes in the order in which the source has them."""
+        return samples if self.axes is None else as_given(samples, self.axes)
 
     def to(self, device: torch.device | str) -> Dataset:
         """The same data set with its values on ``device``."""
@@ -119,8 +158,20 @@ class Dataset:
         )
 
     def plain(self) -> Dataset:
-        """The same data in its own units: networks see the source's numbers as they are."""
-        return self._changed(scale=torch.ones_like(self.scale), shift=torch.zeros_like(self.shift))
+        """The same data in its own units: networks see the source's numbers as they are.
+
+        Of :attr:`precise` data, less their mean: as they are, float32 would make them all alike.
+        """
+        shift = self.shift if self.precise else torch.zeros_like(self.shift)
+        return self._changed(scale=torch.ones_like(self.scale), shift=shift)
+
+    def without_axes(self) -> Dataset:
+        """The same data, of a source that orders its axes as they are here."""
+        return self._changed(axes=None)
+
+    def read_as(self, reading: Reading) -> Dataset:
+        """The same data, of which ``reading`` tells."""
+        return self._changed(reading=reading)
 
     def mirrored(self) -> Dataset:
         """Images and their mirror images: sample N + i is sample i, flipped left to right."""
@@ -145,6 +196,9 @@ class Dataset:
             "classes": self.classes,
             "modes": self.modes,
             "source_dtype": self.source_dtype,
+            "axes": self.axes,
+            "range": self.range,
+            "reading": self.reading,
         }
         store = changes.pop("store", self.store)
         return Dataset(self.name, store, self.kind, **(settings | changes))

@@ -127,7 +127,9 @@ def folder(path: str | Path, *, name: str | None = None) -> Dataset:
     if images is None:
         raise DataError(f"{where} has no IDX images: a file *images*idx3* (raw or .gz) is needed")
     values, numbers = read_pair(images, _labels_of(images))
-    return from_tensor(values, numbers, name=name or f"idx:{path}", where=str(images))
+    return from_tensor(
+        values, numbers, name=name or f"idx:{path}", where=str(images), axes="NHW"
+    ).without_axes()
 
 
 def read_pair(images: Path, labels: Path | None) -> tuple[NDArray[Any], NDArray[Any] | None]:

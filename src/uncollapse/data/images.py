@@ -2,56 +2,97 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 from rich.console import Console
 from rich.progress import track
 
 from uncollapse.data.dataset import Dataset
+from uncollapse.data.image_files import WHITE, Page, check_colours, read_pages
+from uncollapse.data.ranges import Range, image_range
+from uncollapse.data.reading import Choices, Reading
 from uncollapse.data.tensors import from_tensor
 from uncollapse.errors import ConfigError, DataError
+from uncollapse.files import RUNS_OWN, is_run, run_of_pictures
 
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+SUFFIXES = (
+    ".apng", ".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm",
+    ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp",
+)  # fmt: skip
 SIZE = 64  # pixels, unless asked for otherwise
 LEAST_SIZE, MOST_SIZE = 8, 4096
 MANY = 2000  # images, from which reading takes long enough to show how far it is
+NAMED = 5  # files that a message names
 
 
-def image_folder(folder: str | Path, size: int = SIZE, *, name: str | None = None) -> Dataset:
-    """The images in a folder and all folders in it, in the order of their paths.
+def image_folder(
+    folder: str | Path,
+    size: int = SIZE,
+    *,
+    name: str | None = None,
+    reading: Reading | None = None,
+    like: Dataset | None = None,
+) -> Dataset:
+    """The images in a folder and all folders in it, linked ones too, in the order of their paths.
 
     Each is turned as its EXIF data says, cropped to its centre square and resized (bicubic, with
-    antialiasing) to ``size`` × ``size``. Transparent ones are put on white; palettes, RGBA and
-    CMYK become RGB. If every image lies in a subfolder, and there are two subfolders or more,
-    these are the classes.
+    antialiasing) to ``size`` × ``size``. Transparent ones are put on white. Every page of a file of
+    several is an image. If all are grey, whatever their files could hold, images have one channel,
+    else three. Files of 16 bits a pixel keep them. If every image lies in a subfolder, and there
+    are two subfolders or more, these are the classes. Hidden files and the folders of runs are
+    passed over.
 
     Args:
-        folder: where to look; hidden files are left out.
+        folder: where to look.
         size: in pixels, at least 8.
         name: what people call the data set.
+        reading: what people chose (colour, background, skip_unreadable, range), and where guesses
+            and what is left out are said.
+        like: real samples with which these will be compared.
 
     Raises:
-        ConfigError: a size below 8.
-        DataError: no folder, no images in it, one that cannot be read, or grey and colour mixed.
+        ConfigError: a size below 8, or an unknown colour.
+        DataError: no folder, no images in it, or some that cannot be read.
     """
     where = Path(folder).expanduser()
+    reading = reading or Reading()
     check_size(size)
+    check_choices(reading.choices)
     if not where.is_dir():
-        found = "is a file, not a folder" if where.exists() else "does not exist"
-        raise DataError(f"{where} {found}; images:FOLDER needs a folder of images")
-    files = _image_files(where)
+        what = "is a file, not a folder" if where.exists() else "does not exist"
+        raise DataError(f"{where} {what}; images:FOLDER needs a folder of images")
+    if (run := run_of_pictures(where)) is not None:
+        raise DataError(
+            f"{where} holds pictures of a run, which are no data; `uncollapse evaluate {run}` "
+            "measures the run"
+        )
+    files = _image_files(where, reading)
     if not files:
-        raise DataError(f"{where} has no images; these count: {', '.join(SUFFIXES)}")
-    labels, classes = _classes(where, files)
-    values = _read_all(files, size, where)
-    return from_tensor(values, labels, name=name or f"images:{folder}", classes=classes)
+        left = f" ({reading.left_out[0]})" if reading.left_out else ""
+        raise DataError(f"{where} has no images{left}; these count: {', '.join(SUFFIXES)}")
+    found = _read_all(files, size, where, reading)
+    found.tell(reading)
+    values, limits = found.settled(where, reading)
+    labels, classes = _classes(where, found.sources)
+    return from_tensor(
+        values,
+        labels,
+        name=name or f"images:{folder}",
+        classes=classes,
+        limits=limits,
+        axes="NCHW",
+        reading=reading,
+        like=like,
+    ).without_axes()
 
 
 def check_size(size: int) -> None:
@@ -64,52 +105,132 @@ def check_size(size: int) -> None:
         raise ConfigError(f"size must be {LEAST_SIZE} to {MOST_SIZE} pixels, not {size}")
 
 
-def read(file: Path, size: int) -> NDArray[np.uint8]:
-    """An image file as ``[C, size, size]``; C is 1 for grey and 3 for colour.
+def check_choices(choices: Choices) -> None:
+    """Refuses choices that cannot be, whatever the data.
 
     Raises:
-        DataError: it cannot be read.
+        ConfigError: a size, range or colour that is none.
     """
-    try:
-        with Image.open(file) as opened:
-            image = _plain(ImageOps.exif_transpose(opened), file)
-            square = ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
-    # Pillow's decoders raise many things; all mean that this file is not a sound image
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{file} cannot be read as an image: {reason}") from None
-    array = np.asarray(square, np.uint8)
-    return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
+    if choices.size is not None:
+        check_size(choices.size)
+    check_colours(choices)
+    if choices.range is not None and not choices.range[0] < choices.range[1]:
+        low, high = choices.range
+        raise ConfigError(f"range must be the values of black and white, not {low:g} and {high:g}")
 
 
-def _plain(image: Image.Image, file: Path) -> Image.Image:
-    """The image as L or RGB."""
-    if image.mode in ("1", "L"):
-        return image.convert("L")
-    if image.mode.startswith("I;16"):  # convert("L") would clip 16 bits instead of scaling them
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    if image.mode in ("I", "F"):
-        raise DataError(f"{file} has 32 bits a pixel; save it with 8 or use array:FILE.npy")
-    if image.mode in ("LA", "La"):
-        return _on_white(image.convert("LA")).convert("L")
-    if image.mode == "P" and "transparency" not in image.info:
-        return image.convert("RGB")
-    if image.mode in ("P", "PA", "RGBA", "RGBa"):
-        return _on_white(image).convert("RGB")
-    return image.convert("RGB")
+class _Images:
+    """Pages as they come, of one shape: one channel until the first one in colour.
+
+    Args:
+        count: how many are expected.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.values: NDArray[Any] = np.empty((count, 0, 0, 0), np.uint8)
+        self.deep: list[bool] = []
+        self.sources: list[Path] = []
+        self.deepest = self.transparent = self.grey = self.constant = 0
+
+    def add(self, page: Page, source: Path) -> None:
+        """Takes one more."""
+        row, pixels = len(self.sources), page.pixels
+        if not row:
+            self.values = np.empty((len(self.values), *pixels.shape), pixels.dtype)
+        if row == len(self.values):  # files of several pages
+            self.values = np.concatenate([self.values, np.empty_like(self.values)])
+        if len(pixels) > self.values.shape[1]:
+            self.values = self.values.repeat(len(pixels), 1)
+        if pixels.dtype.itemsize > self.values.itemsize:
+            self.values = self.values.astype(pixels.dtype)
+        self.values[row] = pixels
+        self.deep.append(page.deepest > 0)
+        self.sources.append(source)
+        self.deepest = max(self.deepest, page.deepest)
+        self.transparent += page.transparent
+        self.grey += page.grey
+        self.constant += bool((pixels == pixels[:, :1, :1]).all())
+
+    @property
+    def channels(self) -> int:
+        """1 or 3."""
+        return int(self.values.shape[1])
+
+    def tell(self, reading: Reading) -> None:
+        """Says what was guessed."""
+        count, files = len(self.sources), len(set(self.sources))
+        for word in ("colour",) if reading.choices.colour else ():
+            reading.choice(word)
+        if self.transparent and reading.choice("background") is None:
+            reading.guess(
+                f"{self.transparent:,} transparent images are laid on {WHITE}",
+                "--background COLOUR",
+            )
+        if count > files:
+            several = Counter(self.sources)
+            many = sum(pages > 1 for pages in several.values())
+            reading.guess(f"{many:,} files have several pages, each an image")
+        if self.channels == 1 and self.grey < count:
+            reading.guess(f"{count - self.grey:,} colour files hold grey only", "--rgb")
+        elif self.channels == 3 and self.grey and not reading.choices.colour:
+            reading.guess(f"{self.grey:,} grey images are made RGB", "--grey")
+        if self.constant:
+            reading.guess(f"{self.constant:,} of {count:,} images are of one colour each")
+
+    def settled(self, where: Path, reading: Reading) -> tuple[NDArray[Any], Range | None]:
+        """All values, and their range if there are any of 16 bits."""
+        values = self.values[: len(self.sources)]
+        if self.channels == 1 and reading.choices.colour == "rgb":
+            values = values.repeat(3, 1)
+        if not self.deepest:
+            return values, None
+        limits = image_range(torch.tensor([0, self.deepest]), "uint16", str(where), reading)
+        shallow = ~np.array(self.deep)
+        if shallow.any():
+            reading.guess(f"{shallow.sum():,} images of 8 bits are brought to the others' range")
+            values[shallow] = (values[shallow] * (limits.high / 255)).round().astype(np.uint16)
+        return values, limits
 
 
-def _on_white(image: Image.Image) -> Image.Image:
-    over = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
-
-
-def _image_files(where: Path) -> list[Path]:
-    found = (p for p in where.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-    visible = [
-        p for p in found if not any(part.startswith(".") for part in p.relative_to(where).parts)
-    ]
-    return sorted(visible, key=lambda p: p.relative_to(where).as_posix())
+def _image_files(where: Path, reading: Reading) -> list[Path]:
+    """All images below a folder that nobody hid, but for the pictures of runs."""
+    found: list[Path] = []
+    others: Counter[str] = Counter()
+    runs = again = 0
+    walked: set[str] = set()
+    for root, folders, names in os.walk(where, followlinks=True):
+        real = os.path.realpath(root)
+        if real in walked:  # a link to it, or in a circle
+            again += 1
+            folders.clear()
+            continue
+        walked.add(real)
+        visible = sorted(f for f in folders if not f.startswith("."))
+        inner = [f for f in visible if not is_run(Path(root, f))]
+        runs += len(visible) - len(inner)
+        if root == str(where) and is_run(where):  # a run whose folder is that of its images
+            inner = [f for f in inner if f not in RUNS_OWN]
+            runs += 1
+        folders[:] = inner
+        for name in names:
+            path = Path(root, name)
+            if name.startswith("."):
+                continue
+            if path.suffix.lower() in SUFFIXES and path.is_file():
+                found.append(path)
+            else:
+                others[path.suffix.lower() if path.exists() else "broken link"] += 1
+    if others:
+        count = others.total()
+        which = ", ".join(
+            f"{kind or 'without suffix'} {n}" for kind, n in others.most_common(NAMED)
+        )
+        reading.leave_out(f"{count:,} other {'file' if count == 1 else 'files'} ({which})")
+    if runs:
+        reading.leave_out(f"pictures of {runs} {'run' if runs == 1 else 'runs'}")
+    if again:
+        reading.leave_out(f"{again} {'folder' if again == 1 else 'folders'} linked again")
+    return sorted(found, key=lambda p: p.relative_to(where).as_posix())
 
 
 def _classes(
@@ -124,22 +245,51 @@ def _classes(
     return np.array([number[part[0]] for part in parts], np.int64), tuple(names)
 
 
-def _read_all(files: Sequence[Path], size: int, where: Path) -> NDArray[np.uint8]:
-    values: NDArray[np.uint8] | None = None
+def _read_all(files: Sequence[Path], size: int, where: Path, reading: Reading) -> _Images:
+    """Every page of every file.
+
+    Raises:
+        DataError: some cannot be read, and nobody said that they may be left out.
+    """
+    images = _Images(len(files))
+    bad: list[tuple[Path, DataError]] = []
+
+    def attempt(file: Path) -> list[Page] | DataError:
+        try:
+            return read_pages(file, size, reading.choices)
+        except DataError as error:
+            return error
+        except OSError as error:
+            return DataError(f"{file} cannot be read as an image: {error.strerror or error}")
+
     with ThreadPoolExecutor() as pool:  # decoding leaves Python's lock
-        arrays: Iterator[NDArray[np.uint8]] = pool.map(lambda file: read(file, size), files)
-        for row, array in enumerate(_shown(arrays, len(files))):
-            if values is None:
-                values = np.empty((len(files), *array.shape), np.uint8)
-            if len(array) != values.shape[1]:
-                pair = sorted([(len(array), files[row]), (values.shape[1], files[0])])
-                raise DataError(
-                    f"{where} mixes grey and colour images ({pair[0][1]} is grey, {pair[1][1]} is"
-                    " in colour): make copies of one kind, such as RGB"
-                )
-            values[row] = array
-    assert values is not None  # there are files
-    return values
+        pages: Iterator[list[Page] | DataError] = pool.map(attempt, files)
+        for file, found in zip(files, _shown(pages, len(files)), strict=True):
+            if isinstance(found, DataError):
+                bad.append((file, found))
+                continue
+            for page in found:
+                images.add(page, file)
+    if bad and (reading.choice("skip_unreadable") is None or not images.sources):
+        advice = "mend them" if not images.sources else "--skip-unreadable leaves them out"
+        if len(bad) == 1:
+            raise DataError(f"{bad[0][1]}; {advice.replace('them', 'it')}")
+        raise DataError(
+            f"{len(bad)} of {len(files):,} images cannot be read: "
+            f"{_named([file.relative_to(where) for file, _ in bad])} in {where}; the first: "
+            f"{str(bad[0][1]).partition(' as an image: ')[2] or bad[0][1]}; {advice}"
+        )
+    if bad:
+        reading.leave_out(
+            f"{len(bad)} unreadable {'image' if len(bad) == 1 else 'images'} "
+            f"({_named([file.relative_to(where) for file, _ in bad])})"
+        )
+    return images
+
+
+def _named(files: Sequence[Path]) -> str:
+    more = f" and {len(files) - NAMED:,} more" if len(files) > NAMED else ""
+    return ", ".join(map(str, files[:NAMED])) + more
 
 
 def _shown(arrays: Iterable[Any], count: int) -> Iterable[Any]:

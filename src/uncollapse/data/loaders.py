@@ -6,35 +6,48 @@ import contextlib
 import hashlib
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, default_collate
+from torch.utils.data import DataLoader, IterableDataset, default_collate
 
+from uncollapse.data.axes import CHANNELS, LEAST_SIDE, as_kept
 from uncollapse.data.dataset import Dataset
-from uncollapse.data.tensors import (
-    from_tensor,
-    images_first,
-)
+from uncollapse.data.reading import Reading
+from uncollapse.data.tensors import from_tensor
 from uncollapse.errors import DataError
 
 PROBE = 512  # samples, evenly spaced, that are looked at to learn shape and range
+NAMES = ("image", "images", "img", "pixel_values", "sample", "samples", "data", "input", "x")
+"""What people call the samples in a dict."""
 
 Collate = Callable[[list[Any]], Any]
+Entry = int | str
+"""A part of a batch: its number in a tuple, its name in a dict."""
+
+
+class _Parts(NamedTuple):
+    """What a batch holds."""
+
+    entry: Entry  # which part the samples are
+    samples: Tensor
+    labels: Tensor | None
 
 
 class Lazy:
     """Samples of a map-style data set, fetched when asked for, so that augmentation stays alive.
 
-    A sample may be a tuple or a dict: its first element counts, and its second is the label.
+    A sample may be a tuple or a dict, one part of which counts, and another is the label.
 
     Args:
         source: has ``len`` and gives samples by number.
         collate: a list of samples to a batch.
-        shape: of one sample, as ``read`` gives it.
-        labelled: whether the second elements are class numbers.
+        entry: which part of a batch the samples are, by number or name.
+        axes: what the axes of a batch of samples are, such as "NHW".
+        shape: of one sample, as networks see it.
+        labelled: whether other parts of a batch are class numbers.
         digest: stands for the content, which may differ at each look.
         device: where batches go.
     """
@@ -44,6 +57,8 @@ class Lazy:
         source: Any,
         collate: Collate,
         *,
+        entry: Entry,
+        axes: str,
         shape: tuple[int, ...],
         labelled: bool,
         digest: str,
@@ -51,6 +66,8 @@ class Lazy:
     ) -> None:
         self.source = source
         self.collate = collate
+        self.entry = entry
+        self.axes = axes
         self.shape = shape
         self.labelled = labelled
         self.device = device
@@ -70,7 +87,8 @@ class Lazy:
         Raises:
             DataError: a sample of another shape, or with NaN or infinity.
         """
-        samples, _ = fetch_batch(self.source, self.collate, index)
+        given, _ = fetch_batch(self.source, self.collate, index, self.entry)
+        samples = as_kept(given, self.axes) if given.ndim == len(self.axes) else given
         if tuple(samples.shape[1:]) != self.shape:
             raise DataError(
                 f"the loader gave samples of shape {list(samples.shape[1:])} after ones of"
@@ -86,7 +104,7 @@ class Lazy:
         """Class numbers ``[B]``; as slow as fetching the samples. None when unlabelled."""
         if not self.labelled:
             return None
-        _, labels = fetch_batch(self.source, self.collate, index)
+        _, labels = fetch_batch(self.source, self.collate, index, self.entry)
         return None if labels is None else labels.to(self.device)
 
     def to(self, device: torch.device | str) -> Lazy:
@@ -94,6 +112,8 @@ class Lazy:
         return Lazy(
             self.source,
             self.collate,
+            entry=self.entry,
+            axes=self.axes,
             shape=self.shape,
             labelled=self.labelled,
             digest=self._digest,
@@ -105,7 +125,13 @@ class Lazy:
         return self._digest
 
 
-def lazy(loader: DataLoader[Any], *, name: str = "loader") -> Dataset:
+def lazy(
+    loader: DataLoader[Any],
+    *,
+    name: str = "loader",
+    reading: Reading | None = None,
+    like: Dataset | None = None,
+) -> Dataset:
     """A data set over the map-style data set of a ``DataLoader``.
 
     Its samples are fetched by number and collated by the loader's ``collate_fn`` whenever they
@@ -114,8 +140,14 @@ def lazy(loader: DataLoader[Any], *, name: str = "loader") -> Dataset:
     fingerprint, since augmented data is never twice the same. Augmentation draws from torch's
     global generator, which a run keeps; what draws from Python's or numpy's is not resumed exactly.
 
-    Labels are known if the second element of a sample is an integer and the data set has
+    Labels are known if another element of a sample is an integer and the data set has
     ``classes``, as those of torchvision have.
+
+    Args:
+        loader: over a data set with a length and numbers.
+        name: what people call it.
+        reading: what people chose (axes, range, key), and where guesses are said.
+        like: real samples with which these will be compared.
 
     Raises:
         DataError: no samples, samples that cannot be put into a batch, or not of one shape.
@@ -126,14 +158,20 @@ def lazy(loader: DataLoader[Any], *, name: str = "loader") -> Dataset:
     if len(source) == 0:
         raise DataError(f"{name} has no samples; at least one batch of them is needed")
     index = torch.linspace(0, len(source) - 1, min(PROBE, len(source)), dtype=torch.float64).long()
+    reading = reading or Reading()
     with _fixed_randomness():
-        probe, labels = fetch_batch(source, collate, index)
-    known = from_tensor(probe, name=name)  # checks it, and finds its kind, range and shape
+        parts = _parts(_collated(source, collate, index), "a batch of the loader", reading)
+    # checks it, and finds its kind, range and shape
+    known = from_tensor(parts.samples, name=name, reading=reading, like=like)
+    labels = parts.labels
     classes = tuple(map(str, getattr(source, "classes", ()))) if labels is not None else ()
     content = f"{type(source).__qualname__} {len(source)} {known.fingerprint}"
+    assert known.axes is not None
     store = Lazy(
         source,
         collate,
+        entry=parts.entry,
+        axes=known.axes,
         shape=known.shape,
         labelled=bool(classes),
         digest=hashlib.sha256(content.encode()).hexdigest(),
@@ -146,83 +184,191 @@ def lazy(loader: DataLoader[Any], *, name: str = "loader") -> Dataset:
         shift=known.shift,
         classes=classes,
         source_dtype=known.source_dtype,
+        axes=known.axes,
+        range=known.range,
+        reading=reading,
     )
 
 
-def concatenated(batches: Iterable[Any], *, name: str = "batches") -> Dataset:
+def concatenated(
+    batches: Iterable[Any],
+    *,
+    name: str = "batches",
+    reading: Reading | None = None,
+    like: Dataset | None = None,
+) -> Dataset:
     """A data set in memory of all batches of a finite iterable.
 
-    A batch is a tensor or array ``[B, ...]``, or a tuple or dict whose first element is one;
-    integers ``[B]`` as its second element are labels.
+    A batch is a tensor or array ``[B, ...]``, or a tuple or dict of which one is the samples (see
+    :func:`_parts`) and another, of integers ``[B]``, their labels. An ``IterableDataset``, and a
+    loader that makes no batches of one, give single samples: each becomes a batch of one. So does
+    what has no axis for a batch: single numbers' vectors, and images with their channels first.
+
+    Args:
+        batches: what is gone through, once.
+        name: what people call it.
+        reading: what people chose (axes, range, key), and where guesses are said.
+        like: real samples with which these will be compared.
 
     Raises:
         DataError: no batches, not arrays, or not of one shape.
     """
+    reading = reading or Reading()
+    singly = isinstance(batches, IterableDataset) or (
+        isinstance(batches, DataLoader) and batches.batch_size is None
+        and batches.batch_sampler is None
+    )  # fmt: skip
     samples: list[Tensor] = []
     labels: list[Tensor] = []
     for number, batch in enumerate(batches):
-        values, classes = split(batch, f"batch {number} of {name}")
-        if samples and values.shape[1:] != samples[0].shape[1:]:
+        where = f"{'sample' if singly else 'batch'} {number} of {name}"
+        found = _parts(default_collate([batch]) if singly else batch, where, reading, number == 0)
+        if samples and found.samples.shape[1:] != samples[0].shape[1:]:
             raise DataError(
-                f"batch {number} of {name} has samples of shape {list(values.shape[1:])} after"
+                f"{where} has samples of shape {list(found.samples.shape[1:])} after"
                 f" ones of {list(samples[0].shape[1:])}; all must have one shape"
             )
-        samples.append(values)
-        if classes is not None:
-            labels.append(classes)
+        samples.append(found.samples)
+        if found.labels is not None:
+            labels.append(found.labels)
     if not samples:
         raise DataError(f"{name} has no batches; at least one is needed")
+    if singly:
+        reading.guess("single samples, one after the other")
+    else:
+        _refuse_singles(samples, name)
     labelled = len(labels) == len(samples)
-    return from_tensor(torch.cat(samples), torch.cat(labels) if labelled else None, name=name)
+    return from_tensor(
+        torch.cat(samples),
+        torch.cat(labels) if labelled else None,
+        name=name,
+        reading=reading,
+        like=like,
+    )
 
 
-def fetch_batch(source: Any, collate: Collate, index: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Samples ``[B, *shape]`` by number, as networks' axes, and integers ``[B]`` beside them.
+def _refuse_singles(batches: list[Tensor], name: str) -> None:
+    """Refuses single images that look like batches of images without channels.
+
+    Raises:
+        DataError: every item has 1, 3 or 4 rows of squares, as no row of batches has.
+    """
+    shapes = {tuple(batch.shape) for batch in batches}
+    shape = next(iter(shapes))
+    square = len(shape) == 3 and shape[1] == shape[2] and shape[1] >= LEAST_SIDE
+    if len(batches) > 2 and len(shapes) == 1 and square and shape[0] in CHANNELS:
+        raise DataError(
+            f"{name} gives {len(batches)} items of shape {list(shape)}: are these single images? "
+            "Stack them into batches [B, C, H, W] (torch.stack)"
+        )
+
+
+def fetch_batch(
+    source: Any, collate: Collate, index: Tensor, entry: Entry = 0
+) -> tuple[Tensor, Tensor | None]:
+    """Samples ``[B, ...]`` by number, as the source has them, and integers ``[B]`` beside them.
+
+    Args:
+        source: gives samples by number.
+        collate: a list of samples to a batch.
+        index: int64 ``[B]``.
+        entry: which part of a batch the samples are.
 
     Raises:
         DataError: they cannot be put into a batch, or are not arrays.
     """
+    parts = _divided(_collated(source, collate, index), "a batch of the loader")
+    samples = _tensor(parts.get(entry))
+    if samples is None:
+        raise DataError("a batch of the loader has no samples where earlier ones had them")
+    return samples, _labels_beside(parts, entry, samples)
+
+
+def _collated(source: Any, collate: Collate, index: Tensor) -> Any:
     numbers = index.tolist()
     many = getattr(source, "__getitems__", None)  # what torch's own loader prefers, too
     items = many(numbers) if callable(many) else [source[number] for number in numbers]
     try:
-        batch = collate(items)
+        return collate(items)
     except (TypeError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"samples of the loader cannot be put into a batch: {reason}") from None
-    samples, labels = split(batch, "a batch of the loader")
-    if samples.ndim in (3, 4):
-        samples = images_first(samples)
-    elif samples.ndim <= 2:
-        samples = samples.reshape(len(samples), -1)
-    return samples, labels
 
 
-def split(batch: Any, where: str) -> tuple[Tensor, Tensor | None]:
-    """The samples ``[B, ...]`` of a batch, and the integers ``[B]`` beside them, if any.
+def _parts(batch: Any, where: str, reading: Reading, first: bool = True) -> _Parts:
+    """What of a batch is the samples ``[B, ...]``, and what their labels, integers ``[B]``.
+
+    Samples are the entry that people named (``key``); the only one with an axis beside the batch's;
+    the only one with the most axes; of a dict, the one called image, images, x, … ; of a tuple, the
+    first of those with the most axes, as in (input, target).
+
+    Args:
+        batch: a tensor or array, or a tuple or dict of them.
+        where: what errors call it.
+        reading: what people chose, and where guesses are said.
+        first: whether guesses are said.
 
     Raises:
-        DataError: it does not start with a tensor or array.
+        DataError: no tensor or array in it, or several of which none is likelier.
     """
-    parts = batch
-    if isinstance(batch, Mapping):
-        parts = list(batch.values())
-    elif not isinstance(batch, (tuple, list)):
-        parts = [batch]
-    first = _tensor(parts[0]) if parts else None
-    if first is None or first.ndim == 0:
-        found = type(parts[0] if parts else batch).__name__
+    parts = _divided(batch, where)
+    arrays = {
+        entry: tensor for entry, part in parts.items() if (tensor := _tensor(part)) is not None
+    }
+    arrays = {entry: tensor for entry, tensor in arrays.items() if tensor.ndim > 0}
+    key = reading.choice("key") if isinstance(batch, Mapping) else None
+    if key is not None and key not in arrays:
+        raise DataError(f"{where} has no array '{key}'; it has {', '.join(map(str, parts))}")
+    if not arrays:
+        kind = type(next(iter(parts.values()), batch)).__name__
         raise DataError(
-            f"{where} is {found}; a tensor or array [batch, ...], or a tuple or dict that starts"
-            " with one, is needed"
+            f"{where} is {kind}; a tensor or array [batch, ...], or a tuple or dict that holds "
+            "one, is needed"
         )
-    second = _tensor(parts[1]) if len(parts) > 1 else None
-    is_label = (
-        second is not None
-        and second.shape == first.shape[:1]
-        and not (second.is_floating_point() or second.is_complex())
-    )
-    return first, second if is_label else None
+    most = max(tensor.ndim for tensor in arrays.values())
+    likely = [entry for entry, tensor in arrays.items() if tensor.ndim == most]
+    named = [entry for entry in likely if str(entry).lower() in NAMES]
+    if key is not None:
+        entry = key
+    elif len(likely) == 1 or not isinstance(batch, Mapping):
+        entry = likely[0]
+    elif len(named) == 1:
+        entry = named[0]
+    else:
+        raise DataError(
+            f"{where} has {', '.join(map(str, arrays))}: which are the samples? Say key="
+        )
+    if first and key is None and len(arrays) > 1 and entry != next(iter(parts)):
+        reading.guess(f"samples are entry '{entry}'", "--key NAME" if named else "")
+    samples = arrays[entry]
+    return _Parts(entry, samples, _labels_beside(parts, entry, samples))
+
+
+def _divided(batch: Any, where: str) -> dict[Entry, Any]:
+    """A batch as entries by number or name."""
+    if isinstance(batch, Mapping):
+        parts = dict(batch)
+    else:
+        parts = dict(enumerate(batch if isinstance(batch, (tuple, list)) else [batch]))
+    if not parts:
+        raise DataError(
+            f"{where} is {type(batch).__name__}; a tensor or array [batch, ...], or a tuple or "
+            "dict that holds one, is needed"
+        )
+    return parts
+
+
+def _labels_beside(parts: Mapping[Entry, Any], entry: Entry, samples: Tensor) -> Tensor | None:
+    """The first integers ``[B]`` besides the samples; None if there are none."""
+    for other, part in parts.items():
+        found = _tensor(part) if other != entry else None
+        if found is not None and found.shape == samples.shape[:1] and _is_whole(found):
+            return found
+    return None
+
+
+def _is_whole(values: Tensor) -> bool:
+    return not (values.is_floating_point() or values.is_complex())
 
 
 def _tensor(value: Any) -> Tensor | None:

@@ -17,16 +17,27 @@ from uncollapse.data import idx
 from uncollapse.data.arrays import array_file
 from uncollapse.data.catalogue import CATALOGUE, FORMS
 from uncollapse.data.dataset import Dataset
-from uncollapse.data.images import SIZE, SUFFIXES, check_size, image_folder
+from uncollapse.data.images import SIZE, SUFFIXES, check_choices, image_folder
 from uncollapse.data.loaders import concatenated, lazy
+from uncollapse.data.reading import Choices, Reading, refuse_unused
 from uncollapse.data.tensors import from_tensor
-from uncollapse.errors import ConfigError, DataError, unknown
+from uncollapse.errors import DataError, unknown
 
 Data = str | Tensor | NDArray[Any] | Dataset | DataLoader[Any] | TorchDataset[Any] | Iterable[Any]
 
 
 def load(
-    spec: Data, *, size: int | None = None, flips: bool = False, identity: bool = False
+    spec: Data,
+    *,
+    size: int | None = None,
+    flips: bool = False,
+    axes: str | None = None,
+    range: tuple[float, float] | None = None,
+    key: str | None = None,
+    colour: str | None = None,
+    background: str | None = None,
+    skip_unreadable: bool = False,
+    identity: bool = False,
 ) -> Dataset:
     """The data set that ``spec`` names or is.
 
@@ -38,40 +49,61 @@ def load(
         size: images are cropped to their centre square and resized to this, at least 8 pixels;
             64 for ``images:``, else as they are.
         flips: adds each image's mirror image, as further samples.
+        axes: what the axes of an array are: N, ND, NT, NTC, NCT, NHW, NHWC or NCHW (see
+            :mod:`uncollapse.data.axes`).
+        range: the values that are black and white in images, such as (-1, 1).
+        key: which array of an ``.npz``, or which entry of a loader's dict, holds the samples.
+        colour: "grey" or "rgb": what image files are made; by default grey if all of them are.
+        background: a colour to lay transparent image files on; white by default.
+        skip_unreadable: leaves out image files that cannot be read.
         identity: networks see the data's own numbers, unscaled.
+
+    Returns:
+        The data set; its ``reading`` says what was guessed and left out.
 
     Raises:
         ConfigError: an unknown name, or an option that does not fit the data.
         DataError: the data cannot be found or read, or is not what it claims to be.
     """
-    if size is not None:
-        check_size(size)
-    dataset = _open(spec, size)
-    for option, given in (("size", size is not None), ("flips", flips)):
-        if given and dataset.kind != "images":
-            raise ConfigError(
-                f"{option} is for images, but {dataset.name} holds points: leave it out"
-            )
-    if size is not None:
-        dataset = dataset.resized(size)
-    if flips:
-        dataset = dataset.mirrored()
+    choices = Choices(size, flips, axes, range, key, colour, background, skip_unreadable)
+    reading = Reading(choices)
+    dataset = read(spec, reading)
+    refuse_unused([reading], f"{dataset.name} holds {dataset.kind}")
     return dataset.plain() if identity else dataset
 
 
-def _open(spec: Data, size: int | None) -> Dataset:
+def read(spec: Data, reading: Reading, *, like: Dataset | None = None) -> Dataset:
+    """:func:`load` by the choices of a reading, which is told what was found.
+
+    Args:
+        spec: as for :func:`load`.
+        reading: the choices; what they were of use for is marked, and not refused here.
+        like: real samples with which these will be compared.
+    """
+    check_choices(reading.choices)
+    dataset = _open(spec, reading, like)
+    if dataset.kind == "images":
+        if (size := reading.choice("size")) is not None:
+            dataset = dataset.resized(size)
+        if reading.choice("flips"):
+            dataset = dataset.mirrored()
+    return dataset
+
+
+def _open(spec: Data, reading: Reading, like: Dataset | None) -> Dataset:
     if isinstance(spec, Dataset):
-        return spec
+        reading.follow(spec.reading)
+        return spec.read_as(reading)
     if isinstance(spec, (str, os.PathLike)):
-        return _by_name(os.fspath(spec), size)
+        return _by_name(os.fspath(spec), reading, like)
     if isinstance(spec, (Tensor, np.ndarray)):
-        return from_tensor(spec)
+        return from_tensor(spec, reading=reading, like=like)
     if isinstance(spec, TorchDataset) and _indexable(spec):
         spec = DataLoader(spec)
     if isinstance(spec, DataLoader) and _indexable(spec.dataset):
-        return lazy(spec)
+        return lazy(spec, reading=reading, like=like)
     if isinstance(spec, Iterable):
-        return concatenated(spec)
+        return concatenated(spec, reading=reading, like=like)
     raise DataError(
         f"{type(spec).__name__} is not data: give a name, a tensor, a loader or a data set"
     )
@@ -81,7 +113,7 @@ def _indexable(dataset: object) -> bool:
     return isinstance(dataset, Sized) and not isinstance(dataset, IterableDataset)
 
 
-def _by_name(spec: str, size: int | None) -> Dataset:
+def _by_name(spec: str, reading: Reading, like: Dataset | None) -> Dataset:
     if spec in CATALOGUE:
         return CATALOGUE[spec].make()
     form, colon, path = spec.partition(":")
@@ -89,9 +121,9 @@ def _by_name(spec: str, size: int | None) -> Dataset:
         if spec == known.partition(":")[0] + ":":  # an empty path would mean the current folder
             raise DataError(f"'{spec}' lacks its path: say {known}")
     if colon and form == "images":
-        return image_folder(path, SIZE if size is None else size)
+        return image_folder(path, reading.choice("size") or SIZE, reading=reading)
     if colon and form == "array":
-        return array_file(path)
+        return array_file(path, reading=reading, like=like)
     if colon and form == "idx":
         return idx.folder(path)
     where = Path(spec).expanduser()

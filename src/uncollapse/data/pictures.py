@@ -13,7 +13,6 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from uncollapse.data.dataset import Dataset
-from uncollapse.data.tensors import image_range
 from uncollapse.errors import DataError
 
 Numbers = NDArray[np.float64]
@@ -109,9 +108,9 @@ def _pixels(dataset: Dataset, samples: Tensor) -> NDArray[np.uint8]:
     """Samples as ``[n, H, W]`` grey or ``[n, H, W, 3]`` colours, 0 … 255."""
     samples = samples.detach().float().cpu()
     low, high = -1.0, 1.0
-    if bool((dataset.scale == 1).all()):  # taken as they are: black and white must be guessed
-        known = dataset.take(_spread(dataset, 64)) if len(dataset) else samples
-        low, high = image_range(float(known.min()), float(known.max()))
+    if dataset.range is not None:  # data that is taken as it is has black and white elsewhere
+        shift, scale = float(dataset.shift.flatten()[0]), float(dataset.scale.flatten()[0])
+        low, high = ((end - shift) / scale for end in dataset.range[:2])
     shown = ((samples - low) / (high - low if high > low else 1.0)).nan_to_num(0.5).clamp(0, 1)
     channels = shown.shape[1]
     # 4 channels are RGB and alpha; other numbers have no colours of their own

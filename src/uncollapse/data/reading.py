@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,9 +90,14 @@ class Reading:
         """Remembers what is not among the samples, such as "3 empty files (a.jpg, …)"."""
         self.left_out.append(what)
 
+    def follow(self, earlier: Reading) -> None:
+        """Takes over what an earlier reading of the same samples has said."""
+        self.guesses += earlier.guesses
+        self.left_out += earlier.left_out
+
     @property
     def details(self) -> str:
-        """All of it, to follow a sentence that says what the samples are; "" if there is nothing."""
+        """All of it, to follow a sentence that says what the samples are; "" if nothing."""
         parts = list(self.guesses)
         if self.left_out:
             parts.append(f"left out: {', '.join(self.left_out)}")
@@ -104,12 +110,16 @@ class Reading:
         return [word for word in given if word not in self.used]
 
 
-def refuse_unused(readings: list[Reading], where: str) -> None:
+def refuse_unused(readings: Sequence[Reading], where: str) -> None:
     """What does nothing is said, not ignored.
 
+    Args:
+        readings: of all that was read with the same choices.
+        where: what they found, such as "ring8 holds points".
+
     Raises:
-        ConfigError: a choice that was of no use to any of the readings.
+        ConfigError: a choice that was of no use to any of them.
     """
-    idle = set.intersection(*(set(reading.unused) for reading in readings))
-    for word in sorted(idle):
-        raise ConfigError(f"{word} is for {OPTIONS[word]}, which {where} is not: leave it out")
+    for word in OPTIONS:
+        if all(word in reading.unused for reading in readings):
+            raise ConfigError(f"{word} is for {OPTIONS[word]}, but {where}: leave it out")

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from uncollapse.data.dataset import Dataset
+from uncollapse.data.ranges import BYTES, Range
 from uncollapse.data.stores import Held
 from uncollapse.data.tensors import range_map
 
@@ -79,7 +80,7 @@ def stack(name: str, base: Held, *, fixed: int | None = None) -> Dataset:
     if fixed is not None:
         generator = torch.Generator().manual_seed(SEED)
         triples = torch.randint(len(base), (fixed, 3), generator=generator)
-    shift, scale = range_map(0.0, 255.0)
+    shift, scale = range_map(*BYTES)
     return Dataset(
         name,
         Stacked(base, triples),
@@ -88,4 +89,5 @@ def stack(name: str, base: Held, *, fixed: int | None = None) -> Dataset:
         shift=shift,
         classes=tuple(f"{number:03d}" for number in range(1000)),
         source_dtype=torch.empty(0, dtype=torch.uint8).numpy().dtype,
+        range=Range(*BYTES, True),
     )

@@ -43,7 +43,7 @@ class Held:
     """Samples held in memory.
 
     Args:
-        values: ``[N, *shape]``, uint8 or float32, in data units.
+        values: ``[N, *shape]``, uint8, float32 or float64, in data units.
         labels: int64 ``[N]`` class numbers, if any.
     """
 
@@ -189,6 +189,7 @@ def resize_images(images: Tensor, size: int) -> Tensor:
     height, width = images.shape[-2:]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
-    square = images[..., top : top + side, left : left + side].to(torch.float32)
+    kind = torch.promote_types(images.dtype, torch.float32)
+    square = images[..., top : top + side, left : left + side].to(kind)
     resized = F.interpolate(square, (size, size), mode="bilinear", antialias=True)
     return resized.round().to(torch.uint8) if images.dtype == torch.uint8 else resized

@@ -1,4 +1,4 @@
-"""Data sets of one's own arrays: which axis is what, and which range the numbers have."""
+"""Data sets of one's own arrays, in memory."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from uncollapse.data.axes import as_kept, choose, kind_of
 from uncollapse.data.dataset import Dataset, Modes
+from uncollapse.data.ranges import BYTES, SIGNED, UNIT, Range, image_range
+from uncollapse.data.reading import Reading
 from uncollapse.data.stores import Held
 from uncollapse.errors import DataError
 
 Array = NDArray[Any]
-CHANNELS = (1, 3, 4)  # of images that people store: grey, RGB, RGBA
+WIDTH_LOST = 1e-4
+"""Part of their width by which float32 may round numbers before float64 is kept."""
 
 
 def from_tensor(
@@ -24,19 +28,22 @@ def from_tensor(
     name: str = "tensor",
     where: str | None = None,
     classes: tuple[str, ...] | None = None,
-    limits: tuple[float, float] | None = None,
+    limits: tuple[float, float] | Range | None = None,
+    axes: str | None = None,
     modes: Modes | None = None,
+    reading: Reading | None = None,
+    like: Dataset | None = None,
 ) -> Dataset:
     """A data set of values in memory (copied).
 
-    Shapes: ``[N, D]`` are points and ``[N]`` points with one column; ``[N, C, H, W]`` are images
-    and ``[N, H, W]`` images with one channel. ``[N, H, W, C]`` with 1, 3 or 4 channels is
-    recognised where ``[N, C, H, W]`` would have another number of channels.
+    Shapes: ``[N, D]`` are points and ``[N]`` points with one column; ``[N, T, C]`` are series;
+    ``[N, C, H, W]``, ``[N, H, W]`` and ``[N, H, W, C]`` are images. What cannot be told by shape is
+    guessed (:func:`uncollapse.data.axes.choose`) and said in the data set's ``reading``.
 
-    Networks see images in [-1, 1], linearly from their limits: [0, 255] for uint8; else [0, 1],
-    [-1, 1] or [0, 255] (when the largest value is above 127), whichever is the first to hold all
-    values; else from the least to the largest value. They see points with mean 0 and standard
-    deviation 1 in each column; a constant column is only shifted.
+    Networks see images in [-1, 1], linearly from their range
+    (:func:`uncollapse.data.ranges.image_range`), points with mean 0 and standard deviation 1 in
+    each column, and series likewise in each channel; what is constant is only shifted. Means are
+    taken off in float64 where float32 would lose digits.
 
     Args:
         values: numbers of any real dtype.
@@ -45,88 +52,124 @@ def from_tensor(
         where: what errors call the array; the name by default.
         classes: names of the classes 0, 1, …; by default the labels' distinct values, in order.
         limits: of image values, in data units, if known.
+        axes: what the axes are, if known, such as "NHW".
         modes: of a mixture.
+        reading: what people chose, and where guesses are said.
+        like: real samples with which these will be compared: what they are, these are too, if they
+            can be.
 
     Raises:
-        DataError: empty, of another shape, not real numbers, NaN or infinite, or labels that do
-            not fit.
+        DataError: empty, of another shape, not real numbers, NaN or infinite, labels that do not
+            fit, or images of which two ranges are as likely.
+        ConfigError: a choice that does not fit.
     """
     where = where or name
-    held, source_dtype = _numbers(values, where)
-    held = _axes(held, where)
+    reading = reading or Reading()
+    given, source = _numbers(values, where)
+    chosen = axes or choose(given, where, reading, None if like is None else like.axes)
+    if given.numel() == 0:
+        raise DataError(f"{where} has shape {list(given.shape)}: there are no values in it")
+    wide = as_kept(given, chosen)
+    held = wide if wide.dtype == torch.uint8 else wide.to(torch.float32)
     _check_finite(held, where)
     numbers, classes = _labels(labels, classes, len(held), where)
-    if held.ndim == 4:
-        shift, scale = _image_range(held, limits)
+    kind, known = kind_of(chosen), None
+    if kind == "images":
+        known = _range(held, source, limits, where, reading, like)
+        shift, scale = range_map(known.low, known.high, held.device)
+        wanting = _loses_digits(wide, (1, 2, 3))
     else:
-        held = held.to(torch.float32)
-        shift, scale = standard(held)
+        shift, scale = standard(wide.flatten(0, -2))
+        if kind == "series":
+            shift, scale = shift[None], scale[None]
+        wanting = _loses_digits(wide, tuple(range(1, wide.ndim - 1)))
+    if wanting:
+        held, shift, scale = wide, shift.double(), scale.double()
+    else:
+        shift, scale = shift.float(), scale.float()
     return Dataset(
         name,
         Held(held, None if numbers is None else numbers.to(held.device)),
-        "images" if held.ndim == 4 else "points",
+        kind,
         scale=scale,
         shift=shift,
         classes=classes,
         modes=modes,
-        source_dtype=source_dtype,
+        source_dtype=source,
+        axes=chosen,
+        range=known,
+        reading=reading,
     )
 
 
 def standard(points: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation ``[D]`` of points ``[N, D]``; 1 for a constant column."""
+    """Mean and deviation ``[D]`` of points ``[N, D]``, float64; 1 for a constant column."""
     std, mean = torch.std_mean(points.double(), dim=0, correction=0)
     constant = points.amin(0) == points.amax(0)  # std of a constant may be a rounding error, not 0
-    return mean.float(), torch.where(constant, 1.0, std).float()
+    mean = torch.where(constant, points[0].double(), mean)
+    return mean, torch.where(constant, 1.0, std)
 
 
-def image_range(least: float, most: float) -> tuple[float, float]:
-    """The limits that values of float images between ``least`` and ``most`` probably have."""
-    if least >= 0 and most <= 1:
-        return 0.0, 1.0
-    if least >= -1 and most <= 1:
-        return -1.0, 1.0
-    if least >= 0 and 127 < most <= 255:
-        return 0.0, 255.0
-    return least, most
+def _loses_digits(values: Tensor, of_one_scale: tuple[int, ...]) -> bool:
+    """Whether some numbers, less their mean, are little more than what float32 rounds away.
+
+    Args:
+        values: ``[N, ...]``.
+        of_one_scale: the axes, besides the first, that share a scale.
+    """
+    if values.dtype != torch.float64:
+        return False  # what came in float32 has no more digits
+    axes = (0, *of_one_scale)
+    width = values.amax(axes) - values.amin(axes)
+    rounded = values.abs().amax(axes) * (torch.finfo(torch.float32).eps / 2)
+    constant = (width == 0) & (rounded >= 1) & (values[0].float().double() != values[0]).any()
+    return bool((constant | ((width > 0) & (rounded > WIDTH_LOST * width))).any())
 
 
-def images_first(values: Tensor) -> Tensor:
-    """Images ``[N, C, H, W]`` of ``[N, H, W]``, ``[N, H, W, C]`` or what they are already."""
-    if values.ndim == 3:
-        return values.unsqueeze(1)
-    if values.shape[1] not in CHANNELS and values.shape[3] in CHANNELS:
-        return values.permute(0, 3, 1, 2).contiguous()
-    return values
+def _range(
+    images: Tensor,
+    source: np.dtype[Any],
+    limits: tuple[float, float] | Range | None,
+    where: str,
+    reading: Reading,
+    like: Dataset | None,
+) -> Range:
+    if isinstance(limits, Range):
+        return limits
+    if limits is not None:
+        return Range(*limits, limits in (UNIT, SIGNED, BYTES))
+    theirs = None if like is None else like.range
+    if theirs is not None and like is not None and reading.choices.range is None:
+        whole = {like.source_dtype.kind, source.kind} <= {"i", "u"}
+        if whole and images.max() <= theirs.high:
+            return theirs
+    return image_range(images, source.name, where, reading)
 
 
 def _numbers(values: Tensor | Array, where: str) -> tuple[Tensor, np.dtype[Any]]:
-    """A private copy as uint8 or float32, and the dtype it had."""
+    """A private copy, and the dtype it had.
+
+    uint8 stays so, float64 and whole numbers of more than 16 bits become float64, all else float32.
+    """
     if isinstance(values, Tensor):
         if values.is_complex():
             raise DataError(f"{where} holds complex numbers; real ones are needed")
-        kept = torch.uint8 if values.dtype == torch.uint8 else torch.float32
-        copy = values.detach().to(kept, copy=True).contiguous()
-        known = values.dtype not in (torch.bfloat16,)  # numpy has no bfloat16
-        return copy, torch.empty(0, dtype=values.dtype if known else kept).numpy().dtype
+        known = values.dtype != torch.bfloat16  # numpy has no bfloat16
+        source = torch.empty(0, dtype=values.dtype if known else torch.float32).numpy().dtype
+        copy = values.detach().to(_kept(source), copy=True).contiguous()
+        return copy, source
     if values.dtype.kind not in "biuf":
         raise DataError(f"{where} holds values of type {values.dtype}; numbers are needed")
-    with np.errstate(over="ignore"):  # beyond float32: found and said as infinity below
-        kept_numpy = np.uint8 if values.dtype == np.uint8 else np.float32
-        return torch.from_numpy(np.array(values, kept_numpy, order="C")), values.dtype
+    kept = torch.empty(0, dtype=_kept(values.dtype)).numpy().dtype
+    with np.errstate(over="ignore"):  # beyond float64: found and said as infinity
+        return torch.from_numpy(np.array(values, kept, order="C")), values.dtype.newbyteorder("=")
 
 
-def _axes(values: Tensor, where: str) -> Tensor:
-    shape = list(values.shape)
-    if not 1 <= values.ndim <= 4:
-        raise DataError(
-            f"{where} has shape {shape}; points are [N, D] and images [N, C, H, W] or [N, H, W]"
-        )
-    if values.numel() == 0:
-        raise DataError(f"{where} has shape {shape}: there are no values in it")
-    if values.ndim <= 2:
-        return values.reshape(len(values), -1)
-    return images_first(values)
+def _kept(source: np.dtype[Any]) -> torch.dtype:
+    if source == np.uint8 or source == np.bool_:
+        return torch.uint8
+    wide = source.itemsize > 4 if source.kind == "f" else source.itemsize > 2
+    return torch.float64 if wide else torch.float32
 
 
 def _check_finite(values: Tensor, where: str) -> None:
@@ -137,14 +180,6 @@ def _check_finite(values: Tensor, where: str) -> None:
         row = int(bad.int().argmax())
         what = "NaN" if values[row].isnan().any() else "infinity"
         raise DataError(f"{where} has {what} in row {row} (of {len(values)}); remove such samples")
-
-
-def _image_range(images: Tensor, limits: tuple[float, float] | None) -> tuple[Tensor, Tensor]:
-    if images.dtype == torch.uint8:
-        low, high = 0.0, 255.0
-    else:
-        low, high = limits or image_range(float(images.min()), float(images.max()))
-    return range_map(low, high, images.device)
 
 
 def range_map(low: float, high: float, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from uncollapse import data as data_room
 from uncollapse.data import Data
+from uncollapse.data.reading import Choices
 from uncollapse.errors import CheckpointError, ConfigError, NonFiniteError
 from uncollapse.games import Game
 from uncollapse.objectives import Objective
@@ -33,7 +34,7 @@ from uncollapse.training.way import AUTO, ONE_BY_ONE, faster, has_members_of_its
 STEPS = 5000
 CHECKPOINTS = 20
 """Checkpoints and pictures in a run, unless somebody says how often."""
-DEFAULTS = {"images": (64, 2e-4), "points": (256, 2e-4)}
+DEFAULTS = {"images": (64, 2e-4), "points": (256, 2e-4), "series": (64, 2e-4)}
 """Batch and learning rate by kind of data."""
 
 
@@ -61,6 +62,12 @@ def train(
     trackers: Sequence[str] = (),
     size: int | None = None,
     flips: bool = False,
+    axes: str | None = None,
+    range: tuple[float, float] | None = None,
+    key: str | None = None,
+    colour: str | None = None,
+    background: str | None = None,
+    skip_unreadable: bool = False,
     progress: bool | None = None,
 ) -> Run:
     """Trains a GAN.
@@ -98,6 +105,13 @@ def train(
         trackers: who else gets the numbers and pictures: "tensorboard".
         size: images are resized and cropped to this many pixels.
         flips: images are also learned flipped left to right.
+        axes: what the axes of an array are; likewise for all ways to read data, which
+            :func:`uncollapse.data.load` explains:
+        range: the values that are black and white in images.
+        key: which array of an ``.npz``, or entry of a loader's dict, holds the samples.
+        colour: "grey" or "rgb".
+        background: a colour to lay transparent image files on.
+        skip_unreadable: leaves out image files that cannot be read.
         progress: whether to show it; None shows it on a terminal.
 
     Returns:
@@ -109,7 +123,11 @@ def train(
     """
     if isinstance(data, str):
         data = _absolute(data)
-    dataset = open_data(data, size, flips, generator)
+    choices = Choices(
+        size, flips, axes, None if range is None else (float(range[0]), float(range[1])), key,
+        colour, background, skip_unreadable,
+    )  # fmt: skip
+    dataset = open_data(data, choices, generator)
     parts = choose(
         dataset,
         generator=generator,
@@ -126,8 +144,7 @@ def train(
     often = max(10, steps // CHECKPOINTS)
     config = Config(
         data=data if isinstance(data, str) else GIVEN,
-        size=size,
-        flips=flips,
+        **dataclasses.asdict(choices),
         latent=parts.latent,
         batch=fitting(parts.remedies, default_batch, len(dataset)) if batch is None else batch,
         steps=steps,
@@ -147,6 +164,7 @@ def train(
     if config.trackers and out is None:
         raise ConfigError("trackers write into the run's folder: say out")
     ranks = join()
+    say(dataset.described, progress if ranks.number == 0 else False)
 
     def make(members: str) -> Training:
         return parts.training(dataclasses.replace(config, members=members), ranks)
@@ -224,7 +242,7 @@ def resume(
             folder.lock()
     try:
         source: Data = config.data if data is None else data
-        dataset = open_data(source, config.size, config.flips, generator or config.generator)
+        dataset = open_data(source, config.choices, generator or config.generator)
         if dataset.fingerprint != config.data_fingerprint:
             raise CheckpointError(f"{folder.path}: its data ({config.data}) is not what it was")
         training = choose(

@@ -11,7 +11,9 @@ from typing import Any
 
 import yaml
 
+from uncollapse.data.reading import Choices
 from uncollapse.errors import ConfigError, unknown
+from uncollapse.files import RUN
 
 GIVEN = "given in Python"
 """Stands in a config for an object that only the program that made it can give again."""
@@ -40,11 +42,17 @@ KINDS: dict[str, type] = {
     "checkpoint_every": int,
     "trackers": str,
     "data_fingerprint": str,
+    "axes": str,
+    "range": float,
+    "key": str,
+    "colour": str,
+    "background": str,
+    "skip_unreadable": bool,
 }
 """What kind each word of a config file is of."""
 MEMBERS = ("one-by-one", "at-once", "auto")
 """How members run; "auto" only until it is decided."""
-LISTS = ("remedies", "latent", "lr", "trackers")
+LISTS = ("remedies", "latent", "lr", "trackers", "range")
 KIND_NAMES = {str: "text", int: "a whole number", bool: "true or false", float: "a number"}
 
 
@@ -78,6 +86,12 @@ class Config:
     checkpoint_every: int
     trackers: tuple[str, ...]
     data_fingerprint: str
+    axes: str | None = None
+    range: tuple[float, float] | None = None
+    key: str | None = None
+    colour: str | None = None
+    background: str | None = None
+    skip_unreadable: bool = False
 
     def __post_init__(self) -> None:
         for name in ("batch", "steps", "critic_steps", "replicas", "sample_every"):
@@ -98,11 +112,16 @@ class Config:
         """One seed a replica: the run's seed and those after it."""
         return [self.seed + r for r in range(self.replicas)]
 
+    @property
+    def choices(self) -> Choices:
+        """How the data is read."""
+        return Choices(**{f.name: getattr(self, f.name) for f in dataclasses.fields(Choices)})
+
     def to_yaml(self) -> str:
         """The config as YAML, with a line that says what the file is good for."""
         fields = {k: _plain(v) for k, v in dataclasses.asdict(self).items()}
         text = yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
-        return f"# Run it again: uncollapse train --config THIS_FILE --out NEW_FOLDER\n{text}"
+        return f"{RUN} --config THIS_FILE --out NEW_FOLDER\n{text}"
 
     @classmethod
     def from_yaml(cls, path: Path) -> Config:
@@ -112,11 +131,13 @@ class Config:
             ConfigError: it is no YAML mapping, or lacks or adds a word.
         """
         words = read_yaml(path)
-        missing = {f.name for f in dataclasses.fields(cls)} - words.keys()
+        needed = (f for f in dataclasses.fields(cls) if f.default is dataclasses.MISSING)
+        missing = {f.name for f in needed} - words.keys()
         if missing:
             raise ConfigError(f"{path}: '{min(missing)}' is missing")
-        for name in ("remedies", "latent", "lr", "trackers"):
-            words[name] = tuple(words[name])
+        for name in LISTS:
+            if words.get(name) is not None:
+                words[name] = tuple(words[name])
         return cls(**words)
 
     def difference(self, other: Mapping[str, Any]) -> str | None:
@@ -126,7 +147,7 @@ class Config:
         """
         free = {"steps", "sample_every", "checkpoint_every", "trackers"}
         for name, value in dataclasses.asdict(self).items():
-            if name not in free and _plain(value) != other.get(name):
+            if name not in free and (_plain(value) or None) != (other.get(name) or None):
                 return f"{name} is {other.get(name)!r} there and {_plain(value)!r} here"
         return None
 

@@ -16,6 +16,7 @@ from torch import nn
 from uncollapse import data as data_room
 from uncollapse import nets
 from uncollapse.data import Data, Dataset
+from uncollapse.data.reading import Choices
 from uncollapse.errors import ConfigError
 from uncollapse.games import SGAN, Game
 from uncollapse.games import registry as game_names
@@ -134,12 +135,12 @@ def choose(
     )
 
 
-def open_data(data: Data, size: int | None, flips: bool, generator: Network | None) -> Dataset:
+def open_data(data: Data, choices: Choices, generator: Network | None) -> Dataset:
     """The data set. With a generator of somebody's own, tensors and loaders are not scaled."""
     family = generator.partition(":")[0] if isinstance(generator, str) else generator
     own = family is not None and not (isinstance(family, str) and family in nets.families)
     identity = own and not isinstance(data, (str, Dataset))
-    return data_room.load(data, size=size, flips=flips, identity=identity)
+    return data_room.load(data, **dataclasses.asdict(choices), identity=identity)
 
 
 def _choose(registry: Registry[T], choice: str | T) -> tuple[T, str]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from uncollapse import nets
 from uncollapse.data import Dataset
 from uncollapse.data.pictures import draw
+from uncollapse.data.ranges import Range
 from uncollapse.data.stores import Held
 from uncollapse.errors import ConfigError
 from uncollapse.players import Stack
@@ -27,7 +28,7 @@ CHUNK = 256
 """Samples drawn at once."""
 MOST = 1_000_000
 """Samples given at once."""
-PICTURED = {"images": 64, "points": 1024}
+PICTURED = {"images": 64, "points": 1024, "series": 64}
 """Samples in a picture, by kind of data."""
 
 
@@ -87,7 +88,6 @@ class Run:
         """The recorded rows: step, member, losses, mean logits, energy distance."""
         return self._rows if self._files is None else self._files.metrics()
 
-    @torch.no_grad()
     def sample(self, count: int, *, seed: int = 0, replica: int = 0) -> Tensor:
         """Draws samples.
 
@@ -97,11 +97,16 @@ class Run:
             replica: which of the run's generators.
 
         Returns:
-            ``[count, *shape]`` in the data's own units, on the CPU.
+            ``[count, ...]`` in the data's own units and its own order of axes, on the CPU.
 
         Raises:
             ConfigError: no such replica, or too few or too many samples.
         """
+        return self.data.as_given(self._draw(count, seed, replica))
+
+    @torch.no_grad()
+    def _draw(self, count: int, seed: int, replica: int) -> Tensor:
+        """Samples with their axes as networks see them."""
         if not 0 <= replica < len(self.generators):
             raise ConfigError(f"replica must be 0 to {len(self.generators) - 1}, not {replica}")
         if not 0 < count <= MOST:
@@ -122,8 +127,8 @@ class Run:
             seed: as for :meth:`sample`.
             replica: likewise.
         """
-        samples = self.sample(count or PICTURED[self.data.kind], seed=seed, replica=replica)
-        return draw(self.data, (samples - self.data.shift) / self.data.scale)
+        samples = self._draw(count or PICTURED[self.data.kind], seed, replica)
+        return draw(self.data, ((samples - self.data.shift) / self.data.scale).float())
 
     def __repr__(self) -> str:
         where = f" in {self.folder}" if self.folder else ""
@@ -196,6 +201,8 @@ def _described(saved: checkpoint.Checkpoint) -> Dataset:
         scale=tensors["data/scale"],
         shift=tensors["data/shift"],
         source_dtype=np.dtype(facts["dtype"]),
+        axes=facts["axes"],
+        range=facts["range"] and Range(*facts["range"]),
     )
 
 

@@ -159,7 +159,7 @@ class Training:
         output = self.game.output.state()
         tensors |= {f"output/{name}": tensor for name, tensor in output.items()}
         tensors |= {"data/scale": self.data.scale, "data/shift": self.data.shift}
-        if self.data.kind == "points":  # to be drawn below samples, when the data is not at hand
+        if self.data.kind != "images":  # to be drawn below samples, when the data is not at hand
             tensors["data/reference"] = self.data.restore(self.reference_mb[0])
         tensors |= self.ranks.gather(*self._shares(tensors))
         facts: dict[str, Any] = {
@@ -170,6 +170,8 @@ class Training:
                 "kind": self.data.kind,
                 "shape": list(self.data.shape),
                 "dtype": str(self.data.source_dtype),
+                "axes": self.data.axes,
+                "range": self.data.range and list(self.data.range),
             },
             "torch": torch.__version__,
             "config": dataclasses.asdict(self.config),

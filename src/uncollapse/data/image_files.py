@@ -1,0 +1,117 @@
+"""One image file: its pages, as squares of pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageColor, ImageOps, ImageSequence
+
+from uncollapse.data.reading import Choices
+from uncollapse.errors import ConfigError, DataError
+
+COLOURS = ("grey", "rgb")
+WHITE = "white"
+
+
+class Page(NamedTuple):
+    """A square of pixels, and what its file says of it."""
+
+    pixels: NDArray[np.uint8 | np.uint16]  # [C, size, size], C 1 or 3; uint16 of deep files
+    grey: bool  # whether the file has one channel
+    deepest: int  # the largest value before resizing, of files with 16 bits a pixel; 0 of others
+    transparent: bool  # whether anything was seen through it
+
+
+def check_colours(choices: Choices) -> None:
+    """Refuses colours that nobody knows.
+
+    Raises:
+        ConfigError: of the background, or of what all images are made.
+    """
+    if choices.colour not in (None, *COLOURS):
+        raise ConfigError(f"colour must be grey or rgb, not '{choices.colour}'")
+    if choices.background is not None:
+        try:
+            ImageColor.getrgb(choices.background)
+        except ValueError:
+            raise ConfigError(
+                f"background must be a colour, such as black or #80ff00, not '{choices.background}'"
+            ) from None
+
+
+def read_pages(file: Path, size: int, choices: Choices) -> list[Page]:
+    """The pages of an image file, most often one.
+
+    Each is turned as its EXIF data says, laid on a background if it is transparent, cropped to its
+    centre square and resized (bicubic, with antialiasing).
+
+    Args:
+        file: where it is.
+        size: pixels of a side.
+        choices: colour and background are heeded.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    if not file.stat().st_size:
+        raise DataError(f"{file} cannot be read as an image: it is empty")
+    try:
+        with Image.open(file) as opened:
+            if getattr(opened, "n_frames", 1) == 1:
+                return [_page(opened, size, choices, file)]
+            # a copy each: the frames of some formats are one object that changes
+            return [
+                _page(frame.copy(), size, choices, file) for frame in ImageSequence.Iterator(opened)
+            ]
+    except DataError:
+        raise
+    except MemoryError:
+        raise DataError(f"{file} cannot be read as an image: memory does not hold it") from None
+    # Pillow's decoders raise many things; all mean that this file is not a sound image
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{file} cannot be read as an image: {reason}") from None
+
+
+def _page(image: Image.Image, size: int, choices: Choices, file: Path) -> Page:
+    image = ImageOps.exif_transpose(image)
+    if image.mode in ("I", "F"):
+        raise DataError(f"{file} has 32 bits a pixel; save it with 8 or use array:FILE.npy")
+    if image.mode.startswith("I;16"):
+        return _deep(image, size, choices)
+    grey = image.mode in ("1", "L", "LA", "La")
+    transparent = image.has_transparency_data
+    if transparent:
+        over = image.convert("RGBA")
+        low = over.getchannel("A").getextrema()[0]
+        transparent = isinstance(low, int | float) and low < 255
+        ground = Image.new("RGBA", over.size, choices.background or WHITE)
+        image = Image.alpha_composite(ground, over)
+        # a grey image on a coloured ground is in colour
+        grey = grey and (not choices.background or _is_grey(np.asarray(ground)[:1, :1, :3]))
+    grey = grey or choices.colour == "grey"
+    square = ImageOps.fit(
+        image.convert("L" if grey else "RGB"), (size, size), Image.Resampling.BICUBIC
+    )
+    array = np.asarray(square, np.uint8)
+    array = array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
+    if not grey and choices.colour is None and _is_grey(array.transpose(1, 2, 0)):
+        array = array[:1]
+    return Page(array, grey, 0, transparent)
+
+
+def _deep(image: Image.Image, size: int, choices: Choices) -> Page:
+    """A page of 16 bits a pixel, which resizing in 8 would cut off."""
+    values = np.asarray(image).astype(np.float32)
+    most = float(values.max())
+    square = ImageOps.fit(Image.fromarray(values), (size, size), Image.Resampling.BICUBIC)
+    array = np.asarray(square).round().clip(0, most).astype(np.uint16)
+    return Page(array[None], True, int(most), False)
+
+
+def _is_grey(pixels: NDArray[np.uint8]) -> bool:
+    """Whether ``[H, W, 3]`` has equal channels."""
+    return bool((pixels == pixels[..., :1]).all())
