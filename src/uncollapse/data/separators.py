@@ -73,9 +73,9 @@ def _separator(text: str) -> str:
         if width < 2:
             continue
         values = [value for row in rows for value in row]
-        alike = (
-            sum(len(row) == width for row in rows[1:]) / (len(rows) - 1) if len(rows) > 1 else 1.0
-        )
+        # Rows of another length that hold it, too, are a fault to be told, not one long value.
+        alike = sum(1.0 if len(row) == width else 0.01 * (len(row) > 1) for row in rows[1:])
+        alike = alike / (len(rows) - 1) if len(rows) > 1 else 1.0
         clean = 1 - sum(map(_holds_separators, values)) / len(values)
         if alike and (alike, clean, width) > best:
             best, found = (alike, clean, width), separator
