@@ -7,6 +7,7 @@ import math
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import track
@@ -16,6 +17,7 @@ from rich.text import Text
 from uncollapse.cli.saving import save_picture
 from uncollapse.cli.shortening import in_short
 from uncollapse.data import pictures
+from uncollapse.data.reading import Choices
 from uncollapse.errors import ConfigError
 from uncollapse.evaluation import Evaluation, evaluate
 from uncollapse.evaluation.rows import Row
@@ -36,7 +38,7 @@ def evaluate_command(
     resamples: int,
     level: float,
     seed: int,
-    size: int | None,
+    reading: dict[str, Any],
     as_json: bool,
     picture: Path | None,
 ) -> int:
@@ -53,7 +55,7 @@ def evaluate_command(
         resamples=resamples,
         level=level,
         seed=seed,
-        size=size,
+        choices=Choices(**reading),
         progress=_progress,
     )
     if as_json:

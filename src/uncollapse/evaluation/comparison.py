@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,12 +17,18 @@ from uncollapse.errors import ConfigError, DataError, ShapeError
 from uncollapse.evaluation.opening import Opened
 from uncollapse.metrics.features import Extractor
 
-KNOWN_LIMITS = ((0.0, 255.0), (0.0, 1.0), (-1.0, 1.0))
-"""Ranges that image values are known to have."""
 SLIGHT = 0.1
 """Part of the range by which images may differ in theirs without a word."""
-SPLITS = 3
+FURTHEST = 0.5
+"""Part of the range by which images in no range of their own may leave the real ones'."""
+FAIR = 10
 """Times that real samples are split in two to learn what a perfect sampler has."""
+STUDY = 3
+"""One in so many real samples is for what is learned from them: features, bins."""
+STUDIED = 10_000
+"""Samples that features and bins are learned from, at most."""
+LEAST = 4
+"""Real samples that can be split in two."""
 FEW, A_CATEGORY = 20, 5
 """Categories that a column may have anyway; real rows that each must have on average beyond."""
 FAR = 1e6
@@ -36,18 +42,20 @@ Split = tuple[Tensor, Tensor]
 class Comparison:
     """What measures look at.
 
-    The *pool* is of real samples: first those that are compared, then others for what a perfect
-    sampler has. It never holds a sample that features were learned from.
+    The *pool* is of real samples: first those that are compared, then others, at least as many as
+    there are fakes, for what a perfect sampler of just this size has. It never holds a sample that
+    features or bins were learned from.
 
     Attributes:
-        kind: points, images, table or text.
+        kind: points, images, series, table or text.
         seed: of every random choice.
         n_real, n_fake: how many samples are compared.
         make_extractor: makes the features, at most once.
         pool, fake: ``[n, ...]`` in network units; a table's columns as numbers; None for text.
         pool_table, fake_table: columns of one kind.
         pool_lines, fake_lines: texts; of a table, its rows as they are written.
-        study: which samples of the reference features may be learned from.
+        study: which samples of the reference features and bins may be learned from.
+        studied: these samples, 10,000 at most, as in the pool; None where nothing is learned.
         held_out: real samples that nobody was trained on, ``[h, ...]``.
         train: all of the reference, for memorisation.
         reference: the data set that real samples are of.
@@ -67,6 +75,7 @@ class Comparison:
     pool_lines: list[str] | None = None
     fake_lines: list[str] | None = None
     study: Tensor | None = None
+    studied: Tensor | None = None
     held_out: Tensor | None = None
     train: Tensor | None = None
     reference: Dataset | None = None
@@ -91,22 +100,65 @@ class Comparison:
         return self.extractor(self.fake)
 
     @cached_property
+    def studied_features(self) -> Tensor:
+        """``[studied, d]``."""
+        assert self.studied is not None
+        return self.extractor(self.studied)
+
+    @property
+    def pool_size(self) -> int:
+        """Real samples in the pool."""
+        return len(self.pool_lines if self.pool is None else self.pool)  # type: ignore[arg-type]
+
+    @cached_property
     def splits(self) -> list[Split]:
         """Which real samples stand for the real ones and which for a perfect sampler's.
 
-        As many as are compared if there are enough; else both in the same proportion.
+        Ten random pairs of just the sizes that are compared; none if there are too few.
         """
-        size = len(self.pool_lines if self.pool is None else self.pool)  # type: ignore[arg-type]
-        part = min(1.0, size / (self.n_real + self.n_fake))
-        ends = [max(1, int(part * n)) for n in (self.n_real, self.n_fake)]
+        n, m = self.n_real, self.n_fake
+        if n + m > self.pool_size:
+            return []
         random = torch.Generator().manual_seed(self.seed)
-        orders = [torch.randperm(size, generator=random) for _ in range(SPLITS)]
-        return [(o[: ends[0]], o[ends[0] : ends[0] + ends[1]]) for o in orders]
+        orders = [torch.randperm(self.pool_size, generator=random) for _ in range(FAIR)]
+        return [(o[:n], o[n : n + m]) for o in orders]
 
-    @property
-    def shrunk(self) -> float:
-        """The sizes of splits in parts of the compared sizes, at most 1."""
-        return len(self.splits[0][0]) / self.n_real
+
+class Sizes(NamedTuple):
+    """How many samples of each set are compared, and how many real ones are taken."""
+
+    real: int
+    fake: int
+    pool: int
+
+
+def sizes(real: int, fake: int, count: int, notes: list[str]) -> Sizes:
+    """At most ``count`` of each set, and few enough that as many other real ones are left.
+
+    What a perfect sampler has depends on the sizes of both sets, often in no simple way. So as many
+    real samples as there are fakes must be left to stand in their place: at most half of all.
+
+    Args:
+        real: samples of the reference.
+        fake: samples of the fakes.
+        count: how many are wanted.
+        notes: is told if fewer are compared than there are.
+    """
+    n, m = min(real, count), min(fake, count)
+    if real < LEAST:
+        notes.append(f"{real} real samples are too few to tell what a perfect sampler has")
+        return Sizes(n, m, n)
+    if n + m > real:
+        fewer = min(m, real // 2)
+        n = min(n, real - fewer)
+        if fewer < m:
+            notes.append(
+                f"{fewer:,} of {fake:,} fakes are compared with {n:,} real samples, so that "
+                f"{fewer:,} other real ones show what a perfect sampler of this size has; more real "
+                "samples allow for more"
+            )
+        m = fewer
+    return Sizes(n, m, n + m)
 
 
 def pick(samples: Any, index: Any) -> Any:
@@ -135,8 +187,8 @@ def compare(
         held_out: for memorisation.
         count: at most so many of each are compared.
         seed: of the choice.
-        learned: whether features are learned from the reference: then a fixed half of it is for
-            that, and only the other half is compared, lest real samples look special.
+        learned: whether features or bins are learned from the reference: then a fixed third of it
+            is for that, and only the rest is compared, lest real samples look special.
         make_extractor: makes the features.
 
     Raises:
@@ -155,13 +207,19 @@ def compare(
     if held_out is not None:
         raise ConfigError("held-out samples are for images and points, not for tables and text")
     if reference.columns is not None and fake.columns is not None:
-        return _of_tables(fake, reference, count, seed, random, make_extractor)
+        return _of_tables(fake, reference, count, seed, random, learned, make_extractor)
     if reference.lines is not None and fake.lines is not None:
-        fakes = pick(fake.lines, _some(len(fake.lines), count, random))
-        n = min(count, len(reference.lines))
-        pool = pick(reference.lines, _some(len(reference.lines), n + len(fakes), random))
+        notes: list[str] = []
+        n, m, size = sizes(len(reference.lines), len(fake.lines), count, notes)
         return Comparison(
-            "text", seed, n, len(fakes), make_extractor, pool_lines=pool, fake_lines=fakes
+            "text",
+            seed,
+            n,
+            m,
+            make_extractor,
+            pool_lines=pick(reference.lines, _some(len(reference.lines), size, random)),
+            fake_lines=pick(fake.lines, _some(len(fake.lines), m, random)),
+            notes=notes,
         )
     raise ShapeError(
         f"{fake.name} holds {_kind(fake)} but the reference {reference.name} {_kind(reference)}"
@@ -182,29 +240,43 @@ def _of_samples(
     assert fake_set is not None
     notes: list[str] = []
     study, rest = _apart(len(real_set)) if learned else (None, None)
-    found = in_units_of(real_set, fake_set, _some(len(fake_set), count, random), fake.name, notes)
-    n = min(count, len(real_set) if rest is None else len(rest))
-    which = _some(len(real_set) if rest is None else len(rest), n + len(found), random)
+    n, m, size = sizes(len(real_set) if rest is None else len(rest), len(fake_set), count, notes)
+    found = in_units_of(real_set, fake_set, _some(len(fake_set), m, random), fake.name, notes)
+    which = _some(len(real_set) if rest is None else len(rest), size, random)
     pool = real_set.take(which if rest is None else rest[which])
-    if real_set.kind == "points":
-        constant = (pool == pool[0]).all(0).nonzero().flatten().tolist()
-        if len(constant) == pool.shape[1]:
-            raise DataError(f"{reference.name}: every column is constant; there is nothing to tell")
-        notes += [f"column {c} is constant in the reference" for c in constant]
+    if real_set.kind != "images":
+        _check_constants(pool, real_set.kind, reference.name, notes)
     if rest is not None:
-        notes.append(f"features are learned from a half of {reference.name} that is not compared")
+        notes.append(
+            f"features and bins are learned from a third of {reference.name} that is not compared"
+        )
     return Comparison(
         real_set.kind,
         seed,
         n,
-        len(found),
+        m,
         make_extractor,
         pool=pool,
         fake=found,
         study=study,
+        studied=None if study is None else real_set.take(study[:STUDIED]),
         reference=real_set,
         notes=notes,
     )
+
+
+def _check_constants(pool: Tensor, kind: str, name: str, notes: list[str]) -> None:
+    """Says which columns or channels are constant.
+
+    Raises:
+        DataError: all of them are.
+    """
+    numbers = pool.flatten(0, -2)
+    constant = (numbers == numbers[0]).all(0).nonzero().flatten().tolist()
+    what = "column" if kind == "points" else "channel"
+    if len(constant) == numbers.shape[1]:
+        raise DataError(f"{name}: every {what} is constant; there is nothing to tell")
+    notes += [f"{what} {c} is constant in the reference" for c in constant]
 
 
 def _add_held_out(sets: Comparison, held_out: Opened) -> None:
@@ -221,38 +293,71 @@ def in_units_of(
 ) -> Tensor:
     """Samples of another set as the real ones are seen by networks.
 
-    Points take the real ones' shift and scale. Images may come in any of the usual ranges (0 to
-    255, 0 to 1, -1 to 1), each taken as black to white; images in no such range are taken to be in
-    the real ones'.
+    Points and series take the real ones' shift and scale. Images may come in any of the usual
+    ranges, each taken as black to white; images in no such range are taken to be in the real ones',
+    if they could be. Grey images are made RGB where the real ones are.
 
     Raises:
         ShapeError: samples of another shape.
+        DataError: images whose range nobody knows.
     """
-    if real.kind != other.kind or real.shape != other.shape:
-        resizable = real.kind == other.kind == "images" and real.shape[0] == other.shape[0]
+    grey = real.kind == other.kind == "images" and (real.shape[0], other.shape[0]) == (3, 1)
+    if real.kind != other.kind or real.shape[grey:] != other.shape[grey:]:
         raise ShapeError(
             f"{name} holds {other.kind} of shape {list(other.shape)}, the reference {real.name} "
-            f"{real.kind} of {list(real.shape)}{'; --size resizes images' if resizable else ''}"
+            f"{real.kind} of {list(real.shape)}{_how_to_match(real, other)}"
         )
-    if real.kind == "images" and (own := limits(other)) != (theirs := limits(real)):
-        known = own in KNOWN_LIMITS
-        how = "both are taken as black to white" if known else "in the reference's units"
-        apart = max(abs(a - b) for a, b in zip(own, theirs, strict=True))
-        if apart > SLIGHT * (theirs[1] - theirs[0]):  # samples hardly reach the very ends
-            notes.append(
-                f"{name} goes from {own[0]:g} to {own[1]:g}, {real.name} from {theirs[0]:g} to "
-                f"{theirs[1]:g}: {how}"
-            )
-        if known:
-            return other.take(index)
-    values = other.restore(other.take(index))
-    return (values - real.shift) / real.scale
+    if grey:
+        notes.append(f"{name} is grey, {real.name} in colour: it is taken as RGB of equal channels")
+    if real.range is not None and other.range is not None:
+        found = _as_black_and_white(real, other, index, name, notes)
+        found = found.expand(-1, *real.shape) if grey else found
+    else:
+        found = ((other.raw(index) - real.shift) / real.scale).to(torch.float32)
+    if not found.isfinite().all():
+        raise DataError(f"{name} has numbers that are too large in the units of {real.name}")
+    return found
 
 
-def limits(images: Dataset) -> tuple[float, float]:
-    """The values that networks see as -1 and 1."""
-    shift, scale = float(images.shift.flatten()[0]), float(images.scale.flatten()[0])
-    return shift - scale, shift + scale
+def _how_to_match(real: Dataset, other: Dataset) -> str:
+    """What would make two sets comparable, to be said after what they are."""
+    if not real.kind == other.kind == "images":
+        return ""
+    if real.shape[0] == other.shape[0]:
+        return "; --size resizes images"
+    return "; --grey or --rgb makes image files alike"
+
+
+def _as_black_and_white(
+    real: Dataset, other: Dataset, index: Tensor, name: str, notes: list[str]
+) -> Tensor:
+    """Images in network units, by their own range if it is a usual one, else by the real ones'.
+
+    Raises:
+        DataError: they are in no usual range, and hardly in the real ones' either.
+    """
+    theirs, own = real.range, other.range
+    assert theirs is not None
+    assert own is not None
+    if own[:2] == theirs[:2]:
+        return other.take(index)
+    width = theirs.high - theirs.low
+    inside = theirs.low - FURTHEST * width <= own.low and own.high <= theirs.high + FURTHEST * width
+    if not own.usual and theirs.usual and not (inside and own.high - own.low > SLIGHT * width):
+        raise DataError(
+            f"{name} goes from {own.low:.4g} to {own.high:.4g}, {real.name} from {theirs.low:g} to "
+            f"{theirs.high:g}: say which values are black and white in {name}, --range LOW HIGH"
+        )
+    apart = max(abs(own.low - theirs.low), abs(own.high - theirs.high))
+    if apart > SLIGHT * width:  # samples hardly reach the very ends
+        how = "both are taken as black to white" if own.usual else "in the reference's units"
+        notes.append(
+            f"{name} goes from {own.low:.4g} to {own.high:.4g}, {real.name} from {theirs.low:g} to "
+            f"{theirs.high:g}: {how}"
+        )
+    if own.usual:
+        return other.take(index)
+    return ((other.raw(index) - real.shift) / real.scale).to(torch.float32)
 
 
 def _of_tables(
@@ -261,26 +366,34 @@ def _of_tables(
     count: int,
     seed: int,
     random: torch.Generator,
+    learned: bool,
     make_extractor: Callable[[Comparison], Extractor],
 ) -> Comparison:
     assert reference.columns is not None
     assert fake.columns is not None
     n_reference, n_fake = (len(next(iter(c.columns.values()))) for c in (reference, fake))  # type: ignore[union-attr]
-    fakes = _some(n_fake, count, random)
-    n = min(count, n_reference)
-    real = _some(n_reference, n + len(fakes), random)
+    study, rest = _apart(n_reference) if learned else (None, torch.arange(n_reference))
+    assert rest is not None
+    said: list[str] = []
+    n, m, size = sizes(len(rest), n_fake, count, said)
+    fakes, real = _some(n_fake, m, random), rest[_some(len(rest), size, random)]
     real_table, fake_table, notes = typed(reference.columns, fake.columns, fake.name)
+    notes += said
     tables = pick(real_table, real), pick(fake_table, fakes)
     kept, lost = _telling(tables, notes)
     if not kept:
         raise DataError(f"{reference.name}: no column varies enough to tell anything")
     tables = tuple({name: t[name] for name in kept} for t in tables)  # type: ignore[assignment]
     numbers = [table_numbers(tables[0], table) for table in tables]
+    studied = None
+    if study is not None:
+        learned_from = pick(real_table, study[:STUDIED])
+        studied = table_numbers(tables[0], {name: learned_from[name] for name in kept})
     return Comparison(
         "table",
         seed,
         n,
-        len(fakes),
+        m,
         make_extractor,
         pool=numbers[0],
         fake=numbers[1],
@@ -288,6 +401,7 @@ def _of_tables(
         fake_table=tables[1],
         pool_lines=_written(reference.columns, real),
         fake_lines=_written(fake.columns, fakes),
+        studied=studied,
         notes=notes,
         lost=lost,
     )
@@ -344,15 +458,16 @@ def table_numbers(reference: Table, table: Table) -> Tensor:
 
 
 def _apart(n: int) -> tuple[Tensor, Tensor | None]:
-    """What to learn from and what to compare: always the same halves, so that it can be kept.
+    """What to learn from and what to compare: always the same, so that a classifier can be kept.
 
-    Of too many to halve, some are learned from, and any may be compared: hardly one is among them.
+    Of too many to put in order, some are learned from, and any may be compared: hardly one is among
+    them.
     """
     fixed = torch.Generator().manual_seed(0)
     if n > MANY:
         return torch.randint(n, (MANY // 100,), generator=fixed), None
     order = torch.randperm(n, generator=fixed)
-    return order[: n // 2], order[n // 2 :]
+    return order[: n // STUDY], order[n // STUDY :]
 
 
 def _some(n: int, count: int, random: torch.Generator) -> Tensor:

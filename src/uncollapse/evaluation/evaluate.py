@@ -13,12 +13,13 @@ from torch import Tensor
 
 from uncollapse import metrics
 from uncollapse.data import Data, Dataset
+from uncollapse.data.reading import Choices, Reading, refuse_unused
 from uncollapse.errors import ConfigError, ShapeError
 from uncollapse.evaluation import extractors
 from uncollapse.evaluation.comparison import Comparison, compare
 from uncollapse.evaluation.extractors import Progress
 from uncollapse.evaluation.measures import DEFAULTS, registry
-from uncollapse.evaluation.opening import kind_of, open_samples
+from uncollapse.evaluation.opening import open_samples
 from uncollapse.evaluation.rows import Measure, Row
 from uncollapse.metrics.features import Extractor
 
@@ -40,6 +41,7 @@ class Evaluation:
         seed: of every random choice.
         rows: one a number.
         lost: what of the data is missing from the fakes, by name.
+        read: what each set was taken for, and what was guessed: a line each.
         notes: what to know about how the sets were made comparable.
         shown: real samples from the bins that are rarest among the fakes, network units.
         dataset: what they are of.
@@ -56,6 +58,7 @@ class Evaluation:
     seed: int
     rows: list[Row] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
+    read: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     shown: Tensor | None = field(default=None, repr=False)
     dataset: Dataset | None = field(default=None, repr=False)
@@ -78,7 +81,7 @@ def evaluate(
     resamples: int = RESAMPLES,
     level: float = 0.95,
     seed: int = 0,
-    size: int | None = None,
+    choices: Choices | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Measures fakes against real samples; the same call gives the same numbers.
@@ -97,7 +100,7 @@ def evaluate(
         resamples: halves behind each interval; 0 leaves intervals out.
         level: of the intervals.
         seed: of every random choice.
-        size: images are cropped and resized to so many pixels.
+        choices: how the sets are read, where the readers would guess; of each set what applies.
         progress: wraps a count of steps, with a title.
 
     Raises:
@@ -114,9 +117,15 @@ def evaluate(
     if not 0 <= seed < 2**32:
         raise ConfigError(f"seed must be 0 to {2**32 - 1}, not {seed}")
     asked = {m if isinstance(m, str) else repr(m): registry.get(m) for m in measures}
-    fakes, reals = open_samples(fake, size), open_samples(reference, size)
-    others = None if held_out is None else open_samples(held_out, size)
-    spec = extractors.resolve(features, kind_of(reals), reals.dataset)
+    reals = open_samples(reference, Reading(choices))
+    fakes = open_samples(fake, Reading(choices), reals)
+    others = None if held_out is None else open_samples(held_out, Reading(choices), reals)
+    opened = [fakes, reals] if others is None else [fakes, reals, others]
+    refuse_unused(
+        [each.reading for each in opened], f"{fakes.name} and {reals.name} are read without"
+    )
+    spec = extractors.resolve(features, reals.kind, reals.dataset)
+    suitable = {name: registry.get(name) for name in DEFAULTS[reals.kind]}
 
     def make_extractor(sets: Comparison) -> Extractor:
         cache = None if sets.reference is None else extractors.beside(reference, sets.reference)
@@ -128,13 +137,12 @@ def evaluate(
         others,
         count=count,
         seed=seed,
-        learned=extractors.are_learned(spec),
+        learned=extractors.are_learned(spec) or any(m.learns for m in (asked or suitable).values()),
         make_extractor=make_extractor,
     )
     for name, measure in asked.items():
         if (lacks := measure.lacks(sets)) is not None:
             raise ConfigError(f"metric {name} needs {lacks}")
-    suitable = {name: registry.get(name) for name in DEFAULTS[sets.kind]}
     chosen = asked or {n: m for n, m in suitable.items() if m.lacks(sets) is None}
     if features != "auto":
         _ = sets.extractor  # wrong features are an error even if no measure looks at them
@@ -150,6 +158,7 @@ def evaluate(
         resamples=resamples,
         seed=seed,
         lost=list(sets.lost),
+        read=[each.described for each in opened],
         notes=sets.notes,
         dataset=sets.reference,
     )
@@ -166,12 +175,6 @@ def evaluate(
         result.lost += measured.lost
         if measured.shown is not None:
             result.shown = measured.shown
-    if sets.shrunk < 1:
-        a, b = (len(part) for part in sets.splits[0])
-        result.notes.append(
-            f"perfect is of {b:,} real samples against {a:,} others, fewer than are compared: take "
-            "it as a rough figure"
-        )
     if "extractor" in vars(sets):
         result.features = sets.extractor.name
     return result

@@ -8,12 +8,12 @@ from typing import Any
 
 from uncollapse import metrics
 from uncollapse.evaluation.comparison import Comparison
-from uncollapse.evaluation.rows import SHARE, Measured, Quantity, Sure, rows
+from uncollapse.evaluation.rows import SHARE, Measure, Measured, Quantity, Sure, rows
 from uncollapse.metrics.text import has_words
 
 
 @dataclass(frozen=True)
-class Text:
+class Text(Measure):
     """Distinct n-grams, their divergence from real ones, and copied lines."""
 
     def lacks(self, sets: Comparison) -> str | None:
@@ -41,7 +41,7 @@ class Text:
             )
 
         quantities = [
-            *(Quantity(f"distinct-{n}", SHARE) for n in sizes),
+            *(Quantity(f"distinct-{n}", SHARE, alone=True) for n in sizes),
             *(Quantity(f"js of {n}-grams", (0, math.log(2))) for n in sizes),
             Quantity("copied", SHARE),
         ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from uncollapse.evaluation.rows import (
     ANY,
     FROM_0,
     SHARE,
+    SURE,
     Measure,
     Measured,
     Quantity,
@@ -36,9 +37,11 @@ RARE = 0.1
 """Part of its share below which a class or bin counts as lost."""
 WITHIN = 0.01
 """The ε at which the collapse region is read."""
+RELABELLED = 200
+"""Times that chance decides which samples were trained on."""
 
 
-class OfFeatures:
+class OfFeatures(Measure):
     """Measures that look at features of samples."""
 
     def lacks(self, sets: Comparison) -> str | None:
@@ -47,7 +50,7 @@ class OfFeatures:
 
 
 @dataclass(frozen=True)
-class Modes:
+class Modes(Measure):
     """Known modes of a mixture: held ones, high quality, reverse KL, balance."""
 
     def lacks(self, sets: Comparison) -> str | None:
@@ -71,23 +74,24 @@ class Modes:
 
         pool, fake = data.restore(sets.pool), data.restore(sets.fake)
         quantities = [
-            Quantity("modes", (0, K)),
-            Quantity("high quality", SHARE),
-            Quantity("reverse kl", (0, math.log(K)), rate=1),
-            Quantity("balance", SHARE),
+            Quantity("modes", (0, K), alone=True),
+            Quantity("high quality", SHARE, alone=True),
+            Quantity("reverse kl", (0, math.log(K)), alone=True),
+            Quantity("balance", SHARE, alone=True),
         ]
         counts = metrics.mode_coverage(fake, means, std).counts
+        by_chance = K * (1 - 1 / K) ** sets.n_fake  # how many of equal modes so few samples miss
         lost = [
             f"mode {data.classes[k] if data.classes else k} at "
             f"({', '.join(f'{x:.3g}' for x in means[k].tolist())})"
             for k in range(K)
-            if not counts[k]
+            if not counts[k] and by_chance < CHANCE
         ]
         return Measured(rows("modes", sets, sure, quantities, take, pool, fake, "modes"), lost)
 
 
 @dataclass(frozen=True)
-class Classes:
+class Classes(Measure):
     """Inception score, entropy and total variation of classes, classes held."""
 
     splits: int = 10
@@ -116,19 +120,32 @@ class Classes:
             )
 
         quantities = [
-            Quantity("inception score", (1, K)),
-            Quantity("entropy", (0, math.log(K))),
-            Quantity("total variation", SHARE, rate=0.5),
-            Quantity("classes held", (0, K)),
-            Quantity("kl to uniform", (0, math.log(K))),
+            Quantity("inception score", (1, K), alone=True),
+            Quantity("entropy", (0, math.log(K)), alone=True),
+            Quantity("total variation", SHARE),
+            Quantity("classes held", (0, K), alone=True),
+            Quantity("kl to uniform", (0, math.log(K)), alone=True),
         ]
         where = extractor.name
         found = rows("classes", sets, sure, quantities, take, pool, fake, where)
-        fair = pool[: sets.n_real].double().mean(0).cpu().numpy() * sets.n_fake
-        counts = torch.bincount(fake.argmax(1), minlength=K).cpu().numpy()
         names = sets.reference.classes if sets.reference else ()
-        lost = [k for k in range(K) if fair[k] >= A_BIN and counts[k] < RARE * fair[k]]
+        lost = _gone(pool[: sets.n_real].argmax(1), fake.argmax(1), K)
         return Measured(found, [f"class {names[k]}" for k in lost])
+
+
+def _gone(real: Tensor, fake: Tensor, count: int) -> list[int]:
+    """Classes with less than a tenth of their share, as chance hardly ever leaves them.
+
+    If both sides drew from one source, of the samples of a class about ``m / (n + m)`` would be
+    fakes; Bonferroni for all classes.
+    """
+    from scipy.stats import binom  # late: half a second to import
+
+    n, m = len(real), len(fake)
+    a, b = (torch.bincount(x, minlength=count).cpu().numpy() for x in (real, fake))
+    rare = b / m < RARE * a / n
+    unlikely = binom.cdf(b, a + b, m / (n + m)) * count < CHANCE
+    return [int(k) for k in np.flatnonzero(rare & unlikely)]
 
 
 @dataclass(frozen=True)
@@ -169,14 +186,15 @@ class Ndb(OfFeatures):
     whiten: bool = False
     max_dims: int | None = None
     threshold: float | None = None
+    learns: ClassVar[bool] = True
 
     def __call__(self, sets: Comparison, sure: Sure) -> Measured:
-        """The bins are made once; resampling counts anew."""
-        assert sets.pool is not None
-        fewer = max(2, min(BINS, sets.n_real // A_BIN))
+        """The bins are made once, of other real samples; resampling counts anew."""
+        assert sets.studied is not None
+        fewer = max(2, min(BINS, min(sets.n_real, len(sets.studied)) // A_BIN))
         bins = fewer if self.bins is None else self.bins
         cells = metrics.Bins(
-            sets.pool_features[: sets.n_real],
+            sets.studied_features,
             bins,
             whiten=self.whiten,
             max_dims=self.max_dims,
@@ -198,7 +216,7 @@ class Ndb(OfFeatures):
 
         quantities = [
             Quantity("ndb/k", SHARE),
-            Quantity("js of bins", (0, math.log(2)), rate=1),
+            Quantity("js of bins", (0, math.log(2))),
             Quantity(f"data within {100 * WITHIN:g} %", SHARE),
         ]
         name = sets.extractor.name
@@ -211,11 +229,11 @@ class Ndb(OfFeatures):
             if found.z[b] > limit and found.fake_share[b] < RARE * found.real_share[b]
         ]
         mass = 100 * found.real_share[gone].sum()
-        examples = torch.as_tensor(cells.examples[rarer].copy()).to(sets.pool.device)
+        examples = torch.as_tensor(cells.examples[rarer].copy())
         return Measured(
             rows("ndb", sets, sure, quantities, take, pool, fake, name),
             [f"{len(gone)} of {bins} bins, with {mass:.1f} % of the data"] if gone else [],
-            sets.pool[examples] if rarer else None,
+            sets.studied[examples] if rarer else None,
         )
 
 
@@ -225,7 +243,7 @@ class Frechet(OfFeatures):
 
     def __call__(self, sets: Comparison, sure: Sure) -> Measured:
         """On features."""
-        quantities = [Quantity("distance", FROM_0, rate=1)]
+        quantities = [Quantity("distance", FROM_0)]
         return Measured(_of_features("frechet", sets, sure, quantities, metrics.frechet_distance))
 
 
@@ -260,7 +278,7 @@ class Energy(OfFeatures):
         def take(real: Tensor, fake: Tensor) -> float:
             return metrics.energy_distance(real[: self.count], fake[: self.count])
 
-        quantities = [Quantity("distance", FROM_0, rate=1)]
+        quantities = [Quantity("distance", FROM_0)]
         return Measured(_of_features("energy", sets, sure, quantities, take))
 
 
@@ -292,12 +310,8 @@ class LogLikelihood(OfFeatures):
 
 
 @dataclass(frozen=True)
-class Duplicates:
+class Duplicates(Measure):
     """Exact repetitions among the fakes, of samples, rows or lines."""
-
-    def lacks(self, sets: Comparison) -> str | None:
-        """Nothing."""
-        return None
 
     def __call__(self, sets: Comparison, sure: Sure) -> Measured:
         """Distinct samples get numbers once; resampling compares these."""
@@ -309,7 +323,7 @@ class Duplicates:
         def take(real: Tensor, fake: Tensor) -> float:
             return metrics.duplicate_rate(fake)
 
-        quantities, where = [Quantity("rate", SHARE)], "samples as they are"
+        quantities, where = [Quantity("rate", SHARE, alone=True)], "samples as they are"
         return Measured(rows("duplicates", sets, sure, quantities, take, pool, fake, where))
 
 
@@ -337,13 +351,13 @@ class Collisions(OfFeatures):
             return tuple(metrics.collision_rate(fake, self.batch, threshold, sets.seed))
 
         where = f"{sets.extractor.name}, within {threshold:.3g}"
-        quantities = [Quantity("rate", SHARE), Quantity("support", FROM_0)]
+        quantities = [Quantity("rate", SHARE, alone=True), Quantity("support", FROM_0, alone=True)]
         pool, fake = sets.pool_features, sets.fake_features
         return Measured(rows("collisions", sets, sure, quantities, take, pool, fake, where))
 
 
 @dataclass(frozen=True)
-class Memorising:
+class Memorising(Measure):
     """Nearest training sample against nearest held-out sample, by the numbers themselves.
 
     Args:
@@ -368,23 +382,44 @@ class Memorising:
         which = k_nearest(fakes, both, min(1 + self.spare, n + h))
         squared = torch.stack([squared_distances(fakes, both, column) for column in which.T], 1)
 
+        trained_on = torch.arange(n + h) < n
+
         def take(train: Any, held_out: Any, fake: Any) -> float:
             alive = torch.zeros(n + h, dtype=torch.bool)
             alive[torch.as_tensor(train)] = True
             alive[n + torch.as_tensor(held_out)] = True
-            near, far = which[fake], squared[fake]
-            left = alive[near]
-            first = left.int().argmax(1, keepdim=True)
-            tied = left & (far == far.gather(1, first))  # a copy on both sides counts half
-            of_train = ((near < n) & tied).any(1).double()
-            of_others = ((near >= n) & tied).any(1).double()
-            closer = (of_train / (of_train + of_others).clamp_min(1)).mean()
-            expected = len(train) / (len(train) + len(held_out))
-            return float((closer - expected) / (1 - expected))
+            return _closer(which[fake], squared[fake], trained_on, alive)
 
         estimate = sure(take, np.arange(n), np.arange(h), np.arange(sets.n_fake))
-        row = Row("memorisation", "score", *estimate, perfect=0.0, features="raw")
+        # Of a generator that knows only the source, it is chance which ones it was trained on.
+        random = torch.Generator().manual_seed(sets.seed)
+        every = torch.ones(n + h, dtype=torch.bool)
+        chance = [
+            _closer(which, squared, trained_on[torch.randperm(n + h, generator=random)], every)
+            for _ in range(RELABELLED)
+        ]
+        low, high = np.quantile(chance, [1 - SURE, SURE]).tolist()
+        row = Row("memorisation", "score", *estimate, 0.0, "raw", low, high)
         return Measured([row._replace(high=min(row.high, 1.0))])
+
+
+def _closer(which: Tensor, squared: Tensor, trained_on: Tensor, alive: Tensor) -> float:
+    """The score of memorisation, from the nearest samples of each fake.
+
+    Args:
+        which: numbers of known samples by fake, ``[m, k]``, the nearest first.
+        squared: their squared distances.
+        trained_on: of known samples, ``[n + h]``, those that were trained on.
+        alive: those that count.
+    """
+    left = alive[which]
+    first = left.int().argmax(1, keepdim=True)
+    tied = left & (squared == squared.gather(1, first))  # a copy on both sides counts half
+    of_train = (trained_on[which] & tied).any(1).double()
+    of_others = (~trained_on[which] & tied).any(1).double()
+    closer = float((of_train / (of_train + of_others).clamp_min(1)).mean())
+    expected = float((trained_on & alive).sum() / alive.sum())
+    return (closer - expected) / (1 - expected)
 
 
 registry: Registry[Measure] = Registry(
@@ -417,6 +452,7 @@ DEFAULTS = {
         "duplicates",
         "memorisation",
     ),
+    "series": ("prdc", "ndb", "energy", "duplicates", "memorisation"),
     "images": ("classes", "prdc", "ndb", "frechet", "kernel", "duplicates", "memorisation"),
     "table": ("columns", "prdc", "energy", "duplicates"),
     "text": ("text", "duplicates"),

@@ -8,86 +8,104 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from uncollapse.data import CATALOGUE, Data, Dataset, array_file, image_folder, load
+from uncollapse.data import CATALOGUE, Data, Dataset
 from uncollapse.data.idx import looks_like
-from uncollapse.data.images import check_size
 from uncollapse.data.json_lines import read_json_lines
+from uncollapse.data.loading import read
+from uncollapse.data.reading import Reading
 from uncollapse.data.tables import Columns, read_csv
 from uncollapse.data.texts import read_lines
 from uncollapse.errors import DataError
+from uncollapse.files import is_run
 
+ARRAYS = (".npz", ".npy")
 TABLE = (".csv", ".tsv", ".tab")
 JSON = (".jsonl", ".ndjson", ".json")
 TEXT = (".txt", ".text", ".md")
-SIZE = 64
 
 
 class Opened(NamedTuple):
     """Samples of one kind; the other two are None."""
 
     name: str
+    reading: Reading
     dataset: Dataset | None = None
     columns: Columns | None = None
     lines: list[str] | None = None
 
+    @property
+    def kind(self) -> str:
+        """points, images, series, table or text."""
+        if self.dataset is not None:
+            return self.dataset.kind
+        return "table" if self.columns is not None else "text"
 
-def open_samples(spec: Data, size: int | None = None) -> Opened:
+    @property
+    def described(self) -> str:
+        """One line on what was read, and what was guessed for it."""
+        if self.dataset is not None:
+            return self.dataset.described
+        if self.columns is not None:
+            rows = len(next(iter(self.columns.values())))
+            count = len(self.columns)
+            facts = f"{rows:,} rows of {count} {'column' if count == 1 else 'columns'}"
+        else:
+            assert self.lines is not None
+            facts = f"{len(self.lines):,} texts"
+        details = f"; {self.reading.details}" if self.reading.details else ""
+        return f"{self.name}: {facts}{details}"
+
+
+def open_samples(spec: Data, reading: Reading, like: Opened | None = None) -> Opened:
     """Samples by path, by name, or as they are in memory.
 
     Args:
-        spec: a file (.npz, .npy, .csv, .txt), a folder (of images, or of IDX files), a name or form
-            that :func:`uncollapse.data.load` knows, ``table:FILE``, ``text:FILE``, or a tensor,
-            array, loader or data set.
-        size: images are cropped and resized to this; by default image files to 64, others not.
+        spec: a file (.npz, .npy, .csv, .txt, .jsonl, …), a folder (of images, or of IDX files), a
+            name or form that :func:`uncollapse.data.load` knows, ``table:FILE``, ``text:FILE``, or
+            a tensor, array, loader or data set.
+        reading: what people chose, and where guesses are said.
+        like: real samples with which these will be compared.
 
     Raises:
         DataError: it cannot be found or read.
-        ConfigError: an unknown name, or a size that does not fit.
+        ConfigError: an unknown name, or a choice that does not fit.
     """
+    theirs = None if like is None else like.dataset
     if not isinstance(spec, (str, os.PathLike)):
-        return Opened(_name(spec), dataset=load(spec, size=size))
+        return Opened(_name(spec), reading, dataset=read(spec, reading, like=theirs))
     text = os.fspath(spec)
     form, _, rest = text.partition(":")
     if form == "table":
-        return Opened(text, columns=read_csv(rest))
+        return Opened(text, reading, columns=read_csv(rest, reading))
     if form == "text":
-        return Opened(text, lines=read_lines(rest))
+        return Opened(text, reading, lines=read_lines(rest, reading))
     path = Path(text).expanduser()
     if text in CATALOGUE or not path.exists():
         looks_like_a_path = path.suffix or os.sep in text
         if looks_like_a_path and ":" not in text and not path.exists():
             raise DataError(f"{path} does not exist")
-        return Opened(text, dataset=load(text, size=size))
+        return Opened(text, reading, dataset=read(text, reading, like=theirs))
     if path.is_dir():
-        if looks_like(path):
-            return Opened(text, dataset=load(f"idx:{path}", size=size))
-        if size is not None:
-            check_size(size)
-        return Opened(text, dataset=image_folder(path, size or SIZE))
+        if is_run(path):
+            raise DataError(f"{path} is a run: `uncollapse evaluate {path}` draws its samples")
+        form = "idx" if looks_like(path) else "images"
+        return Opened(text, reading, dataset=read(f"{form}:{path}", reading, like=theirs))
     suffix = path.suffix.lower()
-    if suffix in (".npz", ".npy"):
-        dataset = array_file(path)
-        return Opened(text, dataset=dataset if size is None else load(dataset, size=size))
+    if suffix in ARRAYS:
+        return Opened(text, reading, dataset=read(f"array:{path}", reading, like=theirs))
     if suffix in TABLE:
-        return Opened(text, columns=read_csv(path))
+        return Opened(text, reading, columns=read_csv(path, reading))
     if suffix in JSON:
-        found = read_json_lines(path)
+        found = read_json_lines(path, reading)
         if isinstance(found, list):
-            return Opened(text, lines=found)
-        return Opened(text, columns=found)
+            return Opened(text, reading, lines=found)
+        return Opened(text, reading, columns=found)
     if suffix in TEXT:
-        return Opened(text, lines=read_lines(path))
+        return Opened(text, reading, lines=read_lines(path, reading))
     raise DataError(
         f"{path}: no samples are read from a {suffix or 'nameless'} file; .npz, .npy, .csv, .tsv, "
         ".txt, .jsonl and folders of images are read (or say table:FILE, text:FILE)"
     )
-
-
-def kind_of(opened: Opened) -> str:
-    """points, images, table or text."""
-    if opened.dataset is not None:
-        return opened.dataset.kind
-    return "table" if opened.columns is not None else "text"
 
 
 def _name(spec: object) -> str:

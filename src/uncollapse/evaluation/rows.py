@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from torch import Tensor
@@ -19,6 +19,8 @@ Range = tuple[float, float]
 ANY: Range = (-math.inf, math.inf)
 FROM_0: Range = (0.0, math.inf)
 SHARE: Range = (0.0, 1.0)
+SURE = 0.975
+"""The quantile up to which a perfect sampler's numbers are shown, and as far on the other side."""
 
 
 class Row(NamedTuple):
@@ -31,6 +33,8 @@ class Row(NamedTuple):
     high: float
     perfect: float  # what real samples have in the fakes' place; NaN if they are too few
     features: str  # what it was measured on
+    perfect_low: float = math.nan  # where real samples in the fakes' place lie, 95 times of 100
+    perfect_high: float = math.nan
 
 
 class Measured(NamedTuple):
@@ -44,8 +48,12 @@ class Measured(NamedTuple):
 class Measure(Protocol):
     """A dataclass of the measure's settings."""
 
+    learns: ClassVar[bool] = False
+    """Whether it learns something of real samples, which then cannot be compared."""
+
     def lacks(self, sets: Comparison) -> str | None:
         """What is missing for it, for people; None if nothing is."""
+        return None
 
     def __call__(self, sets: Comparison, sure: Sure) -> Measured:
         """Measures."""
@@ -56,7 +64,7 @@ class Quantity(NamedTuple):
 
     name: str
     range: Range
-    rate: float = 0.0  # a perfect sampler's falls with the number of samples to this power
+    alone: bool = False  # whether it looks at the fakes only, not at real samples beside them
 
 
 def rows(
@@ -85,20 +93,65 @@ def rows(
     try:
         fair = [_tuple(take(pick(pool, i), pick(pool, j))) for i, j in sets.splits]
     except (ConfigError, ShapeError):  # too few samples for that
-        fair = [(math.nan,) * len(quantities)]
-    columns = zip(*map(_tuple, estimate), zip(*fair, strict=True), strict=True)
+        fair = []
+    perfect = list(zip(*fair, strict=True)) or [()] * len(quantities)
+    columns = zip(*map(_tuple, estimate), strict=True)
     return [
-        Row(
-            measure,
-            quantity.name,
-            float(value),
-            max(float(low), quantity.range[0]),
-            min(float(high), quantity.range[1]),
-            float(np.mean(perfect)) * sets.shrunk**quantity.rate,
-            features,
-        )
-        for quantity, (value, low, high, perfect) in zip(quantities, columns, strict=True)
+        _row(measure, quantity, numbers, draws, sets, features)
+        for quantity, numbers, draws in zip(quantities, columns, perfect, strict=True)
     ]
+
+
+def _row(
+    measure: str,
+    quantity: Quantity,
+    numbers: tuple[Any, Any, Any],
+    draws: Sequence[Any],
+    sets: Comparison,
+    features: str,
+) -> Row:
+    least, most = quantity.range
+    value, low, high = map(float, numbers)
+    mean, reach = expected([float(d) for d in draws], _fresh(sets) if quantity.alone else 1.0)
+    return Row(
+        measure,
+        quantity.name,
+        value,
+        max(low, least),
+        min(high, most),
+        mean,
+        features,
+        max(mean - reach, least),
+        min(mean + reach, most),
+    )
+
+
+def expected(draws: Sequence[float], wider: float = 1.0) -> tuple[float, float]:
+    """The mean of some draws, and how far another one lies from it 95 times of 100.
+
+    Student's interval for one more draw; NaN where there are too few, 0 where all are equal.
+    """
+    from scipy.special import stdtrit  # late: scipy takes time to import
+
+    if len(draws) < 2:
+        return (draws[0] if draws else math.nan), math.nan
+    if len(set(draws)) == 1:  # infinite ones, too
+        return draws[0], 0.0
+    count = len(draws)
+    with np.errstate(invalid="ignore"):
+        spread = float(np.std(draws, ddof=1)) * math.sqrt(1 + 1 / count)
+        return float(np.mean(draws)), wider * float(stdtrit(count - 1, SURE)) * spread
+
+
+def _fresh(sets: Comparison) -> float:
+    """How much more a fresh set differs from those out of the pool than they do from each other.
+
+    Samples drawn from a pool without replacement vary less than fresh ones, by the part f of it
+    that they are, and their mean varies with the pool: ``(1 + f) / (1 - f)`` in variance. For what
+    compares two sets out of the pool both cancel.
+    """
+    part = sets.n_fake / sets.pool_size
+    return math.sqrt((1 + part) / (1 - part))
 
 
 def _tuple(numbers: Any) -> tuple[Any, ...]:

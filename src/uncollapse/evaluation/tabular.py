@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from uncollapse import metrics
 from uncollapse.data.tables import Table
 from uncollapse.evaluation.comparison import Comparison, pick
-from uncollapse.evaluation.rows import FROM_0, SHARE, Measured, Quantity, Row, Sure, rows
+from uncollapse.evaluation.rows import FROM_0, SHARE, Measure, Measured, Quantity, Row, Sure, rows
 from uncollapse.metrics.tables import Codes, agreement, coded, counted, paired
 
 CHANCE = 0.01
@@ -23,7 +23,7 @@ MISSING = "missing"
 
 
 @dataclass(frozen=True)
-class Columns:
+class Columns(Measure):
     """A table column by column, and pairs of columns of categories."""
 
     def lacks(self, sets: Comparison) -> str | None:
@@ -73,10 +73,10 @@ def _column_rows(
     for name in pool:
         if name in known:
             quantities += [Quantity(f"{name}: coverage", SHARE)]
-            quantities += [Quantity(f"{name}: total variation", SHARE, rate=0.5)]
+            quantities += [Quantity(f"{name}: total variation", SHARE)]
         else:
-            quantities += [Quantity(f"{name}: ks", SHARE, rate=0.5)]
-            quantities += [Quantity(f"{name}: wasserstein", FROM_0, rate=0.5)]
+            quantities += [Quantity(f"{name}: ks", SHARE)]
+            quantities += [Quantity(f"{name}: wasserstein", FROM_0)]
         if name in gaps:
             quantities.append(Quantity(f"{name}: {MISSING}", SHARE))
 
@@ -127,7 +127,7 @@ def _pair_rows(
     quantities = []
     for a, b in pairs:
         quantities += [Quantity(f"{a} × {b}: coverage", SHARE)]
-        quantities += [Quantity(f"{a} × {b}: total variation", SHARE, rate=0.5)]
+        quantities += [Quantity(f"{a} × {b}: total variation", SHARE)]
     return rows("columns", sets, sure, quantities, take, pool, fake, "pairs")
 
 
