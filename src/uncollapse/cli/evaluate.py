@@ -5,22 +5,27 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from rich.text import Text
 
 from uncollapse.cli.saving import save_picture
+from uncollapse.cli.shortening import in_short
 from uncollapse.data import pictures
 from uncollapse.data.reading import Choices
 from uncollapse.errors import ConfigError
 from uncollapse.evaluation import Evaluation, evaluate
+from uncollapse.evaluation.rows import Row
 
 SHOWN = 64
 """Real samples of lost bins in a picture."""
+ENTRIES = 20
+"""Losses and notes that are printed."""
 
 
 def evaluate_command(
@@ -63,35 +68,69 @@ def evaluate_command(
 
 
 def _print(found: Evaluation) -> None:
-    console = Console(highlight=False)
+    # Names come from people's files: whatever is in them, they are no markup and no pictures.
+    console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = 120  # a file or a pipe has no width
     of = f", by {found.features}" if found.features else ""
     console.print(
-        f"{found.n_fake:,} {_things(found.kind)} of {found.fake} against {found.n_real:,} of "
-        f"{found.reference}{of}",
+        f"{found.n_fake:,} {_things(found.kind)} of {_line(found.fake)} against {found.n_real:,} "
+        f"of {_line(found.reference)}{_line(of)}",
         soft_wrap=True,
-        markup=False,
     )
     table = Table(box=None, pad_edge=False)
     sure = f"{100 * found.level:g} % interval"
     for title in ("metric", "", "value", sure, "perfect"):
         right = title in ("value", sure, "perfect")
         table.add_column(title, justify="right" if right else "left", no_wrap=True)
+    shown, left_out = in_short(found.rows)
     last = ""
-    for row in found.rows:
-        interval = "" if math.isnan(row.low) else f"{_number(row.low)} … {_number(row.high)}"
-        name = row.measure if row.measure != last else ""
-        table.add_row(name, row.quantity, _number(row.value), interval, _number(row.perfect))
+    # Numbers come first: names take what they leave of the width.
+    cells = [_cells(row) for row in shown]
+    most = max(20, console.width - 8 - sum(_width(cells, i, len(sure)) for i in (0, 2, 3, 4)))
+    for row, (measure, quantity, *numbers) in zip(shown, cells, strict=True):
+        name = measure if row.measure != last else ""
+        table.add_row(*map(Text, (name, _within(quantity, most), *numbers)))
         last = row.measure
     console.print(table)
+    if left_out:
+        console.print(f"{left_out}; --json has all", style="dim", soft_wrap=True)
     if found.lost:
-        console.print(f"lost: {'; '.join(found.lost)}", soft_wrap=True, markup=False)
-    for note in found.notes:
-        console.print(f"note: {note}", soft_wrap=True, markup=False)
+        console.print(f"lost: {'; '.join(_first(found.lost))}", soft_wrap=True)
+    for note in _first(found.notes):
+        console.print(f"note: {note}", soft_wrap=True)
     if found.resamples:
         how = f"intervals from {found.resamples} random halves, seed {found.seed}"
         console.print(how, style="dim")
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    interval = "" if math.isnan(row.low) else f"{_number(row.low)} … {_number(row.high)}"
+    numbers = (_number(row.value), interval, _number(row.perfect))
+    return (_line(row.measure), _line(row.quantity), *numbers)
+
+
+def _width(cells: list[tuple[str, ...]], column: int, least: int) -> int:
+    return max([least if column == 3 else 7, *(len(c[column]) for c in cells)])
+
+
+def _within(text: str, most: int) -> str:
+    """A name that fits: what is said of it stands at its end, so the middle goes."""
+    if len(text) <= most:
+        return text
+    end = min(len(text.rpartition(": ")[2]) + 2, most // 2) if ": " in text else most // 3
+    return text[: most - end - 1] + "…" + text[len(text) - end :]
+
+
+def _line(text: str) -> str:
+    """On one line, whatever the name holds; control characters are written out."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def _first(entries: Sequence[str]) -> list[str]:
+    lines = [_line(entry) for entry in entries[:ENTRIES]]
+    more = len(entries) - ENTRIES
+    return [*lines, f"and {more:,} more, which --json has"] if more > 0 else lines
 
 
 def _draw(found: Evaluation, out: Path) -> None:

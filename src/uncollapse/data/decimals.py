@@ -67,7 +67,9 @@ def plain_numbers(
     }
     sure = {next(iter(way)) for way in ways.values() if len(way) == 1}
     usual = "," if sure == {","} or (not sure and separator == ";") else "."
-    commas, thousands, signs = [], [], []
+    commas: list[str] = []
+    thousands: list[str] = []
+    signs: list[str] = []
     result = dict(columns)
     for name, way in ways.items():
         if not way:

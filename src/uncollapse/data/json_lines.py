@@ -43,7 +43,7 @@ def read_json_lines(path: str | Path, reading: Reading | None = None) -> list[st
     reading = reading or Reading()
     values = _values(where)
     key = reading.choice("key")
-    if all(isinstance(v, str) and not isinstance(v, _Number) for _, v in values):
+    if all(_is_text(value) for _, value in values):
         if key is not None:
             raise DataError(f"{where} holds texts, not objects: there is no field '{shown(key)}'")
         return _texts([_clean(v) for _, v in values], where, reading, "")
@@ -52,9 +52,7 @@ def read_json_lines(path: str | Path, reading: Reading | None = None) -> list[st
     prose: dict[str, int] = {}
     for line, value in values:
         if not isinstance(value, dict):
-            first = "texts" if isinstance(values[0][1], str) else "objects"
-            both = f"the first one {first}" if line != values[0][0] else "texts or objects are read"
-            raise DataError(f"{where}: line {line} holds {_kind(value)}, {both}")
+            raise _of_another_kind(values, where)
         row: dict[str, str] = {}
         try:
             _flatten(value, "", row, prose)
@@ -141,7 +139,7 @@ def _flatten(
             _flatten(field, full + ".", row, prose)
             continue
         row[full] = _written(field)
-        if isinstance(field, str) and not isinstance(field, _Number) and field.strip():
+        if _is_text(field) and field.strip():
             prose[full] = prose.get(full, 0) + 1
 
 
@@ -150,7 +148,19 @@ def _written(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return str(value)
-    return _clean(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    if not isinstance(value, str):
+        value = json.dumps(_with_numbers(value), ensure_ascii=False)
+    return _clean(value)
+
+
+def _with_numbers(value: Any) -> Any:
+    """Lists and objects whose numbers are numbers again; those of endless digits stay text."""
+    if isinstance(value, list):
+        return [_with_numbers(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _with_numbers(item) for name, item in value.items()}
+    short = isinstance(value, _Number) and len(value) < 300
+    return json.loads(value) if short else value
 
 
 def _clean(text: str) -> str:
@@ -179,6 +189,22 @@ def _is_id(name: str, rows: list[dict[str, str]]) -> bool:
         return True
     held = [row.get(name, "") for row in rows]
     return len(set(held)) == len(held) and all(v.isascii() and v.isdigit() for v in held)
+
+
+def _of_another_kind(values: list[tuple[int, Any]], where: Path) -> DataError:
+    """Of values that are neither all texts nor all objects."""
+    first = values[0][1]
+    for is_kind, kind in ((_is_text, "texts"), (lambda v: isinstance(v, dict), "objects")):
+        if is_kind(first):
+            line, odd = next((line, v) for line, v in values if not is_kind(v))
+            return DataError(f"{where}: line {line} holds {_kind(odd)}, the lines before {kind}")
+    return DataError(
+        f"{where}: line {values[0][0]} holds {_kind(first)}; texts or objects are read"
+    )
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and not isinstance(value, _Number)
 
 
 def _texts(texts: list[str], where: Path, reading: Reading, of: str) -> list[str]:

@@ -67,15 +67,15 @@ def _separator(text: str) -> str:
     """The one by which most rows are as long as the first; then the one that leaves least over."""
     best, found = (0.0, 0.0, 0), NOTHING
     for separator in SEPARATORS:
-        rows = itertools.islice(_parsed(text, separator), LOOKED_AT)
-        rows = [row for row in rows if not _is_blank(row) and row != [END]]
+        first = itertools.islice(_parsed(text, separator), LOOKED_AT)
+        rows = [row for row in first if not _is_blank(row) and row != [END]]
         width = len(rows[0]) if rows else 0
         if width < 2:
             continue
         values = [value for row in rows for value in row]
-        alike = (
-            sum(len(row) == width for row in rows[1:]) / (len(rows) - 1) if len(rows) > 1 else 1.0
-        )
+        # Rows of another length that hold it, too, are a fault to be told, not one long value.
+        alike = sum(1.0 if len(row) == width else 0.01 * (len(row) > 1) for row in rows[1:])
+        alike = alike / (len(rows) - 1) if len(rows) > 1 else 1.0
         clean = 1 - sum(map(_holds_separators, values)) / len(values)
         if alike and (alike, clean, width) > best:
             best, found = (alike, clean, width), separator

@@ -63,9 +63,9 @@ def read_csv(path: str | Path, reading: Reading | None = None) -> Columns:
         names, columns = names[:-1], columns[:-1]
         reading.leave_out("an empty last column")
     _check_names(names, where)
-    if len(names) > 1 and all(values.number(name) is not None for name in names):
-        if names != [str(i) for i in range(len(names))]:  # which is how nameless arrays are saved
-            reading.guess("names of columns are the first line's, though these are numbers")
+    counted = [str(i) for i in range(len(names))]  # so pandas calls columns that have no names
+    if len(names) > 1 and names != counted and all(values.number(n) is not None for n in names):
+        reading.guess("names of columns are the first line's, though these are numbers")
     return plain_numbers(dict(zip(names, columns, strict=True)), separator, reading)
 
 
@@ -155,10 +155,10 @@ def typed(
     notes: list[str] = []
     guesses: list[str] = []
     for name, column in reference.items():
-        kind, guess = _kind(name, column, other[name])
-        guesses += guess
+        kind, doubts = _kind(name, column, other[name])
+        guesses += doubts
         if kind is None:
-            notes += _doubt(name, column) if not guess else []
+            notes += [] if doubts else _doubt(name, column)
             real[name], fake[name] = _words(column), _words(other[name])
             continue
         numbers = _numbers(column, kind)
@@ -261,11 +261,11 @@ def _called(value: str) -> str:
 
 def _doubt(name: str, column: list[str]) -> list[str]:
     """Of a column of words that looks like one of numbers or dates with a slip in it."""
+    counts = Counter(column)
     for read in (values.number, values.time_of_day, lambda v: values.moment(v, True)):
-        words = [i for i, v in enumerate(column) if not is_missing(v) and read(v) is None]
-        if words and len(words) <= len(column) * SLIPS:
-            row = words[0]
-            return [
-                f"column '{name}' is taken as categories: row {row + 1} holds '{shown(column[row])}'"
-            ]
+        slips = {v for v in counts if not is_missing(v) and read(v) is None}
+        if slips and sum(counts[v] for v in slips) <= len(column) * SLIPS:
+            row = next(i for i, value in enumerate(column) if value in slips)
+            slip = f"row {row + 1} holds '{shown(column[row])}'"
+            return [f"column '{name}' is taken as categories: {slip}"]
     return []

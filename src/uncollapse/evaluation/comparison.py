@@ -31,6 +31,8 @@ LEAST = 4
 """Real samples that can be split in two."""
 FEW, A_CATEGORY = 20, 5
 """Categories that a column may have anyway; real rows that each must have on average beyond."""
+FAR = 1e6
+"""Standard deviations beyond which a number is as far as any."""
 MANY = 2**22
 """Samples that are not put in order any more: of so many, none is drawn twice."""
 Split = tuple[Tensor, Tensor]
@@ -413,7 +415,7 @@ def _telling(tables: tuple[Table, Table], notes: list[str]) -> tuple[list[str], 
         if len(distinct) == 1:
             notes.append(f"column '{name}' is constant in the reference")
             if not (tables[1][name] == distinct[0]).any():
-                lost.append(f"{name} = {distinct[0]} (all of the data)")
+                lost.append(f"{name} = {distinct[0] or 'missing'} (all of the data)")
         elif column.dtype.kind != "f" and len(distinct) > max(FEW, len(column) / A_CATEGORY):
             notes.append(
                 f"column '{name}' is left out: {len(distinct):,} categories in {len(column):,} rows"
@@ -439,14 +441,19 @@ def table_numbers(reference: Table, table: Table) -> Tensor:
     for name, column in reference.items():
         values = table[name]
         if column.dtype.kind == "f":
-            known = column.astype(np.float64)
+            unit = max(float(np.nanmax(np.abs(column))), 1e-300)
+            known = column.astype(np.float64) / unit  # squares of what is huge are no floats
             mean, std = np.nanmean(known), np.nanstd(known)
-            scaled = (values.astype(np.float64) - mean) / (std or 1.0)
-            parts.append(np.nan_to_num(scaled, nan=0.0)[:, None])
+            with np.errstate(over="ignore"):
+                scaled = (values.astype(np.float64) / unit - mean) / (std or 1.0)
+            parts.append(np.nan_to_num(scaled, nan=0.0).clip(-FAR, FAR)[:, None])
         else:
-            holds = values[:, None] == np.unique(column)
-            holds = np.concatenate([holds, ~holds.any(1, keepdims=True)], 1)
-            parts.append(holds / np.sqrt(2))
+            categories = np.unique(column)
+            place = np.searchsorted(categories, values).clip(max=len(categories) - 1)
+            place[categories[place] != values] = len(categories)
+            holds = np.zeros((len(values), len(categories) + 1), np.float32)
+            holds[np.arange(len(values)), place] = 1 / np.sqrt(2)
+            parts.append(holds)
     return torch.from_numpy(np.concatenate(parts, 1)).to(torch.float32)
 
 

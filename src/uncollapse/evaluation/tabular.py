@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,15 +38,15 @@ class Columns(Measure):
         pool, fake = sets.pool_table, sets.fake_table
         assert pool is not None
         assert fake is not None
-        names = {n: coded(c, fake[n]) for n, c in pool.items() if c.dtype.kind != "f"}
-        known = {name: found for name, (_, found) in names.items()}
         # Categories as numbers are counted fast, time and again.
+        codes = {n: coded(c, fake[n]) for n, c in pool.items() if c.dtype.kind != "f"}
+        known = {name: found.known for name, found in codes.items()}
         one, other = (
-            {n: names[n][0][side] if n in names else c for n, c in table.items()}
+            {n: codes[n][side] if n in codes else c for n, c in table.items()}
             for side, table in enumerate((pool, fake))
         )
         gaps = [name for name in pool if any(_missing(t[name]).any() for t in (pool, fake))]
-        none = {n: known[n].index("") if "" in known.get(n, ()) else -1 for n in names}
+        none = {n: found.index("") if "" in found else -1 for n, found in known.items()}
         found = _column_rows(sets, sure, one, other, known, none, gaps)
         found += _pair_rows(sets, sure, one, other, {n: len(k) for n, k in known.items()})
         real = pick(pool, range(sets.n_real))
@@ -120,8 +120,8 @@ def _pair_rows(
     def take(one: dict[str, Any], other: dict[str, Any]) -> tuple[float, ...]:
         found: list[float] = []
         for a, b in pairs:
-            both = (paired(t[a], t[b], sizes[b]) for t in (one, other))
-            found += agreement(*both, sizes[a] * sizes[b])
+            real, mine = paired(one[a], one[b], sizes[b]), paired(other[a], other[b], sizes[b])
+            found += agreement(real, mine, sizes[a] * sizes[b])
         return tuple(found)
 
     quantities = []
@@ -164,37 +164,28 @@ def _lost(
     category of it is lost already.
     """
     n, m = (len(next(iter(table.values()))) for table in (real, fake))
-    cells = [
-        _Cells((name,), real_codes[name], fake_codes[name], [k]) for name, k in known.items()
-    ] + [
-        _Cells(
-            (a, b),
-            *(paired(t[a], t[b], len(known[b])) for t in (real_codes, fake_codes)),
-            [known[a], known[b]],
-        )
-        for a, b in itertools.combinations(known, 2)
-    ]
+    cells = [_Cells((name,), real_codes[name], fake_codes[name], [k]) for name, k in known.items()]
+    for a, b in itertools.combinations(known, 2):
+        one, other = (paired(t[a], t[b], len(known[b])) for t in (real_codes, fake_codes))
+        cells.append(_Cells((a, b), one, other, [known[a], known[b]]))
     numbers = [name for name in real if name not in known]
     looked_at = sum(cell.held for cell in cells) + len(numbers) + len(real)
 
-    def is_lost(c: int) -> bool:
-        chance = math.exp(_log_choose(n, c) - _log_choose(n + m, c))
-        return c > 0 and looked_at * chance < CHANCE
-
+    least = _fewest_lost(n, m, CHANCE / looked_at)
     kept: list[str] = []
     names: set[tuple[str, Any]] = set()
     empty = set()
     for name, column in real.items():
-        there, other = ~_missing(column), ~_missing(fake[name])
-        if is_lost(int(there.sum())) and not other.any():
+        there, still = ~_missing(column), ~_missing(fake[name])
+        if there.sum() >= least and not still.any():
             empty.add(name)
             kept.append(f"{name}: every value (all are {MISSING})")
-        elif name in numbers and is_lost(int((~there).sum())) and other.all():
+        elif name in numbers and (~there).sum() >= least and still.all():
             kept.append(f"{name} = {MISSING} ({_percent((~there).mean())} of the data)")
     for cell in cells:
         if empty.intersection(cell.columns):
             continue
-        for c, parts in cell.lost(is_lost):
+        for c, parts in cell.lost(least):
             whole = set(zip(cell.columns, parts, strict=True))
             if len(whole) == 1:
                 names |= whole
@@ -205,6 +196,14 @@ def _lost(
     return kept
 
 
+def _fewest_lost(n: int, m: int, chance: float) -> int:
+    """How many of n real rows must hold what none of m fakes does, lest it be chance."""
+    for c in range(1, n + 1):
+        if _log_choose(n, c) - _log_choose(n + m, c) < math.log(chance):
+            return c
+    return n + 1
+
+
 class _Cells:
     """The categories of a column, or of a pair, and how often each comes."""
 
@@ -213,21 +212,16 @@ class _Cells:
     ) -> None:
         self.columns = columns
         self.known = known
-        which, p, q = counted(real, fake, math.prod(map(len, known)))
-        self.held = int((p > 0).sum())
-        gone = (p > 0) & (q == 0)
-        self.gone = list(zip(which[gone].tolist(), p[gone].tolist(), strict=True))
+        self.which, self.p, self.q = counted(real, fake, math.prod(map(len, known)))
+        self.held = int((self.p > 0).sum())
 
-    def lost(self, is_lost: Callable[[int], bool]) -> Iterator[tuple[int, tuple[Any, ...]]]:
-        """How many real rows have them, and their names; the commonest first."""
-        for code, c in sorted(self.gone, key=lambda x: -x[1]):
-            if not is_lost(c):
-                break
-            if len(self.known) == 1:
-                yield c, (self.known[0][code],)
-            else:
-                i, j = divmod(code, len(self.known[1]))
-                yield c, (self.known[0][i], self.known[1][j])
+    def lost(self, least: int) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        """What ``least`` real rows or more have and no fake: how many, and its names."""
+        gone = np.flatnonzero((self.p >= least) & (self.q == 0))
+        for i in gone[np.argsort(-self.p[gone], kind="stable")]:
+            code, c = int(self.which[i]), int(self.p[i])
+            codes = divmod(code, len(self.known[1])) if len(self.known) == 2 else (code,)
+            yield c, tuple(known[j] for known, j in zip(self.known, codes, strict=True))
 
 
 def _percent(share: float) -> str:

@@ -64,8 +64,9 @@ def column_distances(real: Table, fake: Table) -> list[Categories | Numbers]:
         if column.dtype.kind in "iufb":
             found.append(_numbers(name, column, fake[name]))
         else:
-            codes, known = coded(column, fake[name])
-            found.append(_categories(name, *codes, len(known), lambda i, k=known: str(k[i])))  # type: ignore[misc]
+            one, other, known = coded(column, fake[name])
+            names = [str(category) for category in known]
+            found.append(_categories(name, one, other, len(names), names.__getitem__))
     return found
 
 
@@ -88,24 +89,34 @@ def pair_coverage(real: Table, fake: Table) -> list[Categories]:
     check_tables(real, fake)
     columns = {n: coded(c, fake[n]) for n, c in real.items() if c.dtype.kind not in "iufb"}
     found = []
-    for (a, (of_a, in_a)), (b, (of_b, in_b)) in itertools.combinations(columns.items(), 2):
-        pairs = [paired(one, other, len(in_b)) for one, other in zip(of_a, of_b, strict=True)]
+    for (a, in_a), (b, in_b) in itertools.combinations(columns.items(), 2):
+        size = len(in_b.known)
+        one, other = paired(in_a.real, in_b.real, size), paired(in_a.fake, in_b.fake, size)
 
-        def name(i: int, in_a: list[Any] = in_a, in_b: list[Any] = in_b) -> str:
-            return " × ".join(str(k[j]) for k, j in zip((in_a, in_b), divmod(i, len(in_b))))
+        def name(code: int, in_a: Coded = in_a, in_b: Coded = in_b) -> str:
+            i, j = divmod(code, len(in_b.known))
+            return f"{in_a.known[i]} × {in_b.known[j]}"
 
-        found.append(_categories(f"{a} × {b}", *pairs, len(in_a) * len(in_b), name))
+        found.append(_categories(f"{a} × {b}", one, other, len(in_a.known) * size, name))
     return found
 
 
-def coded(*columns: NDArray[Any]) -> tuple[list[Codes], list[Any]]:
-    """Categories of columns by one numbering, in order of appearance, and what they are."""
+class Coded(NamedTuple):
+    """A column of categories by number."""
+
+    real: Codes
+    fake: Codes
+    known: list[Any]  # what the numbers stand for
+
+
+def coded(real: NDArray[Any], fake: NDArray[Any]) -> Coded:
+    """Categories of a column by one numbering, in order of appearance."""
     numbers: dict[Any, int] = {}
-    codes = [
-        np.array([numbers.setdefault(value, len(numbers)) for value in c.tolist()], np.int64)
-        for c in columns
-    ]
-    return codes, list(numbers)
+    one, other = (
+        np.array([numbers.setdefault(value, len(numbers)) for value in column.tolist()], np.int64)
+        for column in (real, fake)
+    )
+    return Coded(one, other, list(numbers))
 
 
 def paired(one: Codes, other: Codes, size: int) -> Codes:
