@@ -53,6 +53,19 @@ def watched(module: nn.Module) -> bool:
     )
 
 
+def may_overwrite(network: nn.Module) -> bool:
+    """Whether what enters a network might be changed in place; True where not known.
+
+    Torch's own layers do so only if they say ``inplace``; anybody's ``forward`` may.
+    """
+    return any(
+        getattr(module, "inplace", False)
+        or watched(module)
+        or not type(module).__module__.startswith(("torch.nn.", "uncollapse."))
+        for module in network.modules()
+    )
+
+
 def judges_samples_alone(network: nn.Module) -> bool:
     """Whether a sample's output surely depends on that sample only; False where not known."""
     return all(type(m) in PER_SAMPLE and not watched(m) for m in network.modules())

@@ -14,7 +14,7 @@ from torch.func import functional_call
 
 from uncollapse.errors import CheckpointError, ConfigError, ShapeError
 from uncollapse.players.hearing import listening, locate
-from uncollapse.players.layers import judges_samples_alone
+from uncollapse.players.layers import judges_samples_alone, may_overwrite
 from uncollapse.streams import Ambient
 
 Judged = TypeVar("Judged", bound="Tensor | tuple[Tensor, ...]")
@@ -36,6 +36,8 @@ class Stack:
     Attributes:
         per_sample: whether outputs surely depend on their own samples alone, so that batches may
             be joined.
+        overwrites: whether a network might change what enters it in place: it gets a copy then, as
+            samples are looked at again.
         answers: whether the weights are imagined ones, which depend on what they answer to.
     """
 
@@ -46,6 +48,7 @@ class Stack:
         self.networks = list(networks)
         self.ambient = ambient
         self.per_sample = bool(self.networks) and judges_samples_alone(self.networks[0])
+        self.overwrites = any(map(may_overwrite, self.networks))
         self.imagined: list[dict[str, Tensor]] = []
 
     def __len__(self) -> int:
@@ -82,7 +85,7 @@ class Stack:
         """
         self._fits(x_mb)
         if len(self) == 1:
-            return self._call(0, x_mb[0])[None]
+            return self._call(0, self._own(x_mb[0]))[None]
         return torch.stack([self._run(m, x_b) for m, x_b in enumerate(x_mb)])
 
     def _fits(self, x_mb: Tensor) -> None:
@@ -97,6 +100,10 @@ class Stack:
             y_b = y_b.view_as(y_b)
             y_b.register_hook(torch.clone)  # type: ignore[no-untyped-call]
         return y_b
+
+    def _own(self, x: Tensor) -> Tensor:
+        """The same numbers, which the networks may overwrite."""
+        return x.clone() if self.overwrites else x
 
     def _call(self, member: int, x_b: Tensor) -> Tensor:
         function: Callable[..., Tensor] = self.networks[member]
@@ -119,7 +126,7 @@ class Stack:
         seen = []
         for member, (network, x_b) in enumerate(zip(self.networks, x_mb, strict=True)):
             with listening(network, *locate(network, layer)) as heard:
-                self._call(member, x_b)
+                self._call(member, self._own(x_b))
             seen.append(heard.one())
         return torch.stack(seen)
 
