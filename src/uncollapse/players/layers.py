@@ -6,6 +6,7 @@ from torch import nn
 
 from uncollapse.nets.family import Generator
 from uncollapse.nets.pacgan import Maxout
+from uncollapse.nets.trial import known
 
 ELEMENTWISE: set[type[nn.Module]] = {
     nn.ELU,
@@ -59,9 +60,7 @@ def may_overwrite(network: nn.Module) -> bool:
     Torch's own layers do so only if they say ``inplace``; anybody's ``forward`` may.
     """
     return any(
-        getattr(module, "inplace", False)
-        or watched(module)
-        or not type(module).__module__.startswith(("torch.nn.", "uncollapse."))
+        getattr(module, "inplace", False) or watched(module) or not known(module)
         for module in network.modules()
     )
 
