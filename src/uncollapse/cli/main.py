@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Group, Parameter, Token
 
 from uncollapse import __version__
-from uncollapse.errors import UncollapseError
+from uncollapse.errors import UncollapseError, out_of_memory
 
 BAD_INPUT = 2
 
@@ -396,17 +396,11 @@ def run_command(arguments: Sequence[str]) -> int:
         sys.stderr.close()
         return 0
     except (MemoryError, RuntimeError) as error:
-        if not _out_of_memory(error):
+        if not out_of_memory(error):
             raise
         return _fail(
             "out of memory: a smaller --batch, narrower networks or fewer --replicas need less"
         )
-
-
-def _out_of_memory(error: Exception) -> bool:
-    """Whether Python, NumPy, or PyTorch on a GPU or a CPU had no memory left."""
-    kinds = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    return kinds or "can't allocate memory" in str(error)
 
 
 def _fail(line: str) -> int:

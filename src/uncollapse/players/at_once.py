@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from uncollapse.errors import ConfigError
+from uncollapse.errors import ConfigError, noted
 from uncollapse.nets.family import Generator
 from uncollapse.players.hearing import listening, locate
 from uncollapse.players.layers import ELEMENTWISE, judges_samples_alone, may_overwrite, watched
-from uncollapse.players.stack import Judged, Stack
+from uncollapse.players.stack import Judged, Stack, _cannot_take
 from uncollapse.streams import Ambient
 
 Step = Callable[[dict[str, Tensor], Tensor], Tensor]
@@ -78,7 +78,7 @@ class AtOnce(Stack):
     def __call__(self, x_mb: Tensor) -> Tensor:
         """As for :class:`Stack`."""
         self._fits(x_mb)
-        return self.ambient.run(0, self._all, self._rowed(), self._own(x_mb))
+        return self._ran(self._all, self._own(x_mb))
 
     def _rowed(self) -> dict[str, Tensor]:
         """Every tensor with one row a member, shared ones repeated."""
@@ -108,7 +108,14 @@ class AtOnce(Stack):
         """As for :class:`Stack`."""
         self._fits(x_mb)
         where = locate(self.skeleton, layer)
-        return self.ambient.run(0, self._until, self._rowed(), self._own(x_mb), *where)
+        return self._ran(self._until, self._own(x_mb), *where)
+
+    def _ran(self, function: Callable[..., Tensor], x_mb: Tensor, *others: object) -> Tensor:
+        try:
+            return self.ambient.run(0, function, self._rowed(), x_mb, *others)
+        except Exception as error:
+            noted(error, f"{_cannot_take(self.role, x_mb[0])}, of all members at once")
+            raise
 
     def _until(self, tensors: dict[str, Tensor], x_mb: Tensor, layer: str, before: bool) -> Tensor:
         """Runs up to a layer; if that is within a larger step, its output is heard there.

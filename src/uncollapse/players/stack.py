@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from uncollapse.errors import CheckpointError, ConfigError, ShapeError
+from uncollapse.errors import CheckpointError, ConfigError, ShapeError, noted
 from uncollapse.players.hearing import listening, locate
 from uncollapse.players.layers import judges_samples_alone, may_overwrite
 from uncollapse.streams import Ambient
@@ -38,11 +38,13 @@ class Stack:
             be joined.
         overwrites: whether a network might change what enters it in place: it gets a copy then, as
             samples are looked at again.
+        role: what the networks are called in messages.
         answers: whether the weights are imagined ones, which depend on what they answer to.
     """
 
     way = "one-by-one"
     answers = False
+    role = "network"
 
     def __init__(self, networks: Sequence[nn.Module], ambient: Ambient) -> None:
         self.networks = list(networks)
@@ -109,7 +111,11 @@ class Stack:
         function: Callable[..., Tensor] = self.networks[member]
         if self.imagined:
             function = partial(functional_call, self.networks[member], self.imagined[member])
-        return self.ambient.run(member, function, x_b)
+        try:
+            return self.ambient.run(member, function, x_b)
+        except Exception as error:
+            noted(error, _cannot_take(self.role, x_b))
+            raise
 
     def features(self, x_mb: Tensor, layer: str = "") -> Tensor:
         """What a layer gives when the networks are run: ``[member, batch, ...]``.
@@ -178,7 +184,9 @@ class Stack:
         Raises:
             ConfigError: torch cannot copy a network.
         """
-        return Stack(self.separate(), self.ambient.copy())
+        twin = Stack(self.separate(), self.ambient.copy())
+        twin.role = self.role
+        return twin
 
     @torch.no_grad()
     def become(self, other: Stack) -> None:
@@ -311,6 +319,10 @@ def _tensors(network: nn.Module) -> dict[str, Tensor]:
 
 def _once(tensors: Iterator[Tensor]) -> list[Tensor]:
     return list({id(tensor): tensor for tensor in tensors}.values())
+
+
+def _cannot_take(role: str, x_b: Tensor) -> str:
+    return f"the {role} cannot take {list(x_b.shape)}, a batch of {len(x_b)}"
 
 
 def _join(parts: Sequence[Any]) -> Any:
