@@ -233,7 +233,7 @@ def evaluate(
     fake: str,
     /,
     *,
-    reference: str,
+    reference: str | None = None,
     metric: Annotated[tuple[str, ...], REPEATED] = (),
     features: str = "auto",
     held_out: str | None = None,
@@ -248,7 +248,8 @@ def evaluate(
     """Measure samples against real ones: what is lost, how near, how varied, with intervals.
 
     Samples may come from any framework: .npz or .npy files, folders of images, CSV tables, lines of
-    text. The same command gives the same numbers.
+    text. A run's samples are measured against what it learned from. The same command gives the same
+    numbers.
 
     Examples: `uncollapse evaluate fakes.npz --reference mnist`,
     `uncollapse evaluate fakes --reference photos --size 64 --features efficientnet-lite0`,
@@ -257,9 +258,10 @@ def evaluate(
     Parameters
     ----------
     fake
-        A generator's samples: FILE.npz, FILE.npy, FILE.csv, FILE.txt or a folder of images.
+        A generator's samples: FILE.npz, FILE.npy, FILE.csv, FILE.txt, FILE.jsonl, a folder of
+        images, or a run's folder.
     reference
-        Real samples, likewise, or a name from `uncollapse data list`.
+        Real samples, likewise, or a name from `uncollapse data list`. Default for a run: its data.
     metric
         modes, classes, prdc, ndb, frechet, kernel, energy, adagan-coverage, log-likelihood,
         duplicates, collisions, memorisation, text or columns, with settings if you like: prdc:k=3,

@@ -165,6 +165,12 @@ class Dataset:
         shift = self.shift if self.precise else torch.zeros_like(self.shift)
         return self._changed(scale=torch.ones_like(self.scale), shift=shift)
 
+    def holding(self, store: Store, name: str) -> Dataset:
+        """Other samples of the same kind, in the same units and range, without labels or modes."""
+        found = self._changed(store=store, classes=(), modes=None, reading=Reading())
+        found.name = name
+        return found
+
     def without_axes(self) -> Dataset:
         """The same data, of a source that orders its axes as they are here."""
         return self._changed(axes=None)
