@@ -154,8 +154,8 @@ def sizes(real: int, fake: int, count: int, notes: list[str]) -> Sizes:
         if fewer < m:
             notes.append(
                 f"{fewer:,} of {fake:,} fakes are compared with {n:,} real samples, so that "
-                f"{fewer:,} other real ones show what a perfect sampler of this size has; more real "
-                "samples allow for more"
+                f"{fewer:,} other real ones show what a perfect sampler of this size has; more "
+                "real samples allow for more"
             )
         m = fewer
     return Sizes(n, m, n + m)
