@@ -56,6 +56,27 @@ def one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
+class Where(str):
+    """A note on an error: what was going on, in words that a sentence can begin or end with."""
+
+
+def noted(error: BaseException, *where: str) -> None:
+    """Notes where an error met us; it stays the error that it is."""
+    for words in where:
+        error.add_note(Where(words))
+
+
+def where(error: BaseException) -> list[str]:
+    """What :func:`noted` said of an error, innermost first."""
+    return [note for note in getattr(error, "__notes__", ()) if isinstance(note, Where)]
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether Python, NumPy, or PyTorch on a GPU or a CPU had no memory left."""
+    kinds = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return kinds or "can't allocate memory" in str(error)
+
+
 def unknown(what: str, name: str, known: Iterable[str]) -> ConfigError:
     """The error for a name nobody knows, with the nearest known one.
 

@@ -7,7 +7,7 @@ import torch
 
 from uncollapse.errors import ConfigError
 from uncollapse.metrics import neighbours
-from uncollapse.metrics.neighbours import centred, check_k, k_nearest, nearest, squared_radii
+from uncollapse.metrics.neighbours import balls, centred, check_k, k_nearest, nearest
 
 
 def normal(*shape, seed=0, dtype=torch.float64):
@@ -42,14 +42,14 @@ def test_nearest_of_all_distances(n, m, d):
 def test_radii_of_all_distances(k):
     x = normal(30, 4)
     every = np.sort(scipy.spatial.distance.cdist(x, x), 1)
-    found = squared_radii(x, k).sqrt()
+    found = balls(x, k).squared.sqrt()
     assert found.numpy() == pytest.approx(every[:, k], rel=1e-9)
 
 
 def test_radii_of_duplicates_are_not_below_0():
     x = (100 + normal(20, 3)).float().repeat(4, 1)
-    assert (squared_radii(x, 3) == 0).all()
-    assert (squared_radii(x, 4) > 0).all()
+    assert (balls(x, 3).squared == 0).all()
+    assert (balls(x, 4).squared > 0).all()
 
 
 @pytest.mark.parametrize("spread", [1.0, 1e-3, 1e-6])
@@ -64,7 +64,7 @@ def test_float32_gives_what_float64_gives(spread, d):
     rounding = 8 * 2.2e-16 * float(x.square().sum(1).max())
     near = every.sort(1).values[:, :4]
     assert torch.allclose(found.square(), near.square(), rtol=1e-9, atol=2 * rounding)
-    assert torch.allclose(squared_radii(x, 3).sqrt(), found[:, 3], rtol=1e-9, atol=0)
+    assert torch.allclose(balls(x, 3).squared.sqrt(), found[:, 3], rtol=1e-9, atol=0)
 
 
 @pytest.mark.parametrize("shift", [0.0, 100.0])

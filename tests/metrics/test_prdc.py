@@ -32,13 +32,15 @@ def by_hand(real, fake, k):
 
     of_x, of_y = (apart(s, s).kthvalue(k + 1, dim=1).values for s in (x, y))
     across = apart(x, y)
-    in_x, in_y = across < of_x[:, None], across < of_y[None]
+    in_x, in_y = across <= of_x[:, None], across <= of_y[None]
+    held = (apart(x, x) <= of_x[:, None]).sum(1).double()  # and the centre itself
+    worth = torch.where(held > k + 1, held, k)
     return tuple(
         float(v)
         for v in (
             in_x.any(0).double().mean(),
             in_y.any(1).double().mean(),
-            in_x.double().sum(0).mean() / k,
+            (in_x / worth[:, None]).sum(0).mean(),
             in_x.any(1).double().mean(),
         )
     )
@@ -101,24 +103,56 @@ def test_years_and_prices():
 
 
 @pytest.mark.parametrize("kind", ["f4", "f8"])
-def test_balls_are_open(kind):
-    """On a grid of whole numbers ties are exact, and a tie is outside."""
+@pytest.mark.parametrize(("values", "d"), [(6, 2), (2, 12), (3, 5), (2, 1)])
+def test_balls_are_closed(kind, values, d):
+    """Of whole numbers and binary pixels ties are exact, and a tie is inside."""
     random = np.random.default_rng(0)
-    real, fake = (random.integers(0, 6, size=(n, 2)).astype(kind) for n in (80, 60))
+    real, fake = (random.integers(0, values, size=(n, d)).astype(kind) for n in (80, 60))
     for k in (1, 3, 6):
         assert prdc(real, fake, k) == pytest.approx(by_hand(real, fake, k), abs=1e-12)
 
 
+@pytest.mark.parametrize("kind", ["f4", "f8"])
+def test_balls_of_categories(kind):
+    """Indicators of three columns, as tables have them: squared distances are 0, 1, 2 and 3."""
+    random = np.random.default_rng(1)
+    real, fake = (
+        np.concatenate([np.eye(c)[random.integers(0, c, n)] for c in (3, 2, 4)], 1) / np.sqrt(2)
+        for n in (90, 70)
+    )
+    for k in (1, 5):
+        whole = by_hand(real * np.sqrt(2), fake * np.sqrt(2), k)  # exact
+        assert prdc(real.astype(kind), fake.astype(kind), k) == pytest.approx(whole, abs=1e-6)
+
+
+def test_all_alike_is_perfect():
+    """clovaai/generative-evaluation-prdc#7."""
+    assert prdc(np.ones((40, 3)), np.ones((30, 3))) == pytest.approx((1, 1, 1, 1))
+
+
+def test_a_perfect_sampler_of_ties_has_a_density_of_one():
+    random = np.random.default_rng(0)
+    found = [prdc(*random.integers(0, 3, (2, 200, 2))) for _ in range(20)]
+    assert np.mean([f.density for f in found]) == pytest.approx(1, abs=0.03)
+
+
+def test_a_lost_category_is_not_covered():
+    real = np.eye(3)[np.arange(300) % 3]
+    found = prdc(real, np.eye(3)[np.arange(200) % 2])
+    assert (found.precision, found.recall, found.coverage) == (1, 2 / 3, 2 / 3)
+
+
 @pytest.mark.parametrize("n", [7, 60])
 def test_a_set_against_itself(n):
-    """Each ball holds the k - 1 others nearer than the k-th, and its own centre."""
+    """Each ball holds its k nearest others, and its own centre."""
     x = normal(n, 3)
-    assert prdc(x, x, 5) == pytest.approx((1, 1, 1, 1), abs=1e-12)
+    assert prdc(x, x, 5) == pytest.approx((1, 1, 1.2, 1), abs=1e-12)
 
 
-def test_duplicates_have_no_ball():
+def test_balls_of_duplicates():
     real = np.repeat(normal(20, 2), 4, axis=0)  # the third nearest is a duplicate: radius 0
-    assert prdc(real, real, 3) == (0, 0, 0, 0)
+    assert prdc(real, real, 3) == pytest.approx((1, 1, 4 / 3, 1))  # k and no more
+    assert prdc(real, real + 1e-3, 3) == (0, 0, 0, 0)
     assert prdc(real, real, 4) == pytest.approx(by_hand(real, real, 4))
 
 

@@ -167,6 +167,82 @@ def test_a_network_that_cannot_be_copied() -> None:
         probe(generator(), d, SHAPE, 3)
 
 
+@pytest.mark.parametrize(
+    ("last", "name"),
+    [
+        (nn.Softmax(1), "Softmax"),
+        (nn.Softmax(0), "Softmax"),
+        (nn.LogSoftmax(1), "LogSoftmax"),
+        (nn.LogSigmoid(), "LogSigmoid"),
+        (nn.Hardsigmoid(), "Hardsigmoid"),
+        (lambda x: F.hardsigmoid(x, inplace=True), "Hardsigmoid"),
+        (lambda x: x.softmax(1).squeeze(1), "Softmax"),
+    ],
+)
+def test_the_discriminator_ends_in_chances(last, name) -> None:
+    text = said(generator(), Lambda(lambda x, h: last(h(x)), head()), SHAPE, 3)
+    assert text.endswith(f"ends in a {name}; uncollapse works on logits: remove it")
+
+
+@pytest.mark.parametrize(
+    ("last", "name"),
+    [
+        (nn.Tanh(), "Tanh"),
+        (torch.tanh_, "Tanh"),
+        (nn.Hardtanh(), "Hardtanh"),
+        (nn.ReLU(inplace=True), "ReLU"),
+        (nn.ReLU6(), "Hardtanh"),
+        (lambda x: x.clamp(-1, 1), "clamp"),
+        (lambda x: torch.clip(x, -1, 1), "clamp"),
+    ],
+)
+def test_bounds_are_said(last, name) -> None:
+    bounded = Lambda(lambda x, h: last(h(x)), head())
+    (line,) = probe(generator(), bounded, SHAPE, 3).remarks
+    assert line.startswith(f"the discriminator ends in a {name}, which keeps its logits within")
+    remarks = probe(Lambda(lambda z, g: last(g(z)), generator()), head(), SHAPE, 3).remarks
+    assert [f"the generator ends in a {name}" in line for line in remarks] == [True] * (
+        name != "Tanh"  # a generator may well end in it
+    )
+
+
+def test_parts_that_are_cut_off_are_said() -> None:
+    cut = Lambda(lambda z, g: torch.cat([g(z)[:, :, :1].detach(), g(z)[:, :, 1:]], 2), generator())
+    (line,) = probe(cut, head(), SHAPE, 3).remarks
+    assert line.startswith("no gradient comes back from 4 of the 16 numbers of a sample")
+    cut = Lambda(lambda z, g, h: g(z) + h(z).detach(), generator(), generator())
+    (line,) = probe(cut, head(), SHAPE, 3).remarks
+    assert line.startswith("4 of the generator's weights, 'parts.1.layers.0.weight' first, get no")
+    cut = Lambda(lambda x, h, k: h(x) + k(x).detach(), head(), head())
+    (line,) = probe(generator(), cut, SHAPE, 3).remarks
+    assert line.startswith("2 of the discriminator's weights, 'parts.1.1.weight' first, get no")
+    whole = Lambda(lambda z, g: torch.cat([g(z)[:, :, :1], g(z)[:, :, 1:]], 2), generator())
+    assert probe(whole, head(), SHAPE, 3).remarks == ()
+
+
+def test_samples_that_no_gradient_comes_back_to() -> None:
+    cut = Lambda(lambda x, h: h(x.detach()), head())
+    with pytest.raises(ConfigError, match="so no generator would learn"):
+        probe(generator(), cut, SHAPE, 3)
+
+
+def test_batch_normalisation_is_noticed() -> None:
+    def layers(norm):
+        return nn.Sequential(nn.Flatten(), nn.Linear(16, 4), norm, nn.Linear(4, 1))
+
+    assert probe(generator(), layers(nn.BatchNorm1d(4)), SHAPE, 3).normed
+    assert not probe(generator(), layers(nn.LayerNorm(4)), SHAPE, 3).normed
+    by_hand = Lambda(lambda x, h: F.batch_norm(h(x), None, None, training=True), head())
+    assert probe(generator(), by_hand, SHAPE, 3).normed
+
+
+def test_the_runs_own_batches() -> None:
+    tens = Lambda(lambda x, h: h(x.reshape(2, 5, *SHAPE).flatten(0, 1)), head())
+    probe(generator(), tens, SHAPE, 3, batch=10)
+    with pytest.raises(ShapeError, match=r"discriminator cannot take \[5, 1, 4, 4\], a batch of 5"):
+        probe(generator(), tens, SHAPE, 3, batch=10, judged_batch=5)
+
+
 @torch.no_grad()
 def without_gradients(x, h):
     return h(x)

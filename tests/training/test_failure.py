@@ -53,7 +53,7 @@ def test_the_member_is_named(points, tiny):
 
     def factory():
         made.append(1)
-        return Bomb(5 if len(made) == 4 else 10**6)  # made for its latent, for a trial, then three
+        return Bomb(5 if len(made) == 8 else 10**6)  # for its latent, then a trial and three, twice
 
     with pytest.raises(NonFiniteError, match="of member 1 is nan"):
         uc.train(points, steps=20, replicas=3, **(tiny | {"generator": factory}))

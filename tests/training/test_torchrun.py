@@ -414,8 +414,8 @@ def train_with_bomb(folder, bad):
     made = []
 
     def factory():
-        made.append(1)  # for its latent, for a trial, then local ones, then the global one
-        return Bomb(37 if os.environ["RANK"] == str(bad) and len(made) == 4 else 10**6)
+        made.append(1)  # for its latent; for a trial, local ones and the global one, twice
+        return Bomb(37 if os.environ["RANK"] == str(bad) and len(made) == 8 else 10**6)
 
     words = SMALL | {"game": "sgan:pairs=4", "members": "one-by-one", "generator": factory}
     try:
@@ -459,8 +459,8 @@ def train_creeping(folder):
     made = []
 
     def factory():
-        made.append(1)  # for a trial, then local ones
-        return Creeping(1e3 if os.environ["RANK"] == "1" and len(made) == 3 else 1)
+        made.append(1)  # for a trial, local ones and the global one, twice
+        return Creeping(1e3 if os.environ["RANK"] == "1" and len(made) == 7 else 1)
 
     words = SMALL | {"game": "sgan:pairs=4", "members": "one-by-one", "discriminator": factory}
     try:

@@ -266,7 +266,7 @@ BAD = [
     ({"trackers": ["tensorbord"]}, ConfigError, "Did you mean 'tensorboard'"),
     ({"latent": 0}, ConfigError, "latent must be"),
     ({"size": 32}, ConfigError, "size is for images"),
-    ({"generator": my_generator()[0]}, ShapeError, r"the generator gives \[4, 8\]"),
+    ({"generator": my_generator()[0]}, ShapeError, r"the generator gives \[16, 8\]"),
     ({"generator": my_generator(), "replicas": 2}, ConfigError, "give a factory"),
     ({"generator": my_generator(), "game": "sgan"}, ConfigError, "give a factory"),
     ({"generator": [1]}, ConfigError, "must be a name, a module or a factory, not list"),

@@ -15,7 +15,7 @@ from cyclopts import App, CycloptsError, Group, Parameter
 from uncollapse import __version__
 from uncollapse.cli.reading import DATA, Reading, both_ends
 from uncollapse.cli.whole import Whole
-from uncollapse.errors import UncollapseError
+from uncollapse.errors import UncollapseError, out_of_memory
 
 BAD_INPUT = 2
 
@@ -379,17 +379,11 @@ def run_command(arguments: Sequence[str]) -> int:
         sys.stderr.close()
         return 0
     except (MemoryError, RuntimeError) as error:
-        if not _out_of_memory(error):
+        if not out_of_memory(error):
             raise
         return _fail(
             "out of memory: a smaller --batch, narrower networks or fewer --replicas need less"
         )
-
-
-def _out_of_memory(error: Exception) -> bool:
-    """Whether Python, NumPy, or PyTorch on a GPU or a CPU had no memory left."""
-    kinds = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    return kinds or "can't allocate memory" in str(error)
 
 
 def _fail(line: str) -> int:

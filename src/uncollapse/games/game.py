@@ -169,8 +169,9 @@ class Table:
 
     def _seat(self, role: str, networks: list[nn.Module], lr: float) -> Player:
         run = AtOnce if self.at_once and len(networks) > 1 else Stack
-        life = Ambient(self.seeds, f"{role}/life", self.device)
-        return Player(run(networks, life), self.optimizer, lr)
+        stack = run(networks, Ambient(self.seeds, f"{role}/life", self.device))
+        stack.role = role
+        return Player(stack, self.optimizer, lr)
 
 
 def mean_by_member(values_mb: Tensor) -> Tensor:

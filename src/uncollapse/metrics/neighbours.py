@@ -19,6 +19,8 @@ BLOCK = 2**22
 """Distances in memory at once; 16 MB of float32."""
 TILE = 1024
 """Points on each side of a block where a set meets itself."""
+EQUAL = 1e-12
+"""Parts by which squared distances of float64 differ that are the same but for rounding."""
 ROUNDING = 8.0
 """Units in the last place of the largest squared norm that a squared distance may be off by."""
 
@@ -134,10 +136,39 @@ def nearest(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     return squared_distances(x, y, which).sqrt(), which
 
 
-def squared_radii(x: Tensor, k: int) -> Tensor:
-    """The squared distance of each point to its k-th nearest other one, float64 ``[n]``."""
+class Balls(NamedTuple):
+    """A closed ball around each point, that reaches to its k-th nearest other one."""
+
+    squared: Tensor  # radii, float64 [n]
+    worth: Tensor | None  # n times the mass of each, float64 [n]; None if it is k for all
+
+
+def balls(x: Tensor, k: int) -> Balls:
+    """The closed ball of each point of a set, 1 <= k < n.
+
+    Of n points of one source, n times the mass in such a ball is k on average. Where several others
+    are as far as the k-th (categories, counts, copies), it is as many points as the ball holds.
+    """
     # The nearest of all is the point itself, or a duplicate of it.
-    return squared_distances(x, x, k_nearest(x, x, k + 1)[:, k])
+    which = k_nearest(x, x, min(k + 2, len(x)))
+    squared = squared_distances(x, x, which[:, k])
+    if which.shape[1] == k + 1:
+        return Balls(squared, None)
+    further = squared_distances(x, x, which[:, k + 1])
+    tied = (further <= squared * (1 + EQUAL)).nonzero()[:, 0]
+    if not len(tied):
+        return Balls(squared, None)
+    worth = torch.full_like(squared, float(k))
+    a, b, rounding = centred(x[tied], x, torch.float64)
+    for part, row in blocks(a, b):
+        reach = squared[tied[part]] - a.norms[part] + rounding
+        worth[tied[part]] = counted(row <= reach[:, None], 1).double()
+    return Balls(squared, worth)
+
+
+def counted(found: Tensor, axis: int) -> Tensor:
+    """How many are true along an axis, int32."""
+    return found.view(torch.uint8).sum(axis, dtype=torch.int32)  # sums of bools are 7 times slower
 
 
 def check_k(k: int, least: int) -> None:

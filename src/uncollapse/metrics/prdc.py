@@ -23,12 +23,17 @@ class PRDC(NamedTuple):
 def prdc(real: Array, fake: Array, k: int = 5) -> PRDC:
     """Precision and recall (Kynkäänniemi et al. 2019), density and coverage (Naeem et al. 2020).
 
-    With B(x) the open ball around x that reaches to its k-th nearest neighbour in its own set:
+    With B(x) the closed ball around x that reaches to its k-th nearest neighbour in its own set:
 
     - precision: share of fakes in the ball of some real;
     - recall: share of reals in the ball of some fake;
     - density: mean over fakes of (balls of reals that it lies in) / k;
     - coverage: share of reals with some fake in their ball.
+
+    Where no two distances are equal, it makes no difference that the papers' balls are open. Where
+    they are, as among categories, counts or copies, open balls would be empty: a closed one holds
+    all that are as far as its k-th, and counts for density by how many it holds, its centre too,
+    instead of k, which gives a perfect sampler 1 again.
 
     Exact, in time n², d-dimensional products throughout, and in memory of a few blocks: the
     ``n x n`` distances never exist at once.
@@ -50,8 +55,10 @@ def prdc(real: Array, fake: Array, k: int = 5) -> PRDC:
     """
     x, y = pair(real, fake)
     neighbours.check_k(k, min(len(x), len(y)))
-    around_real, around_fake = (neighbours.squared_radii(s, k) for s in (x, y))
-    balls = torch.zeros(len(y), dtype=torch.long, device=x.device)  # of reals, by fake
+    around_real, around_fake = neighbours.balls(x, k), neighbours.balls(y, k).squared
+    weights = None if around_real.worth is None else 1 / around_real.worth
+    within = torch.zeros(len(y), dtype=torch.long, device=x.device)  # balls of reals, by fake
+    weighed = torch.zeros(len(y), dtype=torch.float64, device=x.device)
     covered = recalled = 0
     rows = torch.arange(len(x), device=x.device)
     for kind in neighbours.precisions(x):
@@ -60,34 +67,35 @@ def prdc(real: Array, fake: Array, k: int = 5) -> PRDC:
         # One tensor for all blocks: small ones kept from each would pin the memory between them.
         doubtful = torch.zeros(len(rows), dtype=torch.bool, device=x.device)
         for part, row in neighbours.blocks(a, b):
-            reach, norms = around_real[rows[part]] - a.norms[part], a.norms[part]
-            inside = row < (reach + rounding).to(kind)[:, None]
-            most = _counted(inside, 1)
-            torch.lt(row, (reach - rounding).to(kind)[:, None], out=inside)
-            held = _counted(inside, 1)
-            unsure = held != most
-            gap = row.sub_(around_fake.to(kind)).amin(1) + norms  # negative within a fake's ball
-            unsure |= gap.abs() <= rounding
-            if last:  # a ball is open: what is on its edge, up to rounding, is outside
-                unsure.zero_()
-            inside[unsure] = False
-            balls += _counted(inside, 0)
+            reach, norms = around_real.squared[rows[part]] - a.norms[part], a.norms[part]
+            inside = row <= (reach + rounding).to(kind)[:, None]
+            held = neighbours.counted(inside, 1)
+            unsure = doubtful[part]
+            if not last:  # what is on an edge, up to rounding, is looked at again
+                most = held
+                torch.lt(row, (reach - rounding).to(kind)[:, None], out=inside)
+                held = neighbours.counted(inside, 1)
+                unsure = held != most
+            gap = row.sub_(around_fake.to(kind)).amin(1) + norms  # 0 or less within a fake's ball
+            if not last:
+                unsure |= gap.abs() <= rounding
+                inside[unsure] = False
+            within += neighbours.counted(inside, 0)
+            if weights is not None:
+                weighed += weights[rows[part]] @ inside.double()
             covered += int(((held > 0) & ~unsure).sum())
-            recalled += int(((gap < -rounding) & ~unsure).sum())
+            recalled += int(((gap <= (rounding if last else -rounding)) & ~unsure).sum())
             doubtful[part] = unsure
         rows = rows[doubtful]
         if not len(rows):
             break
+    density = within.double().mean() / k if weights is None else weighed.mean()
     return PRDC(
-        precision=float((balls > 0).double().mean()),
+        precision=float((within > 0).double().mean()),
         recall=recalled / len(x),
-        density=float(balls.double().mean()) / k,
+        density=float(density),
         coverage=covered / len(x),
     )
-
-
-def _counted(found: Tensor, axis: int) -> Tensor:
-    return found.view(torch.uint8).sum(axis, dtype=torch.int32)  # sums of bools are 7 times slower
 
 
 def expected_coverage(n: int, m: int, k: int = 5) -> float:

@@ -42,9 +42,14 @@ def untraced(module: nn.Module) -> Iterator[nn.Module]:
         yield twin
 
 
-def noise(module: nn.Module, shape: tuple[int, ...]) -> torch.Tensor:
-    """Standard normal numbers ``[BATCH, *shape]``, where and as precise as the module's weights."""
-    drawn = torch.randn(BATCH, *shape, generator=torch.Generator().manual_seed(0))
+def known(module: nn.Module) -> bool:
+    """Whether torch or we wrote it, so that it does what it says and no more."""
+    return type(module).__module__.startswith(("torch.nn.", "uncollapse."))
+
+
+def noise(module: nn.Module, shape: tuple[int, ...], batch: int = BATCH) -> torch.Tensor:
+    """Standard normal numbers ``[batch, *shape]``, where and as precise as the module's weights."""
+    drawn = torch.randn(batch, *shape, generator=torch.Generator().manual_seed(0))
     like = next((p for p in module.parameters() if p.is_floating_point()), drawn)
     return drawn.to(device=like.device, dtype=like.dtype)
 

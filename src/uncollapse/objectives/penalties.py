@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from uncollapse.errors import ConfigError
 from uncollapse.streams import Streams
@@ -29,7 +29,8 @@ def gradient(critic: Critic, at: Tensor, batch_axes: int = 1) -> Tensor:
 
     ``at`` must require gradients. Several logits a sample (a patch map) are averaged first.
     """
-    logits = critic(at)
+    # A network gets a copy: its first layer may work in place, which a leaf does not allow.
+    logits = critic(at.clone() if isinstance(critic, nn.Module) else at)
     if logits.dim() > batch_axes:
         logits = logits.flatten(batch_axes).mean(batch_axes)
     (slope,) = torch.autograd.grad(logits.sum(), at, create_graph=True)

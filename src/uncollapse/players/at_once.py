@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from uncollapse.errors import ConfigError
+from uncollapse.errors import ConfigError, noted
 from uncollapse.nets.family import Generator
 from uncollapse.players.hearing import listening, locate
-from uncollapse.players.layers import ELEMENTWISE, judges_samples_alone, watched
-from uncollapse.players.stack import Judged, Stack
+from uncollapse.players.layers import ELEMENTWISE, judges_samples_alone, may_overwrite, watched
+from uncollapse.players.stack import Judged, Stack, _cannot_take
 from uncollapse.streams import Ambient
 
 Step = Callable[[dict[str, Tensor], Tensor], Tensor]
@@ -64,7 +64,7 @@ class AtOnce(Stack):
             if len(different) < len(column):
                 number = {id(tensor): row for row, tensor in enumerate(different)}
                 self.rows[name] = torch.tensor([number[id(t)] for t in column]).to(stacked.device)
-        self.overwrites = any(getattr(m, "inplace", False) for m in self.skeleton.modules())
+        self.overwrites = may_overwrite(self.skeleton)
         self.per_sample = judges_samples_alone(self.skeleton)
 
     def __len__(self) -> int:
@@ -78,8 +78,7 @@ class AtOnce(Stack):
     def __call__(self, x_mb: Tensor) -> Tensor:
         """As for :class:`Stack`."""
         self._fits(x_mb)
-        x_mb = x_mb.clone() if self.overwrites else x_mb
-        return self.ambient.run(0, self._all, self._rowed(), x_mb)
+        return self._ran(self._all, self._own(x_mb))
 
     def _rowed(self) -> dict[str, Tensor]:
         """Every tensor with one row a member, shared ones repeated."""
@@ -108,8 +107,15 @@ class AtOnce(Stack):
     def features(self, x_mb: Tensor, layer: str = "") -> Tensor:
         """As for :class:`Stack`."""
         self._fits(x_mb)
-        x_mb = x_mb.clone() if self.overwrites else x_mb
-        return self.ambient.run(0, self._until, self._rowed(), x_mb, *locate(self.skeleton, layer))
+        where = locate(self.skeleton, layer)
+        return self._ran(self._until, self._own(x_mb), *where)
+
+    def _ran(self, function: Callable[..., Tensor], x_mb: Tensor, *others: object) -> Tensor:
+        try:
+            return self.ambient.run(0, function, self._rowed(), x_mb, *others)
+        except Exception as error:
+            noted(error, f"{_cannot_take(self.role, x_mb[0])}, of all members at once")
+            raise
 
     def _until(self, tensors: dict[str, Tensor], x_mb: Tensor, layer: str, before: bool) -> Tensor:
         """Runs up to a layer; if that is within a larger step, its output is heard there.
@@ -120,7 +126,7 @@ class AtOnce(Stack):
         heard = None
         for i, (name, step) in enumerate(self.steps):
             if before and inside[i] and heard is None:
-                heard = x_mb.clone() if self.overwrites else x_mb
+                heard = self._own(x_mb)
             if not name or (layer.startswith(f"{name}.") and not inside[i]):
                 module = self.skeleton.get_submodule(name)
                 prefix = f"{name}." if name else ""
@@ -129,7 +135,7 @@ class AtOnce(Stack):
             elif heard is None or self.buffers():
                 x_mb = step(tensors, x_mb)
             if not before and inside[i] and not any(inside[i + 1 :]):
-                heard = x_mb.clone() if self.overwrites else x_mb
+                heard = self._own(x_mb)
         if heard is None:
             raise ConfigError(f"layer '{layer}' cannot be heard when members run all at once")
         return heard

@@ -6,6 +6,7 @@ from torch import nn
 
 from uncollapse.nets.family import Generator
 from uncollapse.nets.pacgan import Maxout
+from uncollapse.nets.trial import known
 
 ELEMENTWISE: set[type[nn.Module]] = {
     nn.ELU,
@@ -50,6 +51,17 @@ def watched(module: nn.Module) -> bool:
         or module._forward_pre_hooks
         or module._backward_hooks
         or module._backward_pre_hooks
+    )
+
+
+def may_overwrite(network: nn.Module) -> bool:
+    """Whether what enters a network might be changed in place; True where not known.
+
+    Torch's own layers do so only if they say ``inplace``; anybody's ``forward`` may.
+    """
+    return any(
+        getattr(module, "inplace", False) or watched(module) or not known(module)
+        for module in network.modules()
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from uncollapse.errors import CheckpointError, ConfigError
+from uncollapse.errors import CheckpointError, ConfigError, noted
 from uncollapse.players.optimizers import Optimizer
 from uncollapse.players.stack import Stack
 
@@ -77,7 +77,11 @@ class Player:
         """
         weights = self.stack[members].parameters() if self.terms else []
         total = self.total(loss_mb, weights, weights)
-        gradients = torch.autograd.grad(total, self.parameters, allow_unused=True)
+        try:
+            gradients = torch.autograd.grad(total, self.parameters, allow_unused=True)
+        except Exception as error:
+            noted(error, f"the {self.stack.role} cannot learn from its loss")
+            raise
         for weight, gradient in zip(self.parameters, gradients, strict=True):
             # Fused optimisers walk both in memory's order, so both must lie the same way.
             if gradient is not None and gradient.stride() != weight.stride():

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from uncollapse.errors import CheckpointError, ConfigError, ShapeError
+from uncollapse.errors import CheckpointError, ConfigError, ShapeError, noted
 from uncollapse.players.hearing import listening, locate
-from uncollapse.players.layers import judges_samples_alone
+from uncollapse.players.layers import judges_samples_alone, may_overwrite
 from uncollapse.streams import Ambient
 
 Judged = TypeVar("Judged", bound="Tensor | tuple[Tensor, ...]")
@@ -36,16 +36,21 @@ class Stack:
     Attributes:
         per_sample: whether outputs surely depend on their own samples alone, so that batches may
             be joined.
+        overwrites: whether a network might change what enters it in place: it gets a copy then, as
+            samples are looked at again.
+        role: what the networks are called in messages.
         answers: whether the weights are imagined ones, which depend on what they answer to.
     """
 
     way = "one-by-one"
     answers = False
+    role = "network"
 
     def __init__(self, networks: Sequence[nn.Module], ambient: Ambient) -> None:
         self.networks = list(networks)
         self.ambient = ambient
         self.per_sample = bool(self.networks) and judges_samples_alone(self.networks[0])
+        self.overwrites = any(map(may_overwrite, self.networks))
         self.imagined: list[dict[str, Tensor]] = []
 
     def __len__(self) -> int:
@@ -82,7 +87,7 @@ class Stack:
         """
         self._fits(x_mb)
         if len(self) == 1:
-            return self._call(0, x_mb[0])[None]
+            return self._call(0, self._own(x_mb[0]))[None]
         return torch.stack([self._run(m, x_b) for m, x_b in enumerate(x_mb)])
 
     def _fits(self, x_mb: Tensor) -> None:
@@ -98,11 +103,19 @@ class Stack:
             y_b.register_hook(torch.clone)  # type: ignore[no-untyped-call]
         return y_b
 
+    def _own(self, x: Tensor) -> Tensor:
+        """The same numbers, which the networks may overwrite."""
+        return x.clone() if self.overwrites else x
+
     def _call(self, member: int, x_b: Tensor) -> Tensor:
         function: Callable[..., Tensor] = self.networks[member]
         if self.imagined:
             function = partial(functional_call, self.networks[member], self.imagined[member])
-        return self.ambient.run(member, function, x_b)
+        try:
+            return self.ambient.run(member, function, x_b)
+        except Exception as error:
+            noted(error, _cannot_take(self.role, x_b))
+            raise
 
     def features(self, x_mb: Tensor, layer: str = "") -> Tensor:
         """What a layer gives when the networks are run: ``[member, batch, ...]``.
@@ -119,7 +132,7 @@ class Stack:
         seen = []
         for member, (network, x_b) in enumerate(zip(self.networks, x_mb, strict=True)):
             with listening(network, *locate(network, layer)) as heard:
-                self._call(member, x_b)
+                self._call(member, self._own(x_b))
             seen.append(heard.one())
         return torch.stack(seen)
 
@@ -171,7 +184,9 @@ class Stack:
         Raises:
             ConfigError: torch cannot copy a network.
         """
-        return Stack(self.separate(), self.ambient.copy())
+        twin = Stack(self.separate(), self.ambient.copy())
+        twin.role = self.role
+        return twin
 
     @torch.no_grad()
     def become(self, other: Stack) -> None:
@@ -304,6 +319,10 @@ def _tensors(network: nn.Module) -> dict[str, Tensor]:
 
 def _once(tensors: Iterator[Tensor]) -> list[Tensor]:
     return list({id(tensor): tensor for tensor in tensors}.values())
+
+
+def _cannot_take(role: str, x_b: Tensor) -> str:
+    return f"the {role} cannot take {list(x_b.shape)}, a batch of {len(x_b)}"
 
 
 def _join(parts: Sequence[Any]) -> Any:

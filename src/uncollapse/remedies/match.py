@@ -5,18 +5,40 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import partial, wraps
+from typing import ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
 
+from uncollapse.errors import noted
 from uncollapse.objectives import Judgement, Objective
 from uncollapse.players import Player, Stack
 from uncollapse.remedies.remedy import Remedy
 from uncollapse.streams import Streams
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 Judging = Callable[[Stack, Tensor, Tensor, Streams], Judgement]
 """What a discriminator minimises: a stack, real and fake samples, and random numbers."""
+
+
+def _turn(whose: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """What fails in a method is noted to have failed in this turn."""
+
+    def told(method: Callable[P, T]) -> Callable[P, T]:
+        @wraps(method)
+        def calling(*arguments: P.args, **words: P.kwargs) -> T:
+            try:
+                return method(*arguments, **words)
+            except Exception as error:
+                noted(error, f"in the {whose}'s turn")
+                raise
+
+        return calling
+
+    return told
 
 
 @dataclass
@@ -115,6 +137,7 @@ class Match:
         """
         return partial(self._judging, cut)
 
+    @_turn("discriminator")
     def _judging(
         self, cut: bool, critic: Stack, real_mb: Tensor, fake_mb: Tensor, streams: Streams
     ) -> Judgement:
@@ -125,6 +148,7 @@ class Match:
                 judged = judged._replace(loss=judged.loss + term_mb)
         return judged
 
+    @_turn("generator")
     def fool(self, D: Player, real_mb: Tensor, fake_mb: Tensor) -> Tensor:
         """The generators' turn: their loss ``[member, batch]``, every term summed.
 

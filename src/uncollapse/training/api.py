@@ -10,7 +10,7 @@ from typing import Any
 from uncollapse import data as data_room
 from uncollapse.data import Data
 from uncollapse.data.reading import Choices
-from uncollapse.errors import CheckpointError, ConfigError, NonFiniteError
+from uncollapse.errors import CheckpointError, ConfigError, NonFiniteError, out_of_memory, where
 from uncollapse.games import Game
 from uncollapse.objectives import Objective
 from uncollapse.players import Optimizer
@@ -19,11 +19,12 @@ from uncollapse.remedies import Remedy, fitting
 from uncollapse.training import checkpoint
 from uncollapse.training.config import GIVEN, Config, positive
 from uncollapse.training.folder import RunFolder
-from uncollapse.training.loop import failed, loop, take_pictures
+from uncollapse.training.loop import failed, loop, still_there, take_pictures
 from uncollapse.training.memory import keep_freed_memory
 from uncollapse.training.parts import Network, choose, named, open_data, several
 from uncollapse.training.progress import say
 from uncollapse.training.recorder import Recorder
+from uncollapse.training.rehearsal import in_words, rehearse, remarks
 from uncollapse.training.run import Run, finished
 from uncollapse.training.trackers import Tracker
 from uncollapse.training.trackers import check as check_trackers
@@ -169,11 +170,17 @@ def train(
     def make(members: str) -> Training:
         return parts.training(dataclasses.replace(config, members=members), ranks)
 
-    training = make(ONE_BY_ONE if members == AUTO else members)
-    if members == AUTO and has_members_of_its_own(training):
-        chosen, reason = faster(make)
-        say(f"members run {chosen} ({reason})", progress if ranks.number == 0 else False)
-        training = make(chosen)
+    way = ONE_BY_ONE if members == AUTO else members
+    trial = make(way)
+    rehearse(trial)
+    shown = progress if ranks.number == 0 else False
+    for remark in remarks(trial):
+        say(f"note: {remark}", shown)
+    if members == AUTO and has_members_of_its_own(trial):
+        way, reason = faster(make)
+        say(f"members run {way} ({reason})", shown)
+    del trial
+    training = make(way)
     folder = None if out is None or ranks.number > 0 else RunFolder(out)
     with ranks.first_may_fail():
         if folder is not None:
@@ -294,12 +301,20 @@ def _go(training: Training, folder: RunFolder | None, progress: bool | None) -> 
         loop(training, folder, recorder, progress)
     except NonFiniteError as error:
         raise failed(error, training, folder) from None
+    except Exception as error:
+        if not where(error) or out_of_memory(error):
+            raise
+        words = in_words(error, training.config)
+        kept = still_there(folder)
+        raise ConfigError(f"after step {training.step}: {words}; {kept}") from error
     finally:
         for tracker in watching:
             tracker.close()
         if folder is not None:
             folder.unlock()
-    return finished(training, folder, recorder.rows)
+    run = finished(training, folder, recorder.rows)
+    run.remarks = remarks(training)
+    return run
 
 
 def _absolute(data: str) -> str:

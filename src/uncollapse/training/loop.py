@@ -104,11 +104,15 @@ def failed(error: NonFiniteError, training: Training, folder: RunFolder | None) 
             "evidence": [str(error)],
         }
     )
+    advice = "; to get further, train anew, with a lower learning rate first"
     kept = checkpoint.newest(folder.checkpoints)
-    if kept is None:
-        return NonFiniteError(f"{error}; no checkpoint was made yet", error.step)
-    return NonFiniteError(
-        f"{error}; the checkpoint of step {kept.step} in {folder.path} is kept; to get further, "
-        "train anew, with a lower learning rate first",
-        error.step,
-    )
+    text = f"{error}; {still_there(folder)}{advice if kept else ''}"
+    return NonFiniteError(text, error.step)
+
+
+def still_there(folder: RunFolder | None) -> str:
+    """What is left of a run that failed, in words."""
+    kept = None if folder is None else checkpoint.newest(folder.checkpoints)
+    if kept is None or folder is None:
+        return "no checkpoint was made yet"
+    return f"the checkpoint of step {kept.step} in {folder.path} is kept"

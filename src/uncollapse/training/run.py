@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from uncollapse.errors import ConfigError
 from uncollapse.players import Stack
 from uncollapse.streams import Ambient, Streams
 from uncollapse.training import checkpoint
+from uncollapse.training.chunks import in_chunks
 from uncollapse.training.config import GIVEN, Config
 from uncollapse.training.folder import Row, RunFolder
 from uncollapse.training.training import Training
@@ -59,6 +61,8 @@ class Run:
         folder: where it is kept; None if only in memory.
         generators: one a replica, in evaluation mode, on the CPU: latents ``[batch, *latent]`` to
             samples ``[batch, *shape]`` in the data's own units. With an EMA, the averaged ones.
+        remarks: what was worth saying of the networks when it trained, a line each; of a loaded
+            run nothing.
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class Run:
         self.data = data
         self.folder = None if folder is None else folder.path
         self.generators = [_deliver(network, data.scale, data.shift) for network in networks]
+        self.remarks: tuple[str, ...] = ()
         self._files = folder
         self._rows = rows or []
 
@@ -101,6 +106,7 @@ class Run:
 
         Raises:
             ConfigError: no such replica, or too few or too many samples.
+            ShapeError: the generator takes no such batches, nor those of its run.
         """
         return self.data.as_given(self._draw(count, seed, replica))
 
@@ -114,10 +120,14 @@ class Run:
                 f"the number of samples must be 1 to {MOST:,}, not {count:,}: draw more in parts, "
                 "each with a seed of its own"
             )
-        noise, ambient = Streams([seed], "samples"), Ambient([seed], "samples")
+        noise = Streams([seed], "samples")
         sizes = [min(CHUNK, count - begun) for begun in range(0, count, CHUNK)]
         chunks = [noise.normal(CHUNK, *self.config.latent)[0][:size] for size in sizes]
-        return torch.cat([ambient.run(0, self.generators[replica], z) for z in chunks])
+
+        def begin() -> Callable[[Tensor], Tensor]:
+            return partial(Ambient([seed], "samples").run, 0, self.generators[replica])
+
+        return in_chunks(begin, torch.cat(chunks), CHUNK, self.config.batch, axis=0)
 
     def picture(self, count: int | None = None, *, seed: int = 0, replica: int = 0) -> Image:
         """A picture of samples: a grid of images, or points over real ones.

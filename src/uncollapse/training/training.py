@@ -6,6 +6,7 @@ import dataclasses
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from uncollapse.ranks import Ranks
 from uncollapse.remedies import LRDecay, Remedy, drawn, equipped, judged_shape
 from uncollapse.streams import Ambient, Streams
 from uncollapse.training.checkpoint import Checkpoint
+from uncollapse.training.chunks import in_chunks
 from uncollapse.training.config import Config
 from uncollapse.training.draw import DataDraw
 
@@ -92,7 +94,11 @@ class Training:
         self.judged_shape = judged_shape(cures, data.shape)
         networks = trial.run(0, generator), trial.run(0, equipped(cures, discriminator))
         _in_float32(*networks)
-        nets.probe(*networks, data.shape, config.latent, self.judged_shape)
+        needed = drawn(cures, config.batch)
+        judged = needed * math.prod(data.shape) // math.prod(self.judged_shape)
+        self.found = nets.probe(
+            *networks, data.shape, config.latent, self.judged_shape, needed, judged
+        )
         game.set_up(
             Table(
                 generator=generator,
@@ -108,7 +114,6 @@ class Training:
                 ranks=self.ranks,
             )
         )
-        needed = drawn(cures, config.batch)
         if needed > len(data) >= config.batch:
             raise DataError(
                 f"a batch of {config.batch} draws {needed} samples with "
@@ -116,7 +121,7 @@ class Training:
                 f"most {len(data) * config.batch // needed}"
             )
         for cure in cures:
-            cure.check_batch(needed * math.prod(data.shape) // math.prod(self.judged_shape))
+            cure.check_batch(judged)
         self.draw = DataDraw(
             self.data,
             needed,
@@ -134,9 +139,18 @@ class Training:
         """
         seeds = self.config.seeds
         latents_mb = Streams(seeds, "pictures", self.device).normal(count, *self.config.latent)
-        ambient = Ambient(seeds, "pictures", self.device)
-        chunks = torch.split(latents_mb, max(self.config.batch, 64), dim=1)
-        return torch.cat([self.game.output.evaluate(z, ambient) for z in chunks], dim=1)
+
+        def begin() -> Callable[[Tensor], Tensor]:
+            return partial(
+                self.game.output.evaluate, ambient=Ambient(seeds, "pictures", self.device)
+            )
+
+        return in_chunks(begin, latents_mb, self.chunk, self.draw.batch, axis=1)
+
+    @property
+    def chunk(self) -> int:
+        """How many samples of a member :meth:`sample` draws at once."""
+        return max(self.config.batch, 64)
 
     def score(self) -> list[float]:
         """The energy distance between fixed real samples and :meth:`sample`, one a member."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import torch
 
-from uncollapse.errors import ConfigError, one_line
+from uncollapse.errors import ConfigError, UncollapseError, one_line, out_of_memory
 from uncollapse.streams import Ambient
 from uncollapse.training.training import Training
 
@@ -49,7 +49,9 @@ def faster(make: Callable[[str], Training]) -> tuple[str, str]:
         if one.ranks.largest(int(not alike)):
             return ONE_BY_ONE, "all at once, the networks compute or draw something else"
         seconds = {ONE_BY_ONE: _seconds(one), AT_ONCE: _seconds(two)}
-    except RuntimeError as error:
+    except Exception as error:
+        if isinstance(error, UncollapseError) or out_of_memory(error):
+            raise
         return ONE_BY_ONE, f"all at once cannot be: {one_line(error)}"
     times = ", ".join(f"{way} {1000 * s:.3g} ms a round" for way, s in seconds.items())
     wins = one.ranks.largest(int(seconds[AT_ONCE] < WORTH * seconds[ONE_BY_ONE]))
@@ -75,7 +77,9 @@ def _attempt(make: Callable[[str], Training], one: Training) -> tuple[Training |
                 torch.autograd.grad(loss, player.parameters, allow_unused=True)
     except ConfigError as error:
         return None, str(error)
-    except RuntimeError as error:
+    except Exception as error:
+        if isinstance(error, UncollapseError) or out_of_memory(error):
+            raise
         return None, one_line(error)
     return make(AT_ONCE), ""
 
