@@ -4,13 +4,17 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test bench lint clean
+.PHONY: demo test fuzz bench lint clean
 
 demo: $(READY)
 	$(BIN)/uncollapse train digits --steps 10000 --remedy ema
 
 test: lint
 	$(BIN)/pytest -n 2
+
+# Ten thousand files of each kind, read and evaluated: a result or one line.
+fuzz: $(READY)
+	UNCOLLAPSE_FUZZ_FILES=10000 $(BIN)/pytest -n 2 tests/fuzz
 
 lint: $(READY)
 	$(BIN)/ruff check

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from uncollapse.data.reading import Reading
 from uncollapse.data.tables import read_csv, typed
 from uncollapse.data.texts import read_lines
 from uncollapse.errors import DataError
@@ -107,3 +108,12 @@ def test_lines(tmp_path):
     assert read_lines(path) == ["one", "two words", "three"]
     with pytest.raises(DataError, match="no lines of text"):
         read_lines(write(tmp_path, " \n\n", "u.txt"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_only_ends_of_lines_end_lines(tmp_path, encoding):
+    inside = "a\u2028b\u2029c\x85d\x0be\x0cf\x1cg"
+    path = write(tmp_path, f"{inside}\r\nsecond\rthird\n\n", "t.txt", encoding)
+    reading = Reading()
+    assert read_lines(path, reading) == [inside, "second", "third"]
+    assert reading.details == "left out: 1 empty line"

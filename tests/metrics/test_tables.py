@@ -1,6 +1,7 @@
 """Tables: SciPy's distances of numbers, and categories counted by hand."""
 
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -164,3 +165,47 @@ def test_bad_calls_get_one_line(measure, real, fake, error, says):
     with pytest.raises(error, match=says) as caught:
         measure(real, fake)
     assert "\n" not in str(caught.value)
+
+
+def old_way(name, real, fake):
+    """Categories counted one by one."""
+    p, q = Counter(real), Counter(fake)
+    shares = {c: (p[c] / len(real), q[c] / len(fake)) for c in {**p, **q}}
+    lost = sorted(
+        (
+            (" × ".join(c) if isinstance(c, tuple) else c, a)
+            for c, (a, b) in shares.items()
+            if not b
+        ),
+        key=lambda x: (-x[1], x[0]),
+    )
+    return (
+        name,
+        pytest.approx(sum(n for c, n in p.items() if q[c]) / len(real)),
+        pytest.approx(sum(abs(a - b) for a, b in shares.values()) / 2),
+        tuple((c, pytest.approx(a)) for c, a in lost),
+        len(p),
+    )
+
+
+@pytest.mark.parametrize("known", [3, 60])  # few possible pairs, and far more than there are rows
+def test_counting_by_number_is_counting_one_by_one(known):
+    random = np.random.default_rng(known)
+    real, fake = (
+        {c: np.array([f"{c}{v}" for v in random.integers(known, size=n)]) for c in "abc"}
+        for n in (150, 90)
+    )
+    for found in column_distances(real, fake):
+        name = found.column
+        assert found == old_way(name, real[name].tolist(), fake[name].tolist())
+    for found in pair_coverage(real, fake):
+        a, b = found.column.split(" × ")
+        pairs = [list(zip(t[a].tolist(), t[b].tolist(), strict=True)) for t in (real, fake)]
+        assert found == old_way(found.column, *pairs)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_huge_and_tiny_numbers(scale):
+    x, y = normal(50), normal(40, 1)
+    (near,), (far,) = (column_distances({"x": s * x}, {"x": s * y}) for s in (1.0, scale))
+    assert far == ("x", pytest.approx(near.ks), pytest.approx(near.wasserstein), 0)

@@ -9,7 +9,7 @@ import scipy.spatial.distance
 
 from uncollapse.errors import ConfigError, ShapeError
 from uncollapse.metrics import copied_lines, distinct_n, ngram_divergence
-from uncollapse.metrics.text import ngrams
+from uncollapse.metrics.text import has_words, ngrams
 
 
 def lines(n, words, seed=0):
@@ -107,3 +107,23 @@ def test_bad_calls_get_one_line(call, error, says):
     with pytest.raises(error, match=says) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (["one two", "three four"], True),
+        (["one", "two", "three"], False),
+        (["中文没有空格"] * 9 + ["with spaces here"], False),
+        (["some words here"] * 9 + ["中文没有空格"], True),
+        (["用 GAN 生成的文本", "也有 一些 空格"], False),
+        (["ภาษาไทย ไม่มีช่องว่าง", "ประโยค ถัดไป"], False),
+        (["日本語 テキスト です"], False),
+        (["한국어는 띄어쓰기를 합니다"], True),
+        (["1 2 3", "4 5 6"], True),
+        (["tab\tseparated"], True),
+        (["ACGTACGT"] * 3, False),
+    ],
+)
+def test_words_or_characters(texts, expected):
+    assert has_words(texts) == expected

@@ -28,6 +28,11 @@ def _pattern(mark: str, other: str) -> re.Pattern[str]:
 
 PATTERNS = {".": _pattern(".", ","), ",": _pattern(",", ".")}
 """Numbers by their decimal mark."""
+HINT = re.compile(
+    rf"^[+-]?\s*(?:[{SIGNS}]|\d*(?:[,{SPACES}]\d|\.\d{{3}}[.,]\d|\s*[{SIGNS}]))",
+    re.ASCII | re.MULTILINE,
+)
+"""What some value begins with wherever numbers are not in the plain form yet."""
 
 
 @dataclass
@@ -61,6 +66,8 @@ def plain_numbers(
     Returns:
         The same columns; what is no number is as it was.
     """
+    if not any(HINT.search("\n".join(column)) for column in columns.values()):
+        return columns
     ways = {
         name: {mark: found for mark in PATTERNS if (found := _by(mark, column)) is not None}
         for name, column in columns.items()

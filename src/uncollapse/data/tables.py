@@ -161,10 +161,10 @@ def typed(
             notes += [] if doubts else _doubt(name, column)
             real[name], fake[name] = _words(column), _words(other[name])
             continue
-        numbers = _numbers(column, kind)
+        numbers = _numbers(column, float if kind is NUMBERS else kind.parse)  # known to be
         known = set(numbers[~np.isnan(numbers)].tolist())
         parse = _either(kind, known)
-        others = _numbers(other[name], kind, parse)
+        others = _numbers(other[name], parse)
         if (unread := np.isinf(others)).any():
             row = int(unread.argmax())
             raise DataError(
@@ -233,11 +233,8 @@ def _either(kind: Kind, known: set[float]) -> values.Parse:
     return parse
 
 
-def _numbers(
-    column: list[str], kind: Kind, parse: values.Parse | None = None
-) -> NDArray[np.float64]:
+def _numbers(column: list[str], parse: values.Parse) -> NDArray[np.float64]:
     """NaN where missing, infinity where there is no such number."""
-    parse = parse or kind.parse
     known: dict[str, float] = {}
     for value in set(column):
         if is_missing(value):

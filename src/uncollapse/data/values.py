@@ -64,11 +64,13 @@ def number(value: str) -> float | None:
 
 def is_padded(value: str) -> bool:
     """Whether a number begins with zeros, which are lost when it is one."""
-    return bool(_PADDED.fullmatch(value))
+    return value.lstrip("+-").startswith("0") and bool(_PADDED.fullmatch(value))
 
 
 def is_too_long(value: str) -> bool:
     """Whether a whole number has more digits than float64 holds."""
+    if len(value) < 16:
+        return False
     digits = value.lstrip("+-")
     if not (len(digits) > 15 and digits.isascii() and digits.isdigit()):
         return False

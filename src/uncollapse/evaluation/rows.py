@@ -163,6 +163,8 @@ def _fresh(sets: Comparison) -> float:
     that they are, and their mean varies with the pool: ``(1 + f) / (1 - f)`` in variance. For what
     compares two sets out of the pool both cancel.
     """
+    if not sets.splits:  # too few real samples to tell
+        return 1.0
     part = sets.n_fake / sets.pool_size
     return math.sqrt((1 + part) / (1 - part))
 

@@ -78,7 +78,7 @@ def _column_rows(
             quantities += [Quantity(f"{name}: ks", SHARE)]
             quantities += [Quantity(f"{name}: wasserstein", FROM_0)]
         if name in gaps:
-            quantities.append(Quantity(f"{name}: {MISSING}", SHARE))
+            quantities.append(Quantity(f"{name}: {MISSING}", SHARE, alone=True))
 
     def take(one: dict[str, Any], other: dict[str, Any]) -> tuple[float, ...]:
         found: list[float] = []
