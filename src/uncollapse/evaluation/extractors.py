@@ -18,11 +18,11 @@ from uncollapse.errors import ConfigError, RunFolderError, unknown
 from uncollapse.evaluation.comparison import Comparison
 from uncollapse.files import write_atomically
 from uncollapse.metrics.classifier import Classifier, train_classifier
+from uncollapse.metrics.efficientnet import EfficientNetLite0
 from uncollapse.metrics.features import (
     DIMENSIONS,
     PCA,
     ClassifierFeatures,
-    EfficientNetLite0,
     Extractor,
     Own,
     Raw,

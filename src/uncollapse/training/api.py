@@ -11,6 +11,7 @@ from uncollapse import data as data_room
 from uncollapse.data import Data
 from uncollapse.errors import CheckpointError, ConfigError, NonFiniteError
 from uncollapse.games import Game
+from uncollapse.memory import keep_freed_memory
 from uncollapse.objectives import Objective
 from uncollapse.players import Optimizer
 from uncollapse.ranks import join
@@ -19,7 +20,6 @@ from uncollapse.training import checkpoint
 from uncollapse.training.config import GIVEN, Config, positive
 from uncollapse.training.folder import RunFolder
 from uncollapse.training.loop import failed, loop, take_pictures
-from uncollapse.training.memory import keep_freed_memory
 from uncollapse.training.parts import Network, choose, named, open_data, several
 from uncollapse.training.progress import say
 from uncollapse.training.recorder import Recorder
