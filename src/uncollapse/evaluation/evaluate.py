@@ -174,6 +174,8 @@ def evaluate(
         )
     if "extractor" in vars(sets):
         result.features = sets.extractor.name
+        if (why := extractors.substituted(features, sets.kind, sets.reference)) is not None:
+            result.notes.append(why)
     return result
 
 

@@ -16,6 +16,8 @@ from uncollapse.memory import keep_freed_memory
 
 SMALL, LARGE = 128, 224
 """Pixels that images are resized to: those of at most SMALL pixels, and larger ones."""
+CHANNELS = (1, 3)
+"""That images may have."""
 BATCH = 16
 """Images at once: more are no faster, and need memory that the kernel must find first."""
 STAGES = (2, 4, 10)
@@ -66,7 +68,7 @@ class EfficientNetLite0:
         Raises:
             ShapeError: these are no images.
         """
-        if samples.dim() != 4 or samples.shape[1] not in (1, 3):
+        if samples.dim() != 4 or samples.shape[1] not in CHANNELS:
             raise ShapeError(
                 f"features efficientnet-lite0 are of images [n, 1 or 3, H, W], not "
                 f"{list(samples.shape)}"
