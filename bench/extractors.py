@@ -210,7 +210,7 @@ class Random:
         parts = []
         for layer in self.layers:
             x = layer(x).relu()
-            parts.append(unit(torch.cat([x.mean((2, 3)), x.std((2, 3))], 1)))
+            parts.append(unit(torch.cat([x.mean((2, 3)), x.std((2, 3), correction=0)], 1)))
         return torch.cat(parts, 1)
 
 

@@ -34,7 +34,8 @@ def smeared(images: Tensor, components: int) -> Tensor:
     flat = images.flatten(1)
     mean = flat.mean(0)
     axes = torch.linalg.svd(flat - mean, full_matrices=False)[2][:components]
-    return ((flat - mean) @ axes.T @ axes + mean).clamp(-1, 1).view_as(images)
+    drawn: Tensor = (flat - mean) @ axes.T @ axes + mean
+    return drawn.clamp(-1, 1).view_as(images)
 
 
 def patched(images: Tensor, share: float, random: torch.Generator) -> Tensor:
