@@ -252,7 +252,7 @@ def evaluate(
     numbers.
 
     Examples: `uncollapse evaluate fakes.npz --reference mnist`,
-    `uncollapse evaluate fakes --reference photos --size 64 --features efficientnet-lite0`,
+    `uncollapse evaluate fakes --reference photos --size 64`,
     `uncollapse evaluate fakes.csv --reference real.csv --json`.
 
     Parameters
@@ -270,7 +270,7 @@ def evaluate(
         What distances are taken of: raw, pca:DIMENSIONS, classifier (a small one, trained on a
         labelled reference and kept beside it), efficientnet-lite0 (ImageNet), or your own
         package.module:function. Default: the numbers of points and tables; for images the
-        classifier if the reference has labels, else pca:64.
+        classifier if the reference has labels, else efficientnet-lite0.
     held_out
         Real samples that the generator was not trained on, to tell copies; the reference is what
         it was trained on then.

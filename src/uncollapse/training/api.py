@@ -12,6 +12,7 @@ from uncollapse.data import Data
 from uncollapse.data.reading import Choices
 from uncollapse.errors import CheckpointError, ConfigError, NonFiniteError, out_of_memory, where
 from uncollapse.games import Game
+from uncollapse.memory import keep_freed_memory
 from uncollapse.objectives import Objective
 from uncollapse.players import Optimizer
 from uncollapse.ranks import join
@@ -20,7 +21,6 @@ from uncollapse.training import checkpoint
 from uncollapse.training.config import GIVEN, Config, positive
 from uncollapse.training.folder import RunFolder
 from uncollapse.training.loop import failed, loop, still_there, take_pictures
-from uncollapse.training.memory import keep_freed_memory
 from uncollapse.training.parts import Network, choose, named, open_data, several
 from uncollapse.training.progress import say
 from uncollapse.training.recorder import Recorder
