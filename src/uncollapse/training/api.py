@@ -8,8 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from uncollapse import data as data_room
-from uncollapse.data import Data
-from uncollapse.errors import CheckpointError, ConfigError, NonFiniteError, out_of_memory, where
+from uncollapse.data import Data, Dataset
+from uncollapse.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    NonFiniteError,
+    out_of_memory,
+    where,
+)
 from uncollapse.games import Game
 from uncollapse.objectives import Objective
 from uncollapse.players import Optimizer
@@ -56,7 +63,7 @@ def train(
     members: str = "auto",
     seed: int = 0,
     device: str = "auto",
-    out: str | Path | None = None,
+    out: str | Path | RunFolder | None = None,
     sample_every: int | None = None,
     checkpoint_every: int | None = None,
     trackers: Sequence[str] = (),
@@ -163,10 +170,12 @@ def train(
         say(f"members run {way} ({reason})", shown)
     del trial
     training = make(way)
-    folder = None if out is None or ranks.number > 0 else RunFolder(out)
+    folder = None
+    if out is not None and ranks.number == 0:
+        folder = out if isinstance(out, RunFolder) else RunFolder(out)
     with ranks.first_may_fail():
-        if folder is not None:
-            folder.create(training.config)
+        if folder is not None and folder.create(training.config):
+            say(f"{folder.path} held a run without a checkpoint: it begins anew", shown)
     return _go(training, folder, progress)
 
 
@@ -190,7 +199,8 @@ def resume(
         out: its folder.
         start: "last", or "best" to give up all that came after the best checkpoint.
         steps: the step to train to, if not the one the run was begun with.
-        data: the run's data, if it was an object that no name leads to. Likewise:
+        data: the run's data, if it was an object that no name leads to, or where it is now. The
+            new place is remembered. Likewise:
         generator: as for ``data``.
         discriminator: as for ``data``.
         game: as for ``data``.
@@ -224,16 +234,17 @@ def resume(
     if steps is not None:
         positive("steps", steps)
         config = dataclasses.replace(config, steps=steps)
+    if isinstance(data, str):
+        data = _absolute(data)
     ranks = join()
     first = ranks.number == 0
     with ranks.first_may_fail():
         if first:
             folder.lock()
     try:
-        source: Data = config.data if data is None else data
-        dataset = open_data(source, config.size, config.flips, generator or config.generator)
-        if dataset.fingerprint != config.data_fingerprint:
-            raise CheckpointError(f"{folder.path}: its data ({config.data}) is not what it was")
+        dataset = _same_data(folder, config, data, generator)
+        if isinstance(data, str):
+            config = dataclasses.replace(config, data=data)
         training = choose(
             dataset,
             generator=generator or config.generator,
@@ -248,6 +259,10 @@ def resume(
         newest = checkpoint.newest(folder.checkpoints)
         if start == checkpoint.LAST and newest is not None:
             start = newest.name
+        if start == checkpoint.LAST and newest is None:
+            say(
+                f"{folder.path} has no checkpoint yet: it begins anew", progress if first else False
+            )
         if start == checkpoint.BEST or newest is not None:
             training.restore(checkpoint.load(folder.checkpoints, start))
         if training.step >= config.steps:
@@ -305,6 +320,28 @@ def _absolute(data: str) -> str:
     if colon and f"{form}:" in {known.partition(":")[0] + ":" for known in data_room.FORMS}:
         return f"{form}:{Path(path).expanduser().resolve()}"
     return data
+
+
+def _same_data(
+    folder: RunFolder, config: Config, data: Data | None, generator: Network | None
+) -> Dataset:
+    """The run's data, where it was or where it is said to be now."""
+    where: Data = config.data if data is None else data
+    try:
+        dataset = open_data(where, config.size, config.flips, generator or config.generator)
+    except DataError as error:
+        if data is not None:
+            raise
+        raise DataError(
+            f"{folder.path}: {error}; if its data has moved, say where it is now: --data (data=)"
+        ) from None
+    if dataset.fingerprint == config.data_fingerprint:
+        return dataset
+    if isinstance(data, str):
+        raise CheckpointError(
+            f"{folder.path}: {data} is not the data that it was begun with ({config.data})"
+        )
+    raise CheckpointError(f"{folder.path}: its data ({config.data}) is not what it was")
 
 
 def _check_given(folder: RunFolder, config: Config, **given: Any) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from uncollapse.errors import ConfigError, unknown
+from uncollapse.files import home
 
 GIVEN = "given in Python"
 """Stands in a config for an object that only the program that made it can give again."""
@@ -124,7 +125,8 @@ class Config:
 
         Words that only say how long to train and what to show may differ.
         """
-        free = {"steps", "sample_every", "checkpoint_every", "trackers"}
+        # Where the data is may differ, too: what it is, its fingerprint says.
+        free = {"steps", "sample_every", "checkpoint_every", "trackers", "data"}
         for name, value in dataclasses.asdict(self).items():
             if name not in free and _plain(value) != other.get(name):
                 return f"{name} is {other.get(name)!r} there and {_plain(value)!r} here"
@@ -137,6 +139,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: unreadable, no YAML mapping, or a word nobody knows.
     """
+    path = home(path)
     try:
         words = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
