@@ -137,7 +137,7 @@ def train(
         size=size,
         flips=flips,
         latent=parts.latent,
-        batch=fitting(parts.remedies, default_batch, len(dataset)) if batch is None else batch,
+        batch=_batch(parts.remedies, default_batch, len(dataset)) if batch is None else batch,
         steps=steps,
         lr=_rates(default_lr if lr is None else lr),
         critic_steps=critic_steps,
@@ -367,6 +367,11 @@ def _same(word: str, written: Sequence[str], things: Sequence[Any]) -> bool:
         name == GIVEN or named(word, name) == named(word, thing)
         for name, thing in zip(written, things, strict=True)
     )
+
+
+def _batch(remedies: Sequence[Remedy], default: int, count: int) -> int:
+    """The default batch, or what fits; if nothing does, the training says so."""
+    return fitting(remedies, default, count) or min(default, count)
 
 
 def _sizes(latent: int | Sequence[int] | None) -> tuple[int, ...] | None:
