@@ -178,6 +178,7 @@ def resume(
     *,
     start: Annotated[Literal["last", "best"], Parameter(name="--from")] = "last",
     steps: Whole | None = None,
+    data: str | None = None,
 ) -> int:
     """Go on with a run, exactly as if it had never stopped.
 
@@ -189,10 +190,12 @@ def resume(
         The checkpoint to go on from; best gives up all that came after it.
     steps
         Train to this step instead of the one that the run was begun with.
+    data
+        Where the run's data is now, if it has moved: images:FOLDER, array:FILE, …
     """
     from uncollapse.cli.commands import resume_command
 
-    return resume_command(run, start, steps)
+    return resume_command(run, start, steps, data)
 
 
 @app.command
@@ -213,7 +216,8 @@ def sample(
     run
         The run's folder.
     out
-        FILE.npz (numbers in the data's own units, array `samples`) or FILE.png (a picture).
+        FILE.npz (numbers in the data's own units, array `samples`), FILE.npy (the same, a plain
+        array) or FILE.png (a picture).
     count
         How many.
     seed

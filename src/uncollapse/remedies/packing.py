@@ -87,8 +87,7 @@ class Packing(Remedy):
             return self.m * batch
         if batch % self.m:
             raise ConfigError(
-                f"packing:{self.m} needs batches that are multiples of it, not {batch}: take "
-                f"{batch - batch % self.m or self.m}, or same=packs"
+                f"packing:{self.m} needs batches that are multiples of it, not {batch}"
             )
         return batch
 
