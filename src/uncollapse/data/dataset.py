@@ -13,7 +13,7 @@ from torch import Tensor
 
 from uncollapse.data.stores import Mirrored, Store, resize
 
-Kind = Literal["points", "images"]
+Kind = Literal["points", "images", "series"]
 
 
 class Modes(NamedTuple):
@@ -32,12 +32,14 @@ class Dataset:
     """Samples to learn from, by number.
 
     Networks see ``(data - shift) / scale``: images in [-1, 1], points with mean 0 and standard
-    deviation 1 in each column. :meth:`restore` goes back to the source's own numbers.
+    deviation 1 in each column, series with both in each channel. :meth:`restore` goes back to the
+    source's own numbers.
 
     Args:
         name: what people call it.
         store: where the samples are.
-        kind: ``"images"`` for samples ``[C, H, W]``, ``"points"`` for samples ``[D]``.
+        kind: ``"images"`` for samples ``[C, H, W]``, ``"points"`` for samples ``[D]``,
+            ``"series"`` for samples ``[T, C]``: T steps of C channels.
         scale: broadcastable to a sample; data units per network unit.
         shift: broadcastable to a sample; the data value that networks see as 0.
         classes: the classes' names; () when unlabelled.
@@ -76,7 +78,7 @@ class Dataset:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one sample, as networks see it: ``(D,)`` or ``(C, H, W)``."""
+        """Of one sample, as networks see it: ``(D,)``, ``(C, H, W)`` or ``(T, C)``."""
         return self.store.shape
 
     @property
