@@ -11,6 +11,7 @@ from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
 from uncollapse.errors import ConfigError, ShapeError, one_line
+from uncollapse.nets.family import is_series
 from uncollapse.nets.trial import BATCH, noise, untraced
 
 
@@ -51,9 +52,10 @@ def probe(
     except ShapeError as error:
         if judged_shape == shape:
             raise
+        axis = "last axis" if is_series(shape) else "first axis"
         raise ShapeError(
             f"{error}; with packing it must be made for {list(judged_shape)}, several samples of "
-            f"{list(shape)} joined along the first axis"
+            f"{list(shape)} joined along the {axis}"
         ) from error
     if not _is_one_logit(judged):
         raise ShapeError(
