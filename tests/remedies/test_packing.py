@@ -26,12 +26,26 @@ def test_neighbours_are_joined_along_the_first_axis():
     assert torch.equal(packs[1, 3:], images[3])
 
 
+def test_series_are_joined_step_by_step():
+    """The last axis: every step of a pack has the channels of all its series."""
+    series = torch.randn(6, 5, 2)
+    pack = Packing(3)
+    assert pack.judged_shape((5, 2)) == (5, 6)
+    packs = pack(series)
+    assert packs.shape == (2, 5, 6)
+    assert torch.equal(packs[1], torch.cat([series[3], series[4], series[5]], 1))
+    assert torch.equal(Packing(1)(series), series)
+
+
 def test_members_keep_to_themselves():
     images_mb = torch.randn(3, 4, 1, 5, 5)
     packs_mb = Packing(4)(images_mb, batch_axes=2)
     assert packs_mb.shape == (3, 1, 4, 5, 5)
-    for images, packs in zip(images_mb, packs_mb, strict=True):
-        assert torch.equal(packs, Packing(4)(images))
+    series_mb = torch.randn(3, 4, 5, 2)
+    for samples_mb in (images_mb, series_mb):
+        packed_mb = Packing(4)(samples_mb, batch_axes=2)
+        for samples, packs in zip(samples_mb, packed_mb, strict=True):
+            assert torch.equal(packs, Packing(4)(samples))
 
 
 @pytest.mark.parametrize("name", GAMES)

@@ -43,7 +43,7 @@ class Dataset:
         name: what people call it.
         store: where the samples are.
         kind: ``"images"`` for samples ``[C, H, W]``, ``"points"`` for samples ``[D]``,
-            ``"series"`` for samples ``[T, C]``.
+            ``"series"`` for samples ``[T, C]``: T steps of C channels.
         scale: broadcastable to a sample; data units per network unit.
         shift: broadcastable to a sample; the data value that networks see as 0.
         classes: the classes' names; () when unlabelled.

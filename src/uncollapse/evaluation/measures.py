@@ -292,7 +292,9 @@ class AdaGANCoverage(OfFeatures):
         def take(real: Tensor, fake: Tensor) -> float:
             return metrics.adagan_coverage(real, fake, sets.seed)
 
-        return Measured(_of_features("adagan-coverage", sets, sure, [Quantity("C", SHARE, alone=True)], take))
+        return Measured(
+            _of_features("adagan-coverage", sets, sure, [Quantity("C", SHARE, alone=True)], take)
+        )
 
 
 @dataclass(frozen=True)
