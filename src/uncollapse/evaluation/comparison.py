@@ -57,7 +57,7 @@ class Comparison:
         study: which samples of the reference features and bins may be learned from.
         studied: these samples, 10,000 at most, as in the pool; None where nothing is learned.
         held_out: real samples that nobody was trained on, ``[h, ...]``.
-        train: all of the reference, for memorisation.
+        train: all of the reference, for memorisation; of text, all of its lines.
         reference: the data set that real samples are of.
         notes: what people should know about how the sets were made comparable.
         lost: what is missing at first sight.
@@ -77,7 +77,7 @@ class Comparison:
     study: Tensor | None = None
     studied: Tensor | None = None
     held_out: Tensor | None = None
-    train: Tensor | None = None
+    train: Tensor | list[str] | None = None
     reference: Dataset | None = None
     notes: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
@@ -218,6 +218,7 @@ def compare(
             make_extractor,
             pool_lines=pick(reference.lines, _some(len(reference.lines), size, random)),
             fake_lines=pick(fake.lines, _some(len(fake.lines), m, random)),
+            train=reference.lines,
             notes=notes,
         )
     raise ShapeError(

@@ -21,6 +21,7 @@ from uncollapse.evaluation.extractors import Progress
 from uncollapse.evaluation.measures import DEFAULTS, registry
 from uncollapse.evaluation.opening import open_samples
 from uncollapse.evaluation.rows import Measure, Row
+from uncollapse.evaluation.trust import in_words, trust
 from uncollapse.metrics.features import Extractor
 
 COUNT = 10_000
@@ -179,7 +180,24 @@ def evaluate(
         result.features = sets.extractor.name
         if (why := extractors.substituted(features, sets.kind, sets.reference)) is not None:
             result.notes.append(why)
+        if sets.kind == "images":
+            result.notes.append(_trusted(sets))
     return result
+
+
+def _trusted(sets: Comparison) -> str:
+    """What the features make of real images once they are damaged."""
+    assert sets.pool is not None
+    try:
+        return in_words(
+            trust(
+                sets.extractor,
+                *sets.pool.split([sets.n_real, sets.pool_size - sets.n_real]),
+                seed=sets.seed,
+            )
+        )
+    except ShapeError as error:
+        return f"how far these features can be trusted is not known: {error}"
 
 
 def _estimate(

@@ -375,7 +375,7 @@ class Memorising(Measure):
 
     def __call__(self, sets: Comparison, sure: Sure) -> Measured:
         """Neighbours are found once; resampling takes the nearest that is left."""
-        assert sets.train is not None
+        assert isinstance(sets.train, Tensor)
         assert sets.held_out is not None
         assert sets.fake is not None
         both = torch.cat([sets.train, sets.held_out]).flatten(1)
