@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from uncollapse import metrics
 from uncollapse.evaluation.comparison import Comparison
-from uncollapse.evaluation.rows import SHARE, Measure, Measured, Quantity, Sure, rows
+from uncollapse.evaluation.rows import SHARE, Measure, Measured, Quantity, Row, Sure, rows
 from uncollapse.metrics.text import has_words
 
 
@@ -37,15 +40,30 @@ class Text(Measure):
             return (
                 *(metrics.distinct_n(fake, n, split) for n in sizes),
                 *(metrics.ngram_divergence(real, fake, n, split) for n in sizes),
-                metrics.copied_lines(real, fake),
             )
 
         quantities = [
             *(Quantity(f"distinct-{n}", SHARE, alone=True) for n in sizes),
             *(Quantity(f"js of {n}-grams", (0, math.log(2))) for n in sizes),
-            Quantity("copied", SHARE),
         ]
         unit = "words" if words else "characters"
         how = "with" if words else "without"
         sets.notes.append(f"texts are taken by {unit}: most real ones are written {how} spaces")
-        return Measured(rows("text", sets, sure, quantities, take, pool, fake, unit))
+        found = rows("text", sets, sure, quantities, take, pool, fake, unit)
+        return Measured(found + _copied(sets, sure, pool, fake))
+
+
+def _copied(sets: Comparison, sure: Sure, pool: list[str], fake: list[str]) -> list[Row]:
+    """How many fakes stand among all real lines at hand, of which a part would miss some.
+
+    Of real lines in the fakes' place, those that come more than once.
+    """
+    known = Counter(pool)
+    again = np.array([known[line] > 1 for line in pool])
+    copies = np.array([line in known for line in fake])
+
+    def take(_: Any, flags: Any) -> float:
+        return float(flags.mean())
+
+    copied = Quantity("copied", SHARE, alone=True)
+    return rows("text", sets, sure, [copied], take, again, copies, "lines")

@@ -138,7 +138,7 @@ def expected(draws: Sequence[float], wider: float = 1.0) -> tuple[float, float]:
     if len(set(draws)) == 1:  # infinite ones, too
         return draws[0], 0.0
     count = len(draws)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         spread = float(np.std(draws, ddof=1)) * math.sqrt(1 + 1 / count)
         return float(np.mean(draws)), wider * float(stdtrit(count - 1, SURE)) * spread
 
