@@ -24,8 +24,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import uncollapse as uc
 from lab import Lab
+from uncollapse.memory import keep_freed_memory
 from uncollapse.remedies import registry
-from uncollapse.training.memory import keep_freed_memory
 
 REMEDIES = {
     "packing:2": 1.1,

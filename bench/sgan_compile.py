@@ -25,8 +25,8 @@ from torch.nn.functional import leaky_relu, softplus
 import uncollapse as uc
 from lab import Lab
 from sgan_round import CASES, Case
+from uncollapse.memory import keep_freed_memory
 from uncollapse.players import AtOnce
-from uncollapse.training.memory import keep_freed_memory
 
 SIZES = {"generator": (32, 128, 128, 128, 2), "discriminator": (2, 128, 128, 128, 1)}
 

@@ -35,8 +35,8 @@ from lab import Lab
 from uncollapse.data import Dataset
 from uncollapse.data.pictures import draw
 from uncollapse.games import SGAN, Duel
+from uncollapse.memory import keep_freed_memory
 from uncollapse.metrics import energy_distance
-from uncollapse.training.memory import keep_freed_memory
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

@@ -29,8 +29,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import uncollapse as uc
 from lab import Lab
+from uncollapse.memory import keep_freed_memory
 from uncollapse.nets import DCGAN, MLP, Family
-from uncollapse.training.memory import keep_freed_memory
 from uncollapse.training.way import AT_ONCE, ONE_BY_ONE
 
 LR, BETAS = 1e-4, (0.5, 0.999)

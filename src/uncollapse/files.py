@@ -15,6 +15,11 @@ RUNS_OWN = ("samples", "checkpoints")
 """Folders of a run."""
 
 
+def home(path: str | os.PathLike[str]) -> Path:
+    """The path, with a ``~`` that no shell has read yet (``--out=~/runs``) as one's home."""
+    return Path(os.path.expanduser(path))  # as it is, where there is no such home
+
+
 def write_atomically(path: Path, content: bytes | str) -> None:
     """Replaces ``path`` by ``content``: a reader, or a crash, sees the old file or the new one.
 

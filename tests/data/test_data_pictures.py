@@ -5,7 +5,11 @@ import pytest
 import torch
 
 from uncollapse import data
-from uncollapse.data.pictures import FAKE, draw
+from uncollapse.data.dataset import Dataset
+from uncollapse.data.lines import HEIGHTS, LINES
+from uncollapse.data.pictures import draw, draw_real
+from uncollapse.data.plot import DARKER, FAKE, LEFT, RIGHT, TOP
+from uncollapse.data.stores import Held
 from uncollapse.errors import DataError
 
 
@@ -91,3 +95,110 @@ def test_other_shapes_are_refused(bad):
         draw(dataset, bad)
     with pytest.raises(DataError, match="background has shape"):
         draw(dataset, good, background=bad)
+
+
+def series(steps=24, channels=2, count=40, scale=3.0, shift=10.0):
+    """Sines of all phases, between shift - scale and shift + scale."""
+    phases = torch.linspace(0, 6.28, count)[:, None, None]
+    angles = 0.5 * torch.arange(steps)[:, None] + torch.arange(channels) + phases
+    one = torch.ones(1, channels)
+    return Dataset(
+        "waves",
+        Held(scale * torch.sin(angles) + shift),
+        "series",
+        scale=scale * one,
+        shift=shift * one,
+        source_dtype=np.dtype("float32"),
+    )
+
+
+def near(picture, colour):
+    """Where a picture has a colour."""
+    return np.abs(np.asarray(picture.convert("RGB")).astype(int) - colour).sum(-1) < 60
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 6, 7, 40])
+def test_series_have_a_panel_a_channel(channels):
+    dataset = series(channels=channels)
+    picture = draw(dataset, dataset.take(torch.arange(8)))
+    assert picture.width == 640
+    assert 300 <= picture.height <= 560
+    shown = min(channels, 6)
+    columns = 1 if shown <= 3 else 2
+    red = is_red(picture)[TOP:]
+    panels = 0
+    for side in np.split(red, columns, axis=1):
+        lines = side.any(1)
+        panels += int((lines[1:] & ~lines[:-1]).sum()) + int(lines[0])
+    assert panels == shown
+    words = np.asarray(picture)[:TOP, 400:]
+    assert (words < 200).any() == (channels > 6)  # so many more channels
+
+
+@pytest.mark.parametrize("steps", [2, 3, 24, 97, 1000])
+def test_lines_are_where_they_should_be(steps):
+    """One generated series, level at its upper quarter: a level line at that height."""
+    dataset = series(steps, 1)
+    picture = draw(dataset, torch.full((1, steps, 1), 0.5))
+    red = is_red(picture)[TOP:]
+    rows, columns = np.nonzero(red)
+    real = dataset.restore(dataset.take(torch.arange(40)))
+    extent = float(real.max() - real.min())
+    low, high = float(real.min()) - 0.12 * extent, float(real.max()) + 0.12 * extent
+    height = HEIGHTS[1]
+    assert rows.mean() == pytest.approx(height * (high - 11.5) / (high - low), abs=1.5)
+    assert rows.max() - rows.min() <= 3
+    assert (columns.min(), columns.max()) == pytest.approx((LEFT, 640 - RIGHT), abs=2)
+
+
+def test_series_that_leave_the_axes_are_cut_off_and_counted():
+    dataset = series()
+    fake = dataset.take(torch.arange(8))
+    corner = (slice(0, TOP), slice(400, 640))
+    assert (np.asarray(draw(dataset, fake))[corner] == 255).all()
+    for change in (float("nan"), float("inf"), -float("inf"), 1e30, 5.0):
+        broken = fake.clone()
+        broken[-1, 5, 1] = change
+        picture = draw(dataset, broken)
+        assert (np.asarray(picture)[corner] < 200).any()
+        assert not is_red(picture)[TOP : TOP + 15].any()  # above the panels
+        broken[:] = change
+        picture = draw(dataset, broken)
+        assert not is_red(picture)[TOP:].any()
+    far = series(channels=8)
+    fake = far.take(torch.arange(8))
+    fake[0, 0, 7] = 9.0  # in a channel that is not drawn
+    assert (np.asarray(draw(far, fake))[:TOP, 480:520] < 200).any()
+
+
+def test_a_line_is_broken_at_nan_alone():
+    dataset = series(9, 1)
+    fake = torch.zeros(1, 9, 1)
+    fake[0, 4] = float("nan")
+    columns = is_red(draw(dataset, fake))[TOP:, LEFT : 640 - RIGHT].any(0)
+    width = 640 - LEFT - RIGHT
+    assert columns[2 : 3 * width // 8 - 2].all()  # the frame is drawn over the rest
+    assert not columns[3 * width // 8 + 3 : 5 * width // 8 - 3].any()
+    assert columns[5 * width // 8 + 2 : -2].all()
+
+
+def test_the_first_series_are_drawn_and_real_ones_alone_in_grey():
+    dataset = series()
+    fake = dataset.take(torch.arange(30))
+    one = np.asarray(draw(dataset, fake))
+    fake[LINES:] = fake[:1]
+    assert (np.asarray(draw(dataset, fake)) == one).all()
+    alone = draw_real(dataset, dataset.take(torch.arange(30)))
+    assert near(alone, DARKER)[TOP:].any()
+    assert not is_red(alone).any()
+
+
+def test_series_of_one_value_are_drawn():
+    values = torch.full((5, 6, 2), 3.0)
+    one = torch.ones(1, 2)
+    dataset = Dataset(
+        "flat", Held(values), "series", scale=one, shift=one, source_dtype=np.dtype("float32")
+    )
+    assert is_red(draw(dataset, dataset.take(torch.tensor([0]))))[TOP:].any()
+    with pytest.raises(DataError, match=r"flat is drawn from \[n, 6, 2\], n at least 1"):
+        draw(dataset, torch.zeros(3, 2, 6))

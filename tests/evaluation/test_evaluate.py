@@ -111,8 +111,9 @@ def test_images_of_any_usual_range_are_the_same(tmp_path, scale, shift):
     real = torch.randint(256, (60, 1, 8, 8), generator=g, dtype=torch.uint8)
     fake = torch.randint(256, (60, 1, 8, 8), generator=g, dtype=torch.uint8)
     fake[0, 0, 0, 0], fake[0, 0, 0, 1] = 0, 255
-    same = evaluate(fake, real, measures=["frechet", "energy"], **FAST)
-    other = evaluate(fake.float() * scale + shift, real, measures=["frechet", "energy"], **FAST)
+    words = {"features": "pca:16", "measures": ["frechet", "energy"], **FAST}
+    same = evaluate(fake, real, **words)
+    other = evaluate(fake.float() * scale + shift, real, **words)
     assert [r.value for r in other.rows] == pytest.approx([r.value for r in same.rows], rel=1e-4)
     assert any("black to white" in note for note in other.notes) == (scale != 1)
 
@@ -121,7 +122,7 @@ def test_images_in_no_usual_range_are_in_the_real_ones():
     g = torch.Generator().manual_seed(0)
     real = torch.randint(256, (60, 1, 8, 8), generator=g, dtype=torch.uint8)
     dark = real.float() * 0.4 + 3.3
-    found = rows(evaluate(dark, real, measures=["energy"], **FAST))
+    found = rows(evaluate(dark, real, features="pca:16", measures=["energy"], **FAST))
     assert found["energy distance"].value > 1
 
 
@@ -213,7 +214,8 @@ def test_too_many_to_halve_are_learned_from_others(monkeypatch, digits):
     images, _ = digits
     monkeypatch.setattr("uncollapse.evaluation.comparison.MANY", 1000)  # fewer than there are
     unlabelled = from_tensor(images, limits=(0.0, 16.0))
-    found = evaluate(images[:50], unlabelled, measures=["prdc"], count=200, **FAST)
+    words = {"features": "pca:64", "measures": ["prdc"], "count": 200, **FAST}
+    found = evaluate(images[:50], unlabelled, **words)
     assert found.features == "pca:10"  # of MANY // 100 samples
 
 
@@ -290,7 +292,21 @@ def test_a_folder_of_images(tmp_path):
     found = evaluate(
         tmp_path / "fake", tmp_path / "real", size=16, measures=["prdc", "kernel"], **FAST
     )
-    assert (found.kind, found.n_fake, found.features) == ("images", 30, "pca:15")
+    assert (found.kind, found.n_fake, found.features) == ("images", 30, "efficientnet-lite0")
+
+
+@pytest.mark.parametrize(
+    ("channels", "features"), [(1, "efficientnet-lite0"), (2, "pca:12"), (4, "pca:12")]
+)
+def test_images_without_labels_are_looked_at_by_the_network_if_it_can(channels, features):
+    real, fake = torch.rand(2, 25, channels, 8, 8, generator=torch.Generator().manual_seed(0))
+    found = evaluate(fake, real, measures=["prdc"], resamples=0)
+    assert found.features == features
+    said = [note for note in found.notes if note.startswith("features are a PCA")]
+    assert len(said) == (features != "efficientnet-lite0")
+    assert all(f"these have {channels}" in note for note in said)
+    asked = evaluate(fake, real, features="pca:8", measures=["prdc"], resamples=0)
+    assert not any(note.startswith("features are a PCA") for note in asked.notes)
 
 
 def test_features_of_ones_own(tmp_path, monkeypatch):
@@ -313,7 +329,6 @@ def test_features_of_ones_own(tmp_path, monkeypatch):
 
 
 def test_efficientnet_tells_photographs_apart():
-    pytest.importorskip("efficientnet_lite_pytorch")
     from sklearn.datasets import load_sample_images
 
     photographs = [torch.as_tensor(i.copy()).permute(2, 0, 1) for i in load_sample_images().images]
@@ -324,7 +339,8 @@ def test_efficientnet_tells_photographs_apart():
     words = {"features": "efficientnet-lite0", "measures": ["prdc:k=2"], "resamples": 0}
     same, other = (rows(evaluate(c, crops[0], **words)) for c in crops)
     assert same["prdc precision"].value == 1
-    assert other["prdc precision"].value == 0
+    assert other["prdc precision"].value < 0.2
+    assert other["prdc coverage"].value < 0.2
     assert math.isnan(other["prdc precision"].low)
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from uncollapse.errors import ShapeError
-from uncollapse.nets import DCGAN, MLP, Conv28, Maxout, PacGAN, UnrolledGAN
+from uncollapse.nets import DCGAN, MLP, Conv1d, Conv28, Maxout, PacGAN, UnrolledGAN
 from uncollapse.nets.dcgan import halvings
 
 
@@ -100,6 +100,47 @@ def test_dcgan_says_which_sizes_fit(shape: tuple[int, ...]) -> None:
     assert "\n" not in said
     assert str(shape[-1]) in said
     assert ("28, 32" in said) == (len(shape) == 3 and shape[1] == shape[2])
+
+
+def test_conv1d_goes_through_halved_lengths() -> None:
+    """100, 50, 25, 13, 7 and back: no step is cut off or made up."""
+    seen: list[tuple[int, ...]] = []
+    generator, discriminator = Conv1d().generator((100, 3), 32), Conv1d().discriminator((100, 3))
+    for layer in of_kind(generator, nn.ConvTranspose1d) + of_kind(discriminator, nn.Conv1d):
+        layer.register_forward_hook(lambda _, __, out: seen.append(tuple(out.shape[1:])))
+    discriminator(generator(torch.randn(2, 32)))
+    maps = {100: 16, 50: 32, 25: 64, 13: 128}
+    assert seen[:4] == [(n, steps) for steps, n in list(maps.items())[::-1]]
+    assert seen[4:] == [(n, steps) for steps, n in maps.items()] + [(128, 7)]
+    convolutions = [(3, 16), (16, 32), (32, 64), (64, 128), (128, 128)]
+    assert size(discriminator) == sum(5 * a * b + b for a, b in convolutions) + (128 * 7 + 1)
+
+
+@pytest.mark.parametrize("steps", [8, 9, 24, 25])
+def test_conv1d_sees_and_makes_every_step(steps: int) -> None:
+    discriminator = Conv1d(width=4).discriminator((steps, 2))
+    x = torch.randn(1, steps, 2, requires_grad=True)
+    assert (torch.autograd.grad(discriminator(x).sum(), x)[0] != 0).all()
+    fake = Conv1d(width=4).generator((steps, 2), 5)(torch.randn(400, 5))
+    assert (fake.std(0) > 0.02).all()  # also the last ones, where even and odd lengths differ
+
+
+def test_conv1d_bias_and_norm_do_not_double() -> None:
+    for norm, biases in (("batch", 0), ("none", 3)):
+        generator = Conv1d(norm=norm).generator((24, 2), 5)
+        ups = of_kind(generator, nn.Linear, nn.ConvTranspose1d)
+        # The projection has one bias a step, of which a map's norm takes the mean alone.
+        assert sum(m.bias is not None for m in ups) == max(biases, 1)
+        assert len(of_kind(generator, nn.BatchNorm1d)) == 3 - biases
+
+
+@pytest.mark.parametrize("shape", [(8,), (1, 4), (1, 8, 8)])
+def test_conv1d_wants_series(shape: tuple[int, ...]) -> None:
+    for build in (lambda: Conv1d().generator(shape, 3), lambda: Conv1d().discriminator(shape)):
+        with pytest.raises(
+            ShapeError, match=r"series \[steps, channels\] of at least 2 steps, not"
+        ):
+            build()
 
 
 def test_pacgan_networks() -> None:

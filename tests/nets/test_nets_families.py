@@ -8,7 +8,7 @@ from torch import nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from uncollapse.errors import ConfigError, ShapeError
-from uncollapse.nets import DCGAN, MLP, Conv28, Family, PacGAN, UnrolledGAN
+from uncollapse.nets import DCGAN, MLP, Conv1d, Conv28, Family, PacGAN, UnrolledGAN
 
 CASES = [
     (MLP(width=16, depth=2), (2,)),
@@ -21,6 +21,11 @@ CASES = [
     (DCGAN(width=2), (2, 64, 64)),
     (DCGAN(width=1), (1, 128, 128)),
     (DCGAN(width=4, norm="none"), (3, 16, 16)),
+    *[(Conv1d(width=4), (steps, 1)) for steps in (2, 3, 7, 8, 9, 24, 97, 100, 128, 1000, 1009)],
+    (Conv1d(width=4), (24, 6)),
+    (Conv1d(width=1, kernel=3), (25, 2)),
+    (Conv1d(width=4, kernel=9), (5, 40)),
+    (Conv1d(width=4, norm="none"), (101, 3)),
     (Conv28(), (1, 28, 28)),
     (Conv28(), (3, 28, 28)),
     (Conv28(width=5), (1, 28, 28)),
@@ -49,6 +54,7 @@ def test_shapes(family: Family, shape: tuple[int, ...]) -> None:
         (MLP(width=16, depth=2), (1, 4, 4)),
         (DCGAN(width=4), (1, 16, 16)),
         (DCGAN(width=4, norm="none"), (1, 16, 16)),
+        (Conv1d(width=4), (25, 3)),
         (Conv28(), (1, 28, 28)),
         (PacGAN(width=20), (2,)),
         (UnrolledGAN(), (3, 28, 28)),
@@ -82,16 +88,18 @@ def test_images_are_bounded_and_vectors_are_not() -> None:
         assert family.generator((1, 28, 28), 4)(z).abs().max() <= 1
     for family in (MLP(width=8), PacGAN(width=8)):
         assert not any(isinstance(m, nn.Tanh) for m in family.generator((2,), 4).modules())
+    assert not any(isinstance(m, nn.Tanh) for m in Conv1d().generator((9, 2), 4).modules())
 
 
 def test_building_draws_from_torchs_generator_alone() -> None:
-    def weights(family: Family) -> torch.Tensor:
+    def weights(family: Family, shape: tuple[int, ...] = (1, 28, 28)) -> torch.Tensor:
         torch.manual_seed(3)
-        nets = [family.generator((1, 28, 28), 4), family.discriminator((1, 28, 28))]
+        nets = [family.generator(shape, 4), family.discriminator(shape)]
         return torch.cat([p.flatten() for net in nets for p in net.parameters()])
 
     for family in (MLP(width=8), DCGAN(width=2), Conv28(), PacGAN(width=8), UnrolledGAN()):
         assert torch.equal(weights(family), weights(family))
+    assert torch.equal(weights(Conv1d(), (9, 2)), weights(Conv1d(), (9, 2)))
 
 
 @pytest.mark.parametrize(
@@ -102,6 +110,12 @@ def test_building_draws_from_torchs_generator_alone() -> None:
         lambda: MLP(latent=0),
         lambda: DCGAN(width=0),
         lambda: DCGAN(norm="layer"),
+        lambda: Conv1d(width=0),
+        lambda: Conv1d(latent=0),
+        lambda: Conv1d(kernel=1),
+        lambda: Conv1d(kernel=4),
+        lambda: Conv1d(norm="layer"),
+        lambda: Conv1d().generator((8, 2), 0),
         lambda: Conv28(latent=-1),
         lambda: Conv28(width=1),
         lambda: PacGAN(width=1),
@@ -118,8 +132,8 @@ def test_settings_out_of_range(build) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("family", [MLP(), DCGAN(), Conv28(), PacGAN(), UnrolledGAN()])
-@pytest.mark.parametrize("shape", [(), (0,), (1, 0, 0)])
+@pytest.mark.parametrize("family", [MLP(), DCGAN(), Conv1d(), Conv28(), PacGAN(), UnrolledGAN()])
+@pytest.mark.parametrize("shape", [(), (0,), (1, 0, 0), (4, 0)])
 def test_samples_of_nothing(family: Family, shape: tuple[int, ...]) -> None:
     for build in (lambda: family.generator(shape, 2), lambda: family.discriminator(shape)):
         with pytest.raises(ShapeError):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from uncollapse.nets import DCGAN, Conv28, PacGAN, latent_of
+from uncollapse.nets import DCGAN, Conv1d, Conv28, PacGAN, latent_of
 
 
 class Module(nn.Module):
@@ -60,6 +60,7 @@ class Conditional(nn.Module):
         (nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 2)), None),
         (nn.LazyLinear(4), None),
         (nn.Tanh(), None),
+        (Conv1d().generator((9, 2), 21), (21,)),
         (Conv28().generator((1, 28, 28), 128), (128,)),
         (DCGAN(width=2).generator((1, 8, 8), 17), (17,)),
         (PacGAN(width=4).generator((2,), 2), (2,)),

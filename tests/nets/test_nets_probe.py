@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from uncollapse.errors import ConfigError, ShapeError
-from uncollapse.nets import DCGAN, MLP, Conv28, PacGAN, UnrolledGAN, probe
+from uncollapse.nets import DCGAN, MLP, Conv1d, Conv28, PacGAN, UnrolledGAN, probe
 
 SHAPE = (1, 4, 4)
 
@@ -54,6 +54,7 @@ def test_what_fits(discriminator: nn.Module) -> None:
     [
         (MLP(width=8), (2,)),
         (DCGAN(width=2), (1, 8, 8)),
+        (Conv1d(), (11, 3)),
         (Conv28(), (1, 28, 28)),
         (PacGAN(width=8), (2,)),
         (UnrolledGAN(), (1, 28, 28)),
@@ -92,6 +93,13 @@ def test_the_discriminator_does_not_take_the_data() -> None:
     text = said(MLP(width=8).generator((1, 5, 5), 3), head(), (1, 5, 5), 3)
     assert "discriminator cannot take [4, 1, 5, 5]" in text
     assert "mat1 and mat2 shapes cannot be multiplied (4x25 and 16x1)" in text
+
+
+def test_the_discriminator_does_not_take_packs() -> None:
+    for shape, judged, axis in (((1, 8, 8), (2, 8, 8), "first"), ((9, 2), (9, 4), "last")):
+        family = DCGAN(width=2) if len(shape) == 3 else Conv1d(width=2)
+        nets = family.generator(shape, 3), family.discriminator(shape)
+        assert f"joined along the {axis} axis" in said(*nets, shape, 3, judged)
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,9 @@ def test_what_cannot_be_is_refused_in_one_line():
         MinibatchDiscrimination().equip(MinibatchDiscrimination().equip(discriminator()))
     with pytest.raises(ConfigError, match=r"needs a network \(nn.Module\), not NoneType"):
         MinibatchDiscrimination().equip(None)
-    with pytest.raises(ConfigError, match="compares what is in a batch: take more than 1"):
+    with pytest.raises(
+        ConfigError, match="compares what is in a batch, which must be more than 1: take a batch of"
+    ):
         uc.train("ring8", remedies=["minibatch-discrimination", "packing:4"], batch=4, steps=1)
 
 

@@ -1,6 +1,7 @@
 """Packing: what is joined, what is paid per pack, and what a pack shows that a sample cannot."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from torch.nn.functional import softplus
 import uncollapse as uc
 from uncollapse.errors import ConfigError, DataError, ShapeError
 from uncollapse.objectives import penalties
-from uncollapse.remedies import Packing, registry
+from uncollapse.remedies import Packing, check_batch, fitting, registry
 
 
 def test_neighbours_are_joined_along_the_first_axis():
@@ -25,12 +26,26 @@ def test_neighbours_are_joined_along_the_first_axis():
     assert torch.equal(packs[1, 3:], images[3])
 
 
+def test_series_are_joined_step_by_step():
+    """The last axis: every step of a pack has the channels of all its series."""
+    series = torch.randn(6, 5, 2)
+    pack = Packing(3)
+    assert pack.judged_shape((5, 2)) == (5, 6)
+    packs = pack(series)
+    assert packs.shape == (2, 5, 6)
+    assert torch.equal(packs[1], torch.cat([series[3], series[4], series[5]], 1))
+    assert torch.equal(Packing(1)(series), series)
+
+
 def test_members_keep_to_themselves():
     images_mb = torch.randn(3, 4, 1, 5, 5)
     packs_mb = Packing(4)(images_mb, batch_axes=2)
     assert packs_mb.shape == (3, 1, 4, 5, 5)
-    for images, packs in zip(images_mb, packs_mb, strict=True):
-        assert torch.equal(packs, Packing(4)(images))
+    series_mb = torch.randn(3, 4, 5, 2)
+    for samples_mb in (images_mb, series_mb):
+        packed_mb = Packing(4)(samples_mb, batch_axes=2)
+        for samples, packs in zip(samples_mb, packed_mb, strict=True):
+            assert torch.equal(packs, Packing(4)(samples))
 
 
 @pytest.mark.parametrize("name", GAMES)
@@ -144,7 +159,7 @@ def test_a_discriminator_of_ones_own_must_take_packs(points, tiny):
 
 
 def test_a_batch_that_does_not_divide_is_refused_before_training(points, tiny):
-    with pytest.raises(ConfigError, match="take 15, or same=packs"):
+    with pytest.raises(ConfigError, match="not 16: take a batch of 15"):
         uc.train(points, remedies=["packing:3"], steps=1, **tiny)
     with pytest.raises(ShapeError, match="multiples of it, not 4"):
         Packing(3)(torch.randn(4, 2))
@@ -162,8 +177,57 @@ def test_the_default_batch_fits_packs_and_data(points, tiny, remedy, batch):
 
 def test_a_batch_of_more_samples_than_there_are_is_refused(points, tiny):
     words = tiny | {"batch": 150}
-    with pytest.raises(DataError, match=r"draws 300 samples .* has 200: .* at most 100"):
+    with pytest.raises(DataError, match=r"draws 300 samples, .* has 200: take a batch of 100"):
         uc.train(points, remedies=["packing:2,same=packs"], steps=1, **words)
+
+
+CURES = [
+    ["packing:2"],
+    ["packing:3"],
+    ["packing:4"],
+    ["packing:2,same=packs"],
+    ["packing:3,same=packs"],
+    ["packing:2", "minibatch-discrimination"],
+    ["minibatch-discrimination"],
+]
+
+
+@pytest.mark.parametrize("remedies", CURES, ids=", ".join)
+@pytest.mark.parametrize("count", [1, 2, 3, 6, 7])
+def test_advice_does_not_go_in_a_circle(tiny, remedies, count):
+    """Whatever batch is named works; where none is, what is advised does."""
+    cures, data = [registry.get(remedy) for remedy in remedies], torch.randn(count, 2)
+    words = {key: value for key, value in tiny.items() if key != "batch"} | {"steps": 1}
+    refused = 0
+    for batch in (None, *range(1, 9)):
+        given = words if batch is None else words | {"batch": batch}
+        try:
+            if batch is not None:
+                check_batch(cures, batch, count)
+            else:
+                uc.train(data, remedies=remedies, **given)
+        except (ConfigError, DataError) as error:
+            refused += 1
+            named = re.search(r": take a batch of (\d+)$", str(error))
+            if named:
+                assert fitting(cures, batch, count) == int(named[1])
+                check_batch(cures, int(named[1]), count)
+            else:
+                assert str(error).endswith(
+                    f"with {count} samples in the data no batch will do: leave it out"
+                )
+                assert not any(fits(cures, size, count) for size in range(1, 9))
+            with pytest.raises(type(error), match=re.escape(str(error))):
+                uc.train(data, remedies=remedies, replicas=2, **given)
+    assert refused
+
+
+def fits(cures, batch, count):
+    try:
+        check_batch(cures, batch, count)
+    except (ConfigError, DataError):
+        return False
+    return True
 
 
 @pytest.mark.parametrize("settings", [{"m": 0}, {"same": "batch"}])

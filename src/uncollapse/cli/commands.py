@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import re
 import shlex
 from pathlib import Path
@@ -20,6 +19,7 @@ from uncollapse.errors import ConfigError
 from uncollapse.ranks import first_process
 from uncollapse.training import Run
 from uncollapse.training.config import GIVEN, read_yaml
+from uncollapse.training.folder import FreeFolder
 
 RECORDED = ("data_fingerprint",)
 """Words of a config that are a record of a run, not a choice for another."""
@@ -42,21 +42,21 @@ def train_command(given: dict[str, Any], config: Path | None) -> int:
             "array:FILE or idx:FOLDER"
         )
     data = words.pop("data")
-    words["out"] = words.get("out") or _free_folder(str(data))
+    words["out"] = words.get("out") or FreeFolder(Path("runs") / _named_after(str(data)))
     if isinstance(words.get("lr"), list | tuple) and len(words["lr"]) == 1:
         words["lr"] = words["lr"][0]
     return _report(uc.train(data, progress=True, **words))
 
 
-def resume_command(folder: Path, start: str, steps: int | None) -> int:
+def resume_command(folder: Path, start: str, steps: int | None, data: str | None) -> int:
     """Goes on with a run."""
-    return _report(uc.resume(folder, start=start, steps=steps, progress=True))
+    return _report(uc.resume(folder, start=start, steps=steps, data=data, progress=True))
 
 
 def sample_command(folder: Path, out: Path, count: int, seed: int, start: str, replica: int) -> int:
     """Writes samples as numbers or as a picture."""
-    if out.suffix not in (".npz", ".png"):
-        raise ConfigError(f"--out must end in .npz or .png, not '{out.name}'")
+    if out.suffix not in (".npz", ".npy", ".png"):
+        raise ConfigError(f"--out must end in .npz, .npy or .png, not '{out.name}'")
     run = uc.load(folder, start=start)
     if out.suffix == ".png":
         save_picture(out, run.picture(count, seed=seed, replica=replica))
@@ -144,12 +144,7 @@ def _report(run: Run) -> int:
     return 0
 
 
-def _free_folder(data: str) -> Path:
+def _named_after(data: str) -> str:
     form, _, path = data.partition(":")
     given = Path(path).stem if form in ("images", "array", "idx") else data
-    name = re.sub(r"[^A-Za-z0-9.-]+", "-", given).strip("-") or "run"
-    for number in itertools.count(1):
-        folder = Path("runs") / (name if number == 1 else f"{name}-{number}")
-        if not (folder / "config.yaml").exists():
-            return folder
-    raise AssertionError("unreachable")
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", given).strip("-") or "run"

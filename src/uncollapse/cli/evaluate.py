@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import sys
@@ -16,11 +17,14 @@ from rich.text import Text
 
 from uncollapse.cli.saving import save_picture
 from uncollapse.cli.shortening import in_short
-from uncollapse.data import pictures
-from uncollapse.data.reading import Choices
+from uncollapse.data import Data, pictures
+from uncollapse.data.reading import Choices, merged
 from uncollapse.errors import ConfigError
 from uncollapse.evaluation import Evaluation, evaluate
 from uncollapse.evaluation.rows import Row
+from uncollapse.files import is_run
+from uncollapse.training.config import GIVEN
+from uncollapse.training.run import load as load_run
 
 SHOWN = 64
 """Real samples of lost bins in a picture."""
@@ -30,7 +34,7 @@ ENTRIES = 20
 
 def evaluate_command(
     fake: str,
-    reference: str,
+    reference: str | None,
     measures: tuple[str, ...],
     features: str,
     held_out: str | None,
@@ -45,8 +49,14 @@ def evaluate_command(
     """Evaluates, and prints a table or JSON."""
     if picture is not None and picture.suffix != ".png":
         raise ConfigError(f"--picture must end in .png, not '{picture.name}'")
+    choices = Choices(**reading)
+    samples: Data = fake
+    if is_run(path := Path(fake).expanduser()):
+        samples, reference, choices = _of_run(path, reference, choices, count, seed)
+    if reference is None:
+        raise ConfigError(f"real samples are needed to measure {fake} against: say --reference")
     found = evaluate(
-        fake,
+        samples,
         reference,
         measures=measures,
         features=features,
@@ -55,7 +65,7 @@ def evaluate_command(
         resamples=resamples,
         level=level,
         seed=seed,
-        choices=Choices(**reading),
+        choices=choices,
         progress=_progress,
     )
     if as_json:
@@ -67,11 +77,29 @@ def evaluate_command(
     return 0
 
 
+def _of_run(
+    path: Path, reference: str | None, choices: Choices, count: int, seed: int
+) -> tuple[Data, str, Choices]:
+    """A run's samples, the data that it learned from unless other is said, and how that is read."""
+    run = load_run(path)
+    if reference is None:
+        if run.config.data == GIVEN:
+            raise ConfigError(
+                f"{path}: its data was an object of the program that trained it: say --reference"
+            )
+        reference = run.config.data
+        # Mirror images are no real samples.
+        choices = merged(dataclasses.replace(run.config.choices, flips=False), choices)
+    return run.as_data(count, seed=seed), reference, choices
+
+
 def _print(found: Evaluation) -> None:
     # Names come from people's files: whatever is in them, they are no markup and no pictures.
     console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = 120  # a file or a pipe has no width
+    for line in found.read:
+        console.print(_line(line), style="dim", soft_wrap=True)
     of = f", by {found.features}" if found.features else ""
     console.print(
         f"{found.n_fake:,} {_things(found.kind)} of {_line(found.fake)} against {found.n_real:,} "
@@ -106,8 +134,15 @@ def _print(found: Evaluation) -> None:
 
 def _cells(row: Row) -> tuple[str, ...]:
     interval = "" if math.isnan(row.low) else f"{_number(row.low)} … {_number(row.high)}"
-    numbers = (_number(row.value), interval, _number(row.perfect))
+    numbers = (_number(row.value), interval, _perfect(row))
     return (_line(row.measure), _line(row.quantity), *numbers)
+
+
+def _perfect(row: Row) -> str:
+    """Where real samples in the fakes' place lie; one number where they always have the same."""
+    if math.isnan(row.perfect_low) or row.perfect_low == row.perfect_high:
+        return _number(row.perfect)
+    return f"{_number(row.perfect_low)} … {_number(row.perfect_high)}"
 
 
 def _width(cells: list[tuple[str, ...]], column: int, least: int) -> int:

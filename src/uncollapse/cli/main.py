@@ -111,7 +111,7 @@ def train(
         How networks of one kind run: one by one, all at once (faster if they are small), or auto,
         whichever a short trial shows to be faster. Default: auto.
     generator
-        mlp, dcgan, conv28, pacgan, unrolled-gan (with settings: mlp:width=256,depth=3), or
+        mlp, dcgan, conv1d, conv28, pacgan, unrolled-gan (with settings: mlp:width=256,depth=3), or
         package.module:factory of your own. Default: what suits the data.
     discriminator
         Likewise.
@@ -178,6 +178,7 @@ def resume(
     *,
     start: Annotated[Literal["last", "best"], Parameter(name="--from")] = "last",
     steps: Whole | None = None,
+    data: str | None = None,
 ) -> int:
     """Go on with a run, exactly as if it had never stopped.
 
@@ -189,10 +190,12 @@ def resume(
         The checkpoint to go on from; best gives up all that came after it.
     steps
         Train to this step instead of the one that the run was begun with.
+    data
+        Where the run's data is now, if it has moved: images:FOLDER, array:FILE, …
     """
     from uncollapse.cli.commands import resume_command
 
-    return resume_command(run, start, steps)
+    return resume_command(run, start, steps, data)
 
 
 @app.command
@@ -213,7 +216,8 @@ def sample(
     run
         The run's folder.
     out
-        FILE.npz (numbers in the data's own units, array `samples`) or FILE.png (a picture).
+        FILE.npz (numbers in the data's own units, array `samples`), FILE.npy (the same, a plain
+        array) or FILE.png (a picture).
     count
         How many.
     seed
@@ -233,7 +237,7 @@ def evaluate(
     fake: str,
     /,
     *,
-    reference: str,
+    reference: str | None = None,
     metric: Annotated[tuple[str, ...], REPEATED] = (),
     features: str = "auto",
     held_out: str | None = None,
@@ -248,18 +252,20 @@ def evaluate(
     """Measure samples against real ones: what is lost, how near, how varied, with intervals.
 
     Samples may come from any framework: .npz or .npy files, folders of images, CSV tables, lines of
-    text. The same command gives the same numbers.
+    text. A run's samples are measured against what it learned from. The same command gives the same
+    numbers.
 
     Examples: `uncollapse evaluate fakes.npz --reference mnist`,
-    `uncollapse evaluate fakes --reference photos --size 64 --features efficientnet-lite0`,
+    `uncollapse evaluate fakes --reference photos --size 64`,
     `uncollapse evaluate fakes.csv --reference real.csv --json`.
 
     Parameters
     ----------
     fake
-        A generator's samples: FILE.npz, FILE.npy, FILE.csv, FILE.txt or a folder of images.
+        A generator's samples: FILE.npz, FILE.npy, FILE.csv, FILE.txt, FILE.jsonl, a folder of
+        images, or a run's folder.
     reference
-        Real samples, likewise, or a name from `uncollapse data list`.
+        Real samples, likewise, or a name from `uncollapse data list`. Default for a run: its data.
     metric
         modes, classes, prdc, ndb, frechet, kernel, energy, adagan-coverage, log-likelihood,
         duplicates, collisions, memorisation, text or columns, with settings if you like: prdc:k=3,
@@ -268,7 +274,7 @@ def evaluate(
         What distances are taken of: raw, pca:DIMENSIONS, classifier (a small one, trained on a
         labelled reference and kept beside it), efficientnet-lite0 (ImageNet), or your own
         package.module:function. Default: the numbers of points and tables; for images the
-        classifier if the reference has labels, else pca:64.
+        classifier if the reference has labels, else efficientnet-lite0.
     held_out
         Real samples that the generator was not trained on, to tell copies; the reference is what
         it was trained on then.

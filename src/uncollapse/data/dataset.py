@@ -43,7 +43,7 @@ class Dataset:
         name: what people call it.
         store: where the samples are.
         kind: ``"images"`` for samples ``[C, H, W]``, ``"points"`` for samples ``[D]``,
-            ``"series"`` for samples ``[T, C]``.
+            ``"series"`` for samples ``[T, C]``: T steps of C channels.
         scale: broadcastable to a sample; data units per network unit.
         shift: broadcastable to a sample; the data value that networks see as 0.
         classes: the classes' names; () when unlabelled.
@@ -164,6 +164,12 @@ class Dataset:
         """
         shift = self.shift if self.precise else torch.zeros_like(self.shift)
         return self._changed(scale=torch.ones_like(self.scale), shift=shift)
+
+    def holding(self, store: Store, name: str) -> Dataset:
+        """Other samples of the same kind, in the same units and range, without labels or modes."""
+        found = self._changed(store=store, classes=(), modes=None, reading=Reading())
+        found.name = name
+        return found
 
     def without_axes(self) -> Dataset:
         """The same data, of a source that orders its axes as they are here."""

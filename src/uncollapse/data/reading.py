@@ -48,6 +48,12 @@ OPTIONS = {
 """What each choice is for, in people's words."""
 
 
+def merged(first: Choices, then: Choices) -> Choices:
+    """The choices of ``then`` where it has any, else those of ``first``."""
+    given = {f.name: getattr(then, f.name) for f in dataclasses.fields(Choices)}
+    return dataclasses.replace(first, **{word: value for word, value in given.items() if value})
+
+
 class Reading:
     """One reading of a source, while it goes on and afterwards.
 

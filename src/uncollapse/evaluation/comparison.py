@@ -21,7 +21,7 @@ SLIGHT = 0.1
 """Part of the range by which images may differ in theirs without a word."""
 FURTHEST = 0.5
 """Part of the range by which images in no range of their own may leave the real ones'."""
-FAIR = 10
+FAIR = 12
 """Times that real samples are split in two to learn what a perfect sampler has."""
 STUDY = 3
 """One in so many real samples is for what is learned from them: features, bins."""
@@ -114,7 +114,7 @@ class Comparison:
     def splits(self) -> list[Split]:
         """Which real samples stand for the real ones and which for a perfect sampler's.
 
-        Ten random pairs of just the sizes that are compared; none if there are too few.
+        A dozen random pairs of just the sizes that are compared; none if there are too few.
         """
         n, m = self.n_real, self.n_fake
         if n + m > self.pool_size:
@@ -153,9 +153,8 @@ def sizes(real: int, fake: int, count: int, notes: list[str]) -> Sizes:
         n = min(n, real - fewer)
         if fewer < m:
             notes.append(
-                f"{fewer:,} of {fake:,} fakes are compared with {n:,} real samples, so that "
-                f"{fewer:,} other real ones show what a perfect sampler of this size has; more "
-                "real samples allow for more"
+                f"{fewer:,} fakes are compared with {n:,} real samples, as {fewer:,} other real "
+                "ones must be left to show what a perfect sampler has"
             )
         m = fewer
     return Sizes(n, m, n + m)

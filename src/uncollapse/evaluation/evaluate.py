@@ -177,6 +177,8 @@ def evaluate(
             result.shown = measured.shown
     if "extractor" in vars(sets):
         result.features = sets.extractor.name
+        if (why := extractors.substituted(features, sets.kind, sets.reference)) is not None:
+            result.notes.append(why)
     return result
 
 

@@ -18,11 +18,11 @@ from uncollapse.errors import ConfigError, RunFolderError, unknown
 from uncollapse.evaluation.comparison import Comparison
 from uncollapse.files import write_atomically
 from uncollapse.metrics.classifier import Classifier, train_classifier
+from uncollapse.metrics.efficientnet import CHANNELS, EfficientNetLite0
 from uncollapse.metrics.features import (
     DIMENSIONS,
     PCA,
     ClassifierFeatures,
-    EfficientNetLite0,
     Extractor,
     Own,
     Raw,
@@ -31,7 +31,8 @@ from uncollapse.metrics.features import (
 
 Progress = Callable[[Iterable[int], str], Iterable[int]]
 """Wraps a count of what is done, with a title."""
-NAMES = ("raw", "pca", "classifier", "efficientnet-lite0")
+PHOTOGRAPHS = EfficientNetLite0.name
+NAMES = ("raw", "pca", "classifier", PHOTOGRAPHS)
 STUDIED = 10_000
 RECIPE = "3"
 """Of the classifier; another one is trained anew."""
@@ -43,7 +44,8 @@ def make(spec: str, sets: Comparison, cache: Path | None, progress: Progress) ->
     Args:
         spec: auto, raw, pca or pca:DIMENSIONS, classifier, efficientnet-lite0, or
             package.module:function. ``auto`` is the numbers themselves for points and tables; for
-            images the classifier if the reference is labelled, and a PCA if not.
+            images the classifier if the reference is labelled, and efficientnet-lite0 if not. That
+            looks at images of 1 or 3 channels; those of others are looked at by a PCA.
         sets: what is compared.
         cache: where the reference's classifier is kept; None keeps none.
         progress: wraps what takes long.
@@ -60,7 +62,7 @@ def make(spec: str, sets: Comparison, cache: Path | None, progress: Progress) ->
     if name == "classifier":
         assert sets.reference is not None
         return of_reference(sets.reference, sets.study, cache, progress)
-    if spec == "efficientnet-lite0":
+    if name == PHOTOGRAPHS:
         return EfficientNetLite0(lambda batches: progress(batches, "features"))
     if ":" in spec:
         return Own(spec)
@@ -79,19 +81,36 @@ def resolve(spec: str, kind: str, reference: Dataset | None) -> str:
         if spec != "auto":
             raise ConfigError(f"features are of points, images and tables, not of text: '{spec}'")
     elif spec == "auto":
-        return "raw" if kind != "images" else "classifier" if labelled else "pca"
+        if kind != "images":
+            return "raw"
+        return "classifier" if labelled else PHOTOGRAPHS if _coloured(reference) else "pca"
     elif name == "pca" and colon and not (setting.isdecimal() and int(setting)):
         raise ConfigError(f"features '{spec}': a number of dimensions is needed, such as pca:64")
-    elif kind == "table" and (name == "pca" or spec in ("classifier", "efficientnet-lite0")):
+    elif kind == "table" and (name == "pca" or spec in ("classifier", PHOTOGRAPHS)):
         raise ConfigError(f"features of tables are raw or package.module:function, not '{spec}'")
     elif spec == "classifier" and not labelled:
         raise ConfigError(
             "features classifier need a labelled reference: a named data set, an .npz with an "
             "array 'labels', or a folder of images with a folder for each class"
         )
-    elif colon and name in ("raw", "classifier", "efficientnet-lite0"):
+    elif colon and name in ("raw", "classifier", PHOTOGRAPHS):
         raise ConfigError(f"features '{spec}': {name} has no settings")
     return spec
+
+
+def substituted(spec: str, kind: str, reference: Dataset | None) -> str | None:
+    """Why ``auto`` is not what it usually is for such data, in words; None where it is."""
+    if spec == "auto" and kind == "images" and resolve(spec, kind, reference) == "pca":
+        assert reference is not None
+        return (
+            f"features are a PCA, which hardly sees blur and smears: {PHOTOGRAPHS} looks at images "
+            f"of 1 or 3 channels, and these have {reference.shape[0]}"
+        )
+    return None
+
+
+def _coloured(reference: Dataset | None) -> bool:
+    return reference is not None and reference.shape[0] in CHANNELS
 
 
 def are_learned(spec: str) -> bool:

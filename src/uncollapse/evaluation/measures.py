@@ -83,7 +83,7 @@ class Modes(Measure):
         by_chance = K * (1 - 1 / K) ** sets.n_fake  # how many of equal modes so few samples miss
         lost = [
             f"mode {data.classes[k] if data.classes else k} at "
-            f"({', '.join(f'{x:.3g}' for x in means[k].tolist())})"
+            f"({', '.join(f'{x:.3g}' for x in means[k].double().round(decimals=9).tolist())})"
             for k in range(K)
             if not counts[k] and by_chance < CHANCE
         ]
@@ -161,7 +161,7 @@ class Prdc(OfFeatures):
             return tuple(metrics.prdc(real, fake, self.k))
 
         quantities = [
-            Quantity("precision", SHARE),
+            Quantity("precision", SHARE, alone=True),
             Quantity("recall", SHARE),
             Quantity("density", FROM_0),
             Quantity("coverage", SHARE),
@@ -292,7 +292,9 @@ class AdaGANCoverage(OfFeatures):
         def take(real: Tensor, fake: Tensor) -> float:
             return metrics.adagan_coverage(real, fake, sets.seed)
 
-        return Measured(_of_features("adagan-coverage", sets, sure, [Quantity("C", SHARE)], take))
+        return Measured(
+            _of_features("adagan-coverage", sets, sure, [Quantity("C", SHARE, alone=True)], take)
+        )
 
 
 @dataclass(frozen=True)
@@ -305,7 +307,7 @@ class LogLikelihood(OfFeatures):
         def take(real: Tensor, fake: Tensor) -> float:
             return metrics.log_likelihood(real, fake, sets.seed)
 
-        quantities = [Quantity("nats a sample", ANY)]
+        quantities = [Quantity("nats a sample", ANY, alone=True)]
         return Measured(_of_features("log-likelihood", sets, sure, quantities, take))
 
 

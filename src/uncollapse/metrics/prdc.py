@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
 from uncollapse.metrics import neighbours
 from uncollapse.metrics.samples import Array, pair

@@ -7,6 +7,7 @@ from uncollapse.nets.choosing import (
     families,
     resolve,
 )
+from uncollapse.nets.conv1d import Conv1d, Turned
 from uncollapse.nets.conv28 import Conv28
 from uncollapse.nets.dcgan import DCGAN
 from uncollapse.nets.factory import Factory
@@ -22,6 +23,7 @@ from uncollapse.nets.unrolled_gan import UnrolledGAN
 __all__ = [
     "DCGAN",
     "MLP",
+    "Conv1d",
     "Conv28",
     "Factory",
     "Family",
@@ -29,6 +31,7 @@ __all__ = [
     "MinibatchLayer",
     "PacGAN",
     "TPReLU",
+    "Turned",
     "UnrolledGAN",
     "build_discriminator",
     "build_generator",

@@ -10,16 +10,24 @@ from torch import nn
 from uncollapse.errors import ConfigError, unknown
 from uncollapse.names import Registry
 from uncollapse.nets import factory
+from uncollapse.nets.conv1d import Conv1d
 from uncollapse.nets.conv28 import Conv28
 from uncollapse.nets.dcgan import DCGAN, halvings
-from uncollapse.nets.family import Family, at_least, is_image
+from uncollapse.nets.family import Family, at_least, is_image, is_series
 from uncollapse.nets.mlp import MLP
 from uncollapse.nets.pacgan import PacGAN
 from uncollapse.nets.unrolled_gan import UnrolledGAN
 
 families: Registry[Family] = Registry(
     "network",
-    {"mlp": MLP, "dcgan": DCGAN, "conv28": Conv28, "pacgan": PacGAN, "unrolled-gan": UnrolledGAN},
+    {
+        "mlp": MLP,
+        "dcgan": DCGAN,
+        "conv1d": Conv1d,
+        "conv28": Conv28,
+        "pacgan": PacGAN,
+        "unrolled-gan": UnrolledGAN,
+    },
 )
 """The families there are, by name."""
 
@@ -27,12 +35,15 @@ families: Registry[Family] = Registry(
 def default(shape: tuple[int, ...]) -> Family:
     """The family for samples of ``shape`` when nobody names one.
 
-    Vectors get a moderate MLP, square images that it fits get DCGAN, all others the full MLP.
+    Vectors get a moderate MLP, square images that it fits get DCGAN, series of
+    at least 2 steps get one-dimensional convolutions, all others the full MLP.
     """
     if len(shape) == 1:
         return MLP(width=128, depth=3, latent=32)
     if is_image(shape) and shape[1] == shape[2] and halvings(shape[1]):
         return DCGAN()
+    if is_series(shape) and shape[0] > 1:
+        return Conv1d()
     return MLP()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import nn
 
@@ -80,6 +80,10 @@ class DCGAN:
             layers += [*(self._norm(after) if len(layers) > 1 else []), nn.LeakyReLU(0.2)]
         head = nn.Linear(widths[-1] * base * base, 1, bias=self._bias)
         return initialise(nn.Sequential(*layers, nn.Flatten(), head))
+
+    def per_sample(self) -> DCGAN:
+        """``norm=none``."""
+        return replace(self, norm="none")
 
     @property
     def _bias(self) -> bool:

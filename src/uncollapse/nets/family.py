@@ -38,6 +38,13 @@ class Family(Protocol):
             ShapeError: the family has no network for ``shape``.
         """
 
+    def per_sample(self) -> Family:
+        """The same family with a discriminator without batch norm, which judges each sample alone.
+
+        A critic's penalty and normalised weights ask for that. Itself if that is so already, or if
+        the family leaves no choice.
+        """
+
 
 class Generator(nn.Module):
     """Layers that turn latents ``[batch, latent]`` into samples, and remember their latent size."""
@@ -99,3 +106,8 @@ def channels_of_28(who: str, shape: tuple[int, ...]) -> int:
 def is_image(shape: tuple[int, ...]) -> bool:
     """Whether samples are images ``[channels, height, width]``, valued in [-1, 1]."""
     return len(shape) == 3
+
+
+def is_series(shape: tuple[int, ...]) -> bool:
+    """Whether samples are series ``[steps, channels]``, of any values."""
+    return len(shape) == 2

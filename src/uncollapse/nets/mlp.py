@@ -44,6 +44,10 @@ class MLP:
         """``[batch, *shape]`` -> logits ``[batch, 1]``."""
         return nn.Sequential(nn.Flatten(), *self._layers(numel(shape), 1))
 
+    def per_sample(self) -> MLP:
+        """Itself: it has no batch norm."""
+        return self
+
     def _layers(self, inputs: int, outputs: int) -> list[nn.Module]:
         layers: list[nn.Module] = []
         for _ in range(self.depth):

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from uncollapse.errors import ConfigError, ShapeError, one_line, out_of_memory
+from uncollapse.nets.family import is_series
 from uncollapse.nets.trial import BATCH, known, noise, untraced
 from uncollapse.nets.watching import Squash, Watching
 
@@ -75,9 +76,10 @@ def probe(
     except ShapeError as error:
         if judged_shape == shape:
             raise
+        axis = "last axis" if is_series(shape) else "first axis"
         raise ShapeError(
             f"{error}; with packing it must be made for {list(judged_shape)}, several samples of "
-            f"{list(shape)} joined along the first axis"
+            f"{list(shape)} joined along the {axis}"
         ) from error
     if not _is_one_logit(judged.output, judged_batch):
         n = judged_batch

@@ -84,3 +84,7 @@ class UnrolledGAN:
             layers += [nn.BatchNorm2d(maps), nn.LeakyReLU(0.3)]
             before = maps
         return small_normal(nn.Sequential(*layers, nn.Flatten(), nn.Linear(before * 4 * 4, 1)))
+
+    def per_sample(self) -> UnrolledGAN:
+        """Itself: the paper's discriminator has batch norm, and there is no other."""
+        return self

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from uncollapse.nets.conv1d import Turned
 from uncollapse.nets.family import Generator
 from uncollapse.nets.pacgan import Maxout
 from uncollapse.nets.trial import known
@@ -38,6 +39,7 @@ PER_SAMPLE: set[type[nn.Module]] = ELEMENTWISE | {
     nn.MaxPool2d,
     nn.PReLU,
     nn.Sequential,
+    Turned,
     nn.Unflatten,
     nn.Upsample,
 }

@@ -12,7 +12,15 @@ from uncollapse.remedies.match import Match
 from uncollapse.remedies.minibatch_discrimination import MinibatchDiscrimination
 from uncollapse.remedies.normalisation import SpectralNorm, WeightNorm
 from uncollapse.remedies.packing import Packing
-from uncollapse.remedies.remedy import Playing, Remedy, drawn, equipped, fitting, judged_shape
+from uncollapse.remedies.remedy import (
+    Playing,
+    Remedy,
+    check_batch,
+    drawn,
+    equipped,
+    fitting,
+    judged_shape,
+)
 from uncollapse.remedies.replay import Replay
 from uncollapse.remedies.snapshot_replay import SnapshotReplay
 from uncollapse.remedies.unrolling import Unrolling
@@ -65,6 +73,7 @@ __all__ = [
     "Unrolling",
     "WeightClipping",
     "WeightNorm",
+    "check_batch",
     "drawn",
     "equipped",
     "fitting",

@@ -57,7 +57,8 @@ class MinibatchDiscrimination(Remedy):
         """Refuses batches in which nothing can be compared."""
         if batch < 2:
             raise ConfigError(
-                f"minibatch-discrimination compares what is in a batch: take more than {batch}"
+                "minibatch-discrimination compares what is in a batch, which must be more than "
+                f"{batch}"
             )
 
     def equip(self, discriminator: nn.Module) -> nn.Module:

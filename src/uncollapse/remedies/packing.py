@@ -8,6 +8,7 @@ from torch import Tensor
 
 from uncollapse.errors import ConfigError, ShapeError
 from uncollapse.names import check_kinds
+from uncollapse.nets.family import is_series
 from uncollapse.remedies.match import Match
 from uncollapse.remedies.remedy import Remedy
 
@@ -18,9 +19,11 @@ SAME = ("samples", "packs")
 class Packing(Remedy):
     """PacGAN (Lin, Khetan, Fanti and Oh 2018, §2): ``D(x₁, …, x_m)``, all real or all fake.
 
-    ``m`` samples of a batch in a row are joined along their first axis: the channels of images,
-    the features of points. The discriminator is made for the joined shape, and every loss, penalty
-    and term has one value a pack. With ``m = 1`` nothing changes.
+    ``m`` samples of a batch in a row are joined along their first axis, the channels of images and
+    the features of points; series ``[steps, channels]``, and all else of two axes, along their
+    last, so that the same step of each stands side by side. The discriminator is made for the
+    joined shape, and every loss, penalty and term has one value a pack. With ``m = 1`` nothing
+    changes.
 
     In a loop of one's own::
 
@@ -57,7 +60,7 @@ class Packing(Remedy):
             batch_axes: how many leading axes count samples.
 
         Returns:
-            ``[batch / m, m * shape[0], *shape[1:]]``, or the same with a member axis.
+            ``[batch / m, *judged_shape]``, or the same with a member axis.
 
         Raises:
             ShapeError: the batch is no multiple of m, or of bare numbers.
@@ -71,10 +74,15 @@ class Packing(Remedy):
                 "set's last one? DataLoader(..., drop_last=True) leaves it out)"
             )
         lead = (*samples.shape[: batch_axes - 1], batch // self.m)
-        return samples.reshape(*lead, *self.judged_shape(tuple(shape)))
+        packs = samples.reshape(*lead, self.m, *shape)
+        if is_series(tuple(shape)):
+            packs = packs.transpose(-3, -2)
+        return packs.reshape(*lead, *self.judged_shape(tuple(shape)))
 
     def judged_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape of a pack."""
+        """The shape of a pack: ``[m * first, ...]``, of series ``[steps, m * channels]``."""
+        if is_series(shape):
+            return (shape[0], self.m * shape[1])
         return (self.m * shape[0], *shape[1:])
 
     def drawn(self, batch: int) -> int:
@@ -87,8 +95,7 @@ class Packing(Remedy):
             return self.m * batch
         if batch % self.m:
             raise ConfigError(
-                f"packing:{self.m} needs batches that are multiples of it, not {batch}: take "
-                f"{batch - batch % self.m or self.m}, or same=packs"
+                f"packing:{self.m} needs batches that are multiples of it, not {batch}"
             )
         return batch
 

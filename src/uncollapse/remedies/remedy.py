@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
+import itertools
+import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 from torch import Tensor, nn
 
-from uncollapse.errors import CheckpointError, ConfigError
+from uncollapse.errors import CheckpointError, ConfigError, DataError
 from uncollapse.nets import refuse_lazy
 from uncollapse.objectives import Judgement
 from uncollapse.players import Player, Stack, unwrapped
@@ -153,17 +154,48 @@ def drawn(remedies: Sequence[Remedy], batch: int) -> int:
     return batch
 
 
-def fitting(remedies: Sequence[Remedy], batch: int, count: int) -> int:
-    """The largest batch, ``batch`` at most, for which ``count`` samples are enough.
+def fitting(remedies: Sequence[Remedy], batch: int, count: int) -> int | None:
+    """The largest batch, ``batch`` at most, that all remedies take and ``count`` samples fill.
 
-    If there is none, the largest that would do without ``remedies``, which say what is wrong.
+    If there is none, the next larger one; None if no batch will do.
     """
-    most = min(batch, count)
-    for size in range(most, 0, -1):
-        with contextlib.suppress(ConfigError):  # no multiple of a pack
-            if drawn(remedies, size) <= count:
-                return size
-    return most
+    downwards, upwards = range(min(batch, count), 0, -1), range(batch + 1, min(count, 2**16) + 1)
+    sizes = itertools.chain(downwards, upwards)
+    return next((size for size in sizes if _misfit(remedies, size, count) is None), None)
+
+
+def check_batch(remedies: Sequence[Remedy], batch: int, count: int) -> None:
+    """Refuses batches that remedies do not take, or that ``count`` samples do not fill.
+
+    Raises:
+        ConfigError: a remedy does not take it; the text says which batch would do.
+        DataError: it draws more samples than there are, likewise.
+    """
+    wrong = _misfit(remedies, batch, count)
+    if wrong is None:
+        return
+    instead = fitting(remedies, batch, count)
+    raise type(wrong)(
+        f"{wrong}: take a batch of {instead}"
+        if instead
+        else f"{wrong}, and with {count} samples in the data no batch will do: leave it out"
+    )
+
+
+def _misfit(remedies: Sequence[Remedy], batch: int, count: int) -> ConfigError | DataError | None:
+    """What is wrong with a batch, and not yet what would be right."""
+    together = math.prod(judged_shape(remedies, (1,)))  # samples judged as one
+    try:
+        needed = drawn(remedies, batch)
+        for remedy in remedies:
+            remedy.check_batch(needed // together)
+    except ConfigError as error:
+        return error
+    if needed <= count:
+        return None
+    if needed == batch:
+        return DataError(f"batch {batch} is larger than the data ({count} samples)")
+    return DataError(f"a batch of {batch} draws {needed} samples, and the data has {count}")
 
 
 def equipped(

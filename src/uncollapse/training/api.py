@@ -8,10 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from uncollapse import data as data_room
-from uncollapse.data import Data
+from uncollapse.data import Data, Dataset
 from uncollapse.data.reading import Choices
-from uncollapse.errors import CheckpointError, ConfigError, NonFiniteError, out_of_memory, where
+from uncollapse.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    NonFiniteError,
+    out_of_memory,
+    where,
+)
 from uncollapse.games import Game
+from uncollapse.memory import keep_freed_memory
 from uncollapse.objectives import Objective
 from uncollapse.players import Optimizer
 from uncollapse.ranks import join
@@ -20,7 +28,6 @@ from uncollapse.training import checkpoint
 from uncollapse.training.config import GIVEN, Config, positive
 from uncollapse.training.folder import RunFolder
 from uncollapse.training.loop import failed, loop, still_there, take_pictures
-from uncollapse.training.memory import keep_freed_memory
 from uncollapse.training.parts import Network, choose, named, open_data, several
 from uncollapse.training.progress import say
 from uncollapse.training.recorder import Recorder
@@ -57,7 +64,7 @@ def train(
     members: str = "auto",
     seed: int = 0,
     device: str = "auto",
-    out: str | Path | None = None,
+    out: str | Path | RunFolder | None = None,
     sample_every: int | None = None,
     checkpoint_every: int | None = None,
     trackers: Sequence[str] = (),
@@ -147,7 +154,7 @@ def train(
         data=data if isinstance(data, str) else GIVEN,
         **dataclasses.asdict(choices),
         latent=parts.latent,
-        batch=fitting(parts.remedies, default_batch, len(dataset)) if batch is None else batch,
+        batch=_batch(parts.remedies, default_batch, len(dataset)) if batch is None else batch,
         steps=steps,
         lr=_rates(default_lr if lr is None else lr),
         critic_steps=critic_steps,
@@ -181,10 +188,12 @@ def train(
         say(f"members run {way} ({reason})", shown)
     del trial
     training = make(way)
-    folder = None if out is None or ranks.number > 0 else RunFolder(out)
+    folder = None
+    if out is not None and ranks.number == 0:
+        folder = out if isinstance(out, RunFolder) else RunFolder(out)
     with ranks.first_may_fail():
-        if folder is not None:
-            folder.create(training.config)
+        if folder is not None and folder.create(training.config):
+            say(f"{folder.path} held a run without a checkpoint: it begins anew", shown)
     return _go(training, folder, progress)
 
 
@@ -208,7 +217,8 @@ def resume(
         out: its folder.
         start: "last", or "best" to give up all that came after the best checkpoint.
         steps: the step to train to, if not the one the run was begun with.
-        data: the run's data, if it was an object that no name leads to. Likewise:
+        data: the run's data, if it was an object that no name leads to, or where it is now. The
+            new place is remembered. Likewise:
         generator: as for ``data``.
         discriminator: as for ``data``.
         game: as for ``data``.
@@ -242,16 +252,17 @@ def resume(
     if steps is not None:
         positive("steps", steps)
         config = dataclasses.replace(config, steps=steps)
+    if isinstance(data, str):
+        data = _absolute(data)
     ranks = join()
     first = ranks.number == 0
     with ranks.first_may_fail():
         if first:
             folder.lock()
     try:
-        source: Data = config.data if data is None else data
-        dataset = open_data(source, config.choices, generator or config.generator)
-        if dataset.fingerprint != config.data_fingerprint:
-            raise CheckpointError(f"{folder.path}: its data ({config.data}) is not what it was")
+        dataset = _same_data(folder, config, data, generator)
+        if isinstance(data, str):
+            config = dataclasses.replace(config, data=data)
         training = choose(
             dataset,
             generator=generator or config.generator,
@@ -266,6 +277,10 @@ def resume(
         newest = checkpoint.newest(folder.checkpoints)
         if start == checkpoint.LAST and newest is not None:
             start = newest.name
+        if start == checkpoint.LAST and newest is None:
+            say(
+                f"{folder.path} has no checkpoint yet: it begins anew", progress if first else False
+            )
         if start == checkpoint.BEST or newest is not None:
             training.restore(checkpoint.load(folder.checkpoints, start))
         if training.step >= config.steps:
@@ -325,6 +340,28 @@ def _absolute(data: str) -> str:
     return data
 
 
+def _same_data(
+    folder: RunFolder, config: Config, data: Data | None, generator: Network | None
+) -> Dataset:
+    """The run's data, where it was or where it is said to be now."""
+    where: Data = config.data if data is None else data
+    try:
+        dataset = open_data(where, config.choices, generator or config.generator)
+    except DataError as error:
+        if data is not None:
+            raise
+        raise DataError(
+            f"{folder.path}: {error}; if its data has moved, say where it is now: --data (data=)"
+        ) from None
+    if dataset.fingerprint == config.data_fingerprint:
+        return dataset
+    if isinstance(data, str):
+        raise CheckpointError(
+            f"{folder.path}: {data} is not the data that it was begun with ({config.data})"
+        )
+    raise CheckpointError(f"{folder.path}: its data ({config.data}) is not what it was")
+
+
 def _check_given(folder: RunFolder, config: Config, **given: Any) -> None:
     """Refuses to go on without an object that no word leads to, or with another than a word's."""
     for word, thing in given.items():
@@ -348,6 +385,11 @@ def _same(word: str, written: Sequence[str], things: Sequence[Any]) -> bool:
         name == GIVEN or named(word, name) == named(word, thing)
         for name, thing in zip(written, things, strict=True)
     )
+
+
+def _batch(remedies: Sequence[Remedy], default: int, count: int) -> int:
+    """The default batch, or what fits; if nothing does, the training says so."""
+    return fitting(remedies, default, count) or min(default, count)
 
 
 def _sizes(latent: int | Sequence[int] | None) -> tuple[int, ...] | None:

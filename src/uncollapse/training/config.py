@@ -13,7 +13,7 @@ import yaml
 
 from uncollapse.data.reading import Choices
 from uncollapse.errors import ConfigError, unknown
-from uncollapse.files import RUN
+from uncollapse.files import RUN, home
 
 GIVEN = "given in Python"
 """Stands in a config for an object that only the program that made it can give again."""
@@ -145,7 +145,8 @@ class Config:
 
         Words that only say how long to train and what to show may differ.
         """
-        free = {"steps", "sample_every", "checkpoint_every", "trackers"}
+        # Where the data is may differ, too: what it is, its fingerprint says.
+        free = {"steps", "sample_every", "checkpoint_every", "trackers", "data"}
         for name, value in dataclasses.asdict(self).items():
             if name not in free and (_plain(value) or None) != (other.get(name) or None):
                 return f"{name} is {other.get(name)!r} there and {_plain(value)!r} here"
@@ -158,6 +159,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: unreadable, no YAML mapping, or a word nobody knows.
     """
+    path = home(path)
     try:
         words = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import io
+import itertools
 import json
 import os
+import re
 import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,8 +15,9 @@ from typing import Any
 
 from PIL import Image
 
-from uncollapse.errors import RunFolderError
-from uncollapse.files import cannot_write, write_atomically
+from uncollapse.errors import ConfigError, RunFolderError
+from uncollapse.files import cannot_write, home, write_atomically
+from uncollapse.training import checkpoint
 from uncollapse.training.config import Config
 
 Row = dict[str, Any]
@@ -28,7 +31,7 @@ class RunFolder:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path = home(path)
         self.config_path = self.path / "config.yaml"
         self.checkpoints = self.path / "checkpoints"
         self.samples = self.path / "samples"
@@ -36,18 +39,19 @@ class RunFolder:
         self._verdicts = self.path / "verdicts.jsonl"
         self._lock: int | None = None
 
-    def create(self, config: Config) -> None:
-        """Begins a run here.
+    def create(self, config: Config) -> bool:
+        """Begins a run here; in the place of one that never got to a checkpoint, if there is one.
+
+        Files that are not a run's stay as they are.
+
+        Returns:
+            Whether there was such a run.
 
         Raises:
-            RunFolderError: there is a run already, or the folder cannot be written.
+            RunFolderError: there is a run already, or one that another process is training, or the
+                folder cannot be written.
         """
-        if self.config_path.exists():
-            quoted = shlex.quote(str(self.path))
-            raise RunFolderError(
-                f"{self.path} already holds a run: go on with `uncollapse resume {quoted}` (in "
-                "Python uc.resume), or choose another place (out)"
-            )
+        self._refuse_what_is_kept()
         try:
             for folder in (self.checkpoints, self.samples):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -55,10 +59,42 @@ class RunFolder:
             raise cannot_write(self.path, error) from None
         self.lock()
         try:
+            self._refuse_what_is_kept()  # by a process that has just ended
+            anew = self.config_path.exists()
+            if anew:
+                self._clear()
             self.keep_config(config)
         except BaseException:
             self.unlock()
             raise
+        return anew
+
+    def _refuse_what_is_kept(self) -> None:
+        if not self.config_path.exists():
+            return
+        if checkpoint.newest(self.checkpoints) is not None:
+            quoted = shlex.quote(str(self.path))
+            raise RunFolderError(
+                f"{self.path} already holds a run: go on with `uncollapse resume {quoted}` (in "
+                "Python uc.resume), or choose another place (out)"
+            )
+        try:
+            ours = self.checkpoints.is_dir() and Config.from_yaml(self.config_path) is not None
+        except ConfigError:
+            ours = False
+        if not ours:
+            raise RunFolderError(
+                f"{self.path} holds a config.yaml that is not a run's: choose another place (out)"
+            )
+
+    def _clear(self) -> None:
+        """Removes what a run recorded, and nothing else."""
+        pictures = [path for path in self.samples.glob("step-*.png") if _step(path) is not None]
+        try:
+            for path in (self._metrics, self._verdicts, *pictures):
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise cannot_write(self.path, error) from None
 
     def keep_config(self, config: Config) -> None:
         """Writes ``config.yaml``."""
@@ -133,8 +169,38 @@ class RunFolder:
                 kept = [row for row in _rows(path) if row["step"] <= step]
                 write_atomically(path, "".join(json.dumps(row) + "\n" for row in kept))
         for picture in self.samples.glob("step-*.png"):
-            if int(picture.stem.split("-")[1]) > step:
+            drawn = _step(picture)
+            if drawn is not None and drawn > step:
                 picture.unlink(missing_ok=True)
+
+
+class FreeFolder(RunFolder):
+    """The first free one of NAME, NAME-2, NAME-3, …: taken when the run begins, by one alone."""
+
+    def create(self, config: Config) -> bool:
+        """As for :class:`RunFolder`; from here on ``path`` is the folder that was free."""
+        first = self.path
+        for number in itertools.count(1):
+            path = first if number == 1 else first.with_name(f"{first.name}-{number}")
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise cannot_write(path, error) from None
+            try:
+                path.mkdir()  # which of two processes only one can do
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise cannot_write(path, error) from None
+            super().__init__(path)
+            return super().create(config)
+        raise AssertionError("unreachable")
+
+
+def _step(picture: Path) -> int | None:
+    """The step of a picture of ours; None of somebody else's."""
+    named = re.fullmatch(r"step-(\d+)(-member-\d+)?", picture.stem)
+    return int(named[1]) if named else None
 
 
 def _append(path: Path, rows: Iterable[Row]) -> None:

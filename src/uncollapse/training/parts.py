@@ -210,8 +210,8 @@ def _default_discriminator(dataset: Dataset, objective: Objective, cures: Sequen
     """
     family = nets.default(dataset.shape)
     bare = objective.penalised or any(cure.normalises for cure in cures)
-    if isinstance(family, nets.DCGAN) and bare:
-        family = dataclasses.replace(family, norm="none")
+    if bare:
+        family = family.per_sample()
     return str(nets.families.spec(family))
 
 

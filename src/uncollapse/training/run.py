@@ -129,6 +129,16 @@ class Run:
 
         return in_chunks(begin, torch.cat(chunks), CHUNK, self.config.batch, axis=0)
 
+    def as_data(self, count: int, *, seed: int = 0, replica: int = 0) -> Dataset:
+        """Samples as a data set of their own, in the units and range of what was learned.
+
+        Args:
+            count: how many.
+            seed: as for :meth:`sample`.
+            replica: likewise.
+        """
+        return self.data.holding(Held(self._draw(count, seed, replica)), f"run {self.folder}")
+
     def picture(self, count: int | None = None, *, seed: int = 0, replica: int = 0) -> Image:
         """A picture of samples: a grid of images, or points over real ones.
 

@@ -14,13 +14,13 @@ from torch import Tensor, nn
 
 from uncollapse import nets
 from uncollapse.data import Dataset
-from uncollapse.errors import CheckpointError, ConfigError, DataError
+from uncollapse.errors import CheckpointError, ConfigError
 from uncollapse.games import SGAN, Game, Table
 from uncollapse.metrics import energy_distance
 from uncollapse.objectives import Objective
 from uncollapse.players import Optimizer
 from uncollapse.ranks import Ranks
-from uncollapse.remedies import LRDecay, Remedy, drawn, equipped, judged_shape
+from uncollapse.remedies import LRDecay, Remedy, check_batch, drawn, equipped, judged_shape
 from uncollapse.streams import Ambient, Streams
 from uncollapse.training.checkpoint import Checkpoint
 from uncollapse.training.chunks import in_chunks
@@ -88,14 +88,23 @@ class Training:
                 )
         self.step = 0
         self.best = float("inf")
+        self.judged_shape = judged_shape(cures, data.shape)
+        check_batch(cures, config.batch, len(data))
+        needed = drawn(cures, config.batch)
+        judged = needed * math.prod(data.shape) // math.prod(self.judged_shape)
+        self.draw = DataDraw(
+            self.data,
+            needed,
+            config.latent,
+            config.seeds,
+            self.device,
+            self.ranks,
+        )
         trial = Ambient(
             config.seeds, "trial", self.device
         )  # so that the caller's randomness is not drawn from
-        self.judged_shape = judged_shape(cures, data.shape)
         networks = trial.run(0, generator), trial.run(0, equipped(cures, discriminator))
         _in_float32(*networks)
-        needed = drawn(cures, config.batch)
-        judged = needed * math.prod(data.shape) // math.prod(self.judged_shape)
         self.found = nets.probe(
             *networks, data.shape, config.latent, self.judged_shape, needed, judged
         )
@@ -113,22 +122,6 @@ class Training:
                 at_once=config.members == "at-once",
                 ranks=self.ranks,
             )
-        )
-        if needed > len(data) >= config.batch:
-            raise DataError(
-                f"a batch of {config.batch} draws {needed} samples with "
-                f"{', '.join(config.remedies)}, and the data has {len(data)}: choose a batch of at "
-                f"most {len(data) * config.batch // needed}"
-            )
-        for cure in cures:
-            cure.check_batch(judged)
-        self.draw = DataDraw(
-            self.data,
-            needed,
-            config.latent,
-            config.seeds,
-            self.device,
-            self.ranks,
         )
         self.reference_mb = _reference(self.data, config.seeds)
 

@@ -1,0 +1,163 @@
+"""Run folders: begun anew where nothing is lost, taken by one alone, found behind a ~."""
+
+import shutil
+import threading
+
+import pytest
+import yaml
+
+import uncollapse as uc
+from uncollapse.errors import CheckpointError, DataError, RunFolderError
+from uncollapse.training.folder import FreeFolder, RunFolder
+
+OPTIONS = ["--batch", "8", "--generator", "mlp:width=8,depth=1", "--discriminator", "mlp:width=8"]
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def begin(folder, points, tiny):
+    """A run that was killed before its first checkpoint."""
+
+    class Killed(BaseException):
+        pass
+
+    def die(*_, **__):
+        raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("uncollapse.training.loop.save", die)
+        with pytest.raises(Killed):
+            uc.train(points, steps=20, out=folder, **tiny)
+    assert (folder / "config.yaml").exists()
+    assert (folder / "samples" / "step-0000000.png").exists()
+
+
+def test_a_run_without_a_checkpoint_does_not_block_the_next(tmp_path, points, tiny, capfd):
+    folder = tmp_path / "run"
+    begin(folder, points, tiny)
+    (folder / "samples" / "step-by-step.png").write_text("mine")
+    (folder / "notes.txt").write_text("mine")
+    run = uc.train(points, steps=20, seed=1, out=folder, progress=True, **tiny)
+    assert f"{folder} held a run without a checkpoint: it begins anew" in capfd.readouterr().err
+    assert run.metrics == uc.train(points, steps=20, seed=1, **tiny).metrics
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert (folder / "samples" / "step-by-step.png").read_text() == "mine"
+    assert uc.load(folder).config.seed == 1
+
+
+def test_it_can_be_resumed_too(tmp_path, points, tiny, capfd):
+    folder = tmp_path / "run"
+    begin(folder, points, tiny)
+    run = uc.resume(folder, data=points, progress=True)
+    assert "has no checkpoint yet: it begins anew" in capfd.readouterr().err
+    assert run.metrics == uc.train(points, steps=20, **tiny).metrics
+
+
+def test_one_that_another_process_trains_is_refused(tmp_path, points, tiny):
+    folder = tmp_path / "run"
+    begin(folder, points, tiny)
+    before = sorted(folder.rglob("*"))
+    other = RunFolder(folder)
+    other.lock()
+    with pytest.raises(RunFolderError, match="another process is training this run"):
+        uc.train(points, steps=20, out=folder, **tiny)
+    other.unlock()
+    assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize("text", ["title: my blog\n", "data: ring8\nsteps: 5\n", "- 1\n"])
+def test_somebody_elses_config_is_left_alone(tmp_path, points, tiny, text):
+    folder = tmp_path / "site"
+    (folder / "checkpoints").mkdir(parents=True)
+    (folder / "config.yaml").write_text(text)
+    with pytest.raises(RunFolderError, match=r"holds a config.yaml that is not a run's"):
+        uc.train(points, steps=20, out=folder, **tiny)
+    assert (folder / "config.yaml").read_text() == text
+    assert not (folder / "metrics.jsonl").exists()
+
+
+def test_two_that_begin_at_once_get_two_folders(tmp_path, points, tiny):
+    config = uc.train(points, steps=1, **tiny).config
+    folders = [FreeFolder(tmp_path / "runs" / "ring8") for _ in range(8)]
+    threads = [threading.Thread(target=folder.create, args=(config,)) for folder in folders]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    names = ["ring8", *(f"ring8-{n}" for n in range(2, 9))]
+    assert sorted(folder.path.name for folder in folders) == sorted(names)
+    assert all(folder.config() == config for folder in folders)
+
+
+def test_a_refused_run_takes_no_default_folder(command, tmp_path):
+    assert command("train", "digits", "--batch", "5000")[0] == 2
+    assert not (tmp_path / "runs").exists()
+    (tmp_path / "runs").write_text("in the way")
+    code, _, err = command("train", "ring8", "--steps", 2, *OPTIONS)
+    assert (code, err.startswith("uncollapse: cannot write runs/ring8: ")) == (2, True)
+
+
+def test_a_tilde_is_understood_everywhere(command, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    (tmp_path / "me").mkdir()
+    assert command("train", "ring8", "--steps", 2, "--out=~/run", *OPTIONS)[0] == 0
+    config = "--config=~/run/config.yaml"
+    assert command("train", config, "--out=~/again")[0] == 0
+    assert command("resume", "~/run", "--steps", 3)[0] == 0
+    assert command("sample", "~/run", "--out=~/new/s.npz")[0] == 0
+    assert command("data", "show", "ring8", "--out=~/d.png")[0] == 0
+    code, _, err = command(
+        "evaluate", "~/new/s.npz", "--reference", "ring8", "--metric", "ndb:bins=8",
+        "--resamples", 0, "--picture=~/e.png",
+    )  # fmt: skip
+    assert code == 0, err
+    uc.train("ring8", steps=1, out="~/other", batch=8)
+    assert uc.load("~/other").step == 1
+    assert uc.resume("~/other", steps=2).step == 2
+    made = {path.name for path in (tmp_path / "me").iterdir()}
+    assert made >= {"run", "again", "new", "d.png", "other"}
+    assert not (tmp_path / "~").exists()
+
+
+def test_data_that_has_moved(command, tmp_path, points):
+    import numpy as np
+
+    np.save("d.npy", points.numpy())
+    assert command("train", "array:d.npy", "--steps", 4, "--out", "run", *OPTIONS)[0] == 0
+    whole = command("train", "array:d.npy", "--steps", 8, "--out", "whole", *OPTIONS)
+    assert whole[0] == 0
+    (tmp_path / "sub").mkdir()
+    shutil.move("d.npy", "sub/e.npy")
+    code, out, err = command("resume", "run", "--steps", 8)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "d.npy is not a file" in err
+    assert "if its data has moved, say where it is now: --data" in err
+
+    np.save("other.npy", points.numpy() + 1)
+    code, out, err = command("resume", "run", "--steps", 8, "--data", "array:other.npy")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "other.npy is not the data that it was begun with (array:" in err
+
+    assert command("resume", "run", "--steps", 6, "--data", "array:sub/e.npy")[0] == 0
+    named = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["data"]
+    assert named == f"array:{tmp_path}/sub/e.npy"
+    assert command("resume", "run", "--steps", 8)[0] == 0
+    metrics = [(tmp_path / name / "metrics.jsonl").read_bytes() for name in ("run", "whole")]
+    rows = [[line for line in m.splitlines() if b"loss" in line] for m in metrics]
+    assert rows[0] == rows[1]
+
+
+def test_data_that_has_moved_in_python(tmp_path, points, tiny):
+    import numpy as np
+
+    np.save("d.npy", points.numpy())
+    uc.train("array:d.npy", steps=2, out="run", **tiny)
+    shutil.move("d.npy", "e.npy")
+    with pytest.raises(DataError, match=r"say where it is now: --data \(data=\)"):
+        uc.resume("run", steps=4)
+    with pytest.raises(CheckpointError, match="is not the data"):
+        uc.resume("run", steps=4, data="ring8")
+    assert uc.resume("run", steps=4, data="array:e.npy").config.data.endswith("e.npy")
