@@ -118,7 +118,7 @@ def _row(
     wider = _fresh(sets) if quantity.alone else 1.0
     if quantity.range == FROM_0 and len(fair) and np.isfinite(fair).all():
         # Squared distances are skewed; their roots hardly are.
-        ends = [end * abs(end) for end in expected(np.sqrt(fair), wider)]
+        ends = [end * abs(end) for end in expected(np.sqrt(fair.clip(0)), wider)]
     else:
         ends = list(expected(fair, wider))
     return Row(
