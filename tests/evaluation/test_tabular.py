@@ -178,5 +178,23 @@ def test_english_stays_with_words_whatever_one_line_is(tmp_path):
     for path, lines in zip(paths, (fake, real), strict=True):
         path.write_text("\n".join(lines), encoding="utf-8")
     found = evaluate(*paths, measures=["text"], **FAST)
-    assert {row.features for row in found.rows} == {"words"}
+    assert by_name(found)["js of 2-grams"].features == "words"
     assert any("taken by words" in note for note in found.notes)
+
+
+def test_copies_of_any_real_line_are_found(tmp_path):
+    """Not only of those that are compared: half of the real lines stand for a perfect sampler."""
+    lines = [f"line {i // 2 if i < 80 else i} of some text" for i in range(400)]
+    for name in ("real", "fake"):
+        (tmp_path / f"{name}.txt").write_text("\n".join(lines))
+    paths = (tmp_path / "fake.txt", tmp_path / "real.txt")
+    row = by_name(evaluate(*paths, measures=["text"], resamples=4))["copied"]
+    assert row.value == row.low == 1
+    assert row.perfect == pytest.approx(0.2, abs=0.05)
+
+
+def test_numbers_without_measure(tmp_path):
+    """Distances of 1e164 standard deviations have no variance in float64."""
+    values = ["1.5", "9983283712.0", *["0.0"] * 19, "8.56e+164", *["0.0"] * 3]
+    found = compared(tmp_path, "x", values, values, resamples=4)
+    assert by_name(found)["x: ks"].value < 0.5

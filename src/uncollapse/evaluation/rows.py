@@ -118,7 +118,7 @@ def _row(
     wider = _fresh(sets) if quantity.alone else 1.0
     if quantity.range == FROM_0 and len(fair) and np.isfinite(fair).all():
         # Squared distances are skewed; their roots hardly are.
-        ends = [end * abs(end) for end in expected(np.sqrt(fair), wider)]
+        ends = [end * abs(end) for end in expected(np.sqrt(fair.clip(0)), wider)]
     else:
         ends = list(expected(fair, wider))
     return Row(
@@ -150,7 +150,7 @@ def expected(draws: NDArray[np.float64], wider: float = 1.0) -> tuple[float, flo
         return math.nan, math.nan
     if (draws == draws[0]).all():  # infinite ones, too
         return float(draws[0]), float(draws[0])
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         mean, spread = float(draws.mean()), float(draws.std(ddof=1)) * math.sqrt(1 + 1 / count)
         reach = wider * float(stdtrit(count - 1, SURE)) * spread
     return mean - reach, mean + reach

@@ -112,6 +112,6 @@ def _ends(value: Any, replicates: list[Any], reach: float) -> tuple[Any, Any]:
     if array.dtype.kind not in "iuf" or array.shape:
         return value, value
     # Measures of a lost distribution may be NaN or infinite; then so are their intervals.
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         spread = reach * np.std([float(r) for r in replicates], ddof=1)
         return float(value - spread), float(value + spread)
