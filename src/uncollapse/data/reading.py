@@ -91,7 +91,7 @@ class Reading:
 
     @property
     def details(self) -> str:
-        """All of it, to follow a sentence that says what the samples are; "" if there is nothing."""
+        """All of it, after a sentence that says what the samples are; "" if there is nothing."""
         parts = list(self.guesses)
         if self.left_out:
             parts.append(f"left out: {', '.join(self.left_out)}")

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a closed terminal, heard after a round, so that the run can be saved first."""
+"""Ctrl-C, SIGTERM and a closed terminal, heard after a round, so that the run is saved first."""
 
 from __future__ import annotations
 
