@@ -43,7 +43,15 @@ class NonFiniteError(UncollapseError):
 
 
 class RankLostError(UncollapseError):
-    """Another process of the same run has ended, so this one cannot go on."""
+    """Another process of the same run has ended, so this one cannot go on.
+
+    Attributes:
+        told: whether that process says why.
+    """
+
+    def __init__(self, text: str, *, told: bool = False) -> None:
+        super().__init__(text)
+        self.told = told
 
 
 class MissingExtraError(UncollapseError):

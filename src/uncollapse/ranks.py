@@ -110,7 +110,8 @@ class Ranks:
         finally:
             if self.largest(failed) and not failed:
                 raise RankLostError(
-                    f"process {self.number} of {self.count}: the first one says what is wrong"
+                    f"process {self.number} of {self.count}: the first one says what is wrong",
+                    told=True,
                 )
 
     def _share_of(self, rank: int, total: int) -> slice:

@@ -154,3 +154,21 @@ def test_importing_the_package_is_light():
 
 def test_version(command):
     assert command("--version")[1].strip() == "0.1.0"
+
+
+def test_samples_as_a_plain_array(command):
+    command("train", "ring8", "--steps", "2", "--out", "r", *OPTIONS)
+    assert command("sample", "r", "-n", "9", "--out", "new/s.npy")[0] == 0
+    assert command("sample", "r", "-n", "9", "--out", "new/s.npz")[0] == 0
+    assert np.array_equal(np.load("new/s.npy"), np.load("new/s.npz")["samples"])
+
+
+def test_samples_of_bools_are_rounded(command):
+    np.save("b.npy", np.random.default_rng(0).random((60, 5)) > 0.3)
+    code, _, err = command("train", "array:b.npy", "--steps", "2", "--out", "r", *OPTIONS)
+    assert code == 0, err
+    assert command("sample", "r", "-n", "200", "--out", "s.npy")[0] == 0
+    samples = np.load("s.npy")
+    assert (samples.dtype, samples.shape) == (np.bool_, (200, 5))
+    assert samples.any()
+    assert not samples.all()

@@ -5,19 +5,28 @@ Nothing heavy is imported until a command runs, so that ``--help`` is instant.
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import itertools
+import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Group, Parameter
+from cyclopts.exceptions import UnusedCliTokensError
 
 from uncollapse import __version__
 from uncollapse.cli.reading import DATA, Reading, both_ends
 from uncollapse.cli.whole import Whole
-from uncollapse.errors import UncollapseError, out_of_memory
+from uncollapse.cli.writing import end, write_anywhere
+from uncollapse.errors import RankLostError, UncollapseError, out_of_memory
 
 BAD_INPUT = 2
+ONE_AT_A_TIME = ("--remedy", "--metric", "--tracker", "--lr")
+"""Options that are repeated to say more."""
 
 app = App(
     name="uncollapse",
@@ -364,7 +373,8 @@ def data_default() -> int:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs a command; bad input ends with exit code 2 and one line, never a traceback."""
-    sys.exit(run_command(sys.argv[1:] if arguments is None else arguments))
+    write_anywhere()
+    end(run_command(sys.argv[1:] if arguments is None else arguments))
 
 
 def run_command(arguments: Sequence[str]) -> int:
@@ -374,16 +384,25 @@ def run_command(arguments: Sequence[str]) -> int:
             both_ends(arguments), exit_on_error=False, print_error=False, help_on_error=False
         )
         return result if isinstance(result, int) else 0
+    except UnusedCliTokensError as error:
+        return _fail(_one_too_many(list(arguments), list(error.unused_tokens or ())))
     except CycloptsError as error:
         return _fail(" ".join(str(error).split()))
+    except RankLostError as error:
+        return _fail(str(error), known=error.told)
     except UncollapseError as error:
         return _fail(str(error))
     except KeyboardInterrupt as stop:  # a run that was saved says how to go on
-        _say(str(stop) or "stopped")
+        if _speaks():
+            _say(str(stop) or "stopped")
         return int(getattr(stop, "exit_code", 130))
     except BrokenPipeError:  # `uncollapse data list | head`
         sys.stderr.close()
         return 0
+    except OSError as error:
+        if error.errno != errno.EIO or sys.stdout.isatty():
+            raise
+        return 1  # the terminal is closed
     except (MemoryError, RuntimeError) as error:
         if not out_of_memory(error):
             raise
@@ -392,10 +411,35 @@ def run_command(arguments: Sequence[str]) -> int:
         )
 
 
-def _fail(line: str) -> int:
-    _say(f"uncollapse: {line}")
+def _one_too_many(arguments: list[str], unused: list[str]) -> str:
+    """What to say of words that belong to nothing, often to an option that takes one at a time."""
+    for i, word in enumerate(arguments):
+        option, equals, value = word.partition("=")
+        if option in ONE_AT_A_TIME:
+            words = [value] if equals else []
+            words += itertools.takewhile(lambda w: not w.startswith("-"), arguments[i + 1 :])
+            if len(words) > 1:
+                right = " ".join(f"{option} {shlex.quote(w)}" for w in words)
+                return f"{option} takes one word, and may be repeated: {right}"
+    return f"what is '{unused[0]}' for? It follows no option, and no more is expected here"
+
+
+def _fail(line: str, known: bool | None = None) -> int:
+    """Says what is wrong; of several processes that torchrun started here, one does.
+
+    Args:
+        line: what is wrong.
+        known: whether another process says it; None where all of them meet the same.
+    """
+    if not known and (_speaks() or known is False):
+        _say(f"uncollapse: {line}")
     return BAD_INPUT
 
 
+def _speaks() -> bool:
+    return os.environ.get("LOCAL_RANK", "0") == "0"
+
+
 def _say(line: str) -> None:
-    print(line, file=sys.stderr)
+    with contextlib.suppress(OSError):  # a terminal that was closed
+        print(line, file=sys.stderr, flush=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -16,11 +17,16 @@ PLAIN = 10.0
 """Seconds between two lines where the output is no terminal."""
 
 
+UNREADABLE = (OSError, ValueError)
+"""A terminal that was closed, a pipe that nobody reads, letters that it cannot show."""
+
+
 def say(line: str, shown: bool | None) -> None:
     """A line on standard error, where progress is shown."""
     console = Console(stderr=True, highlight=False)
     if console.is_terminal if shown is None else shown:
-        console.print(line, soft_wrap=True, markup=False)
+        with contextlib.suppress(*UNREADABLE):
+            console.print(line, soft_wrap=True, markup=False)
 
 
 class ProgressLine:
@@ -55,12 +61,14 @@ class ProgressLine:
 
     def __enter__(self) -> ProgressLine:
         if self.live:
-            self.live.start()
+            with self._seen():
+                self.live.start()
         return self
 
     def __exit__(self, *error: object) -> None:
         if self.live:
-            self.live.stop()
+            with self._seen():
+                self.live.stop()
 
     def update(self, step: int, numbers: Mapping[str, float]) -> None:
         """Shows how it stands, if it is time to."""
@@ -72,11 +80,21 @@ class ProgressLine:
         left = (self.steps - step) / max(rate, 1e-9)
         losses = "  ".join(f"{k} {v:.3f}" for k, v in numbers.items() if k.startswith("loss"))
         text = f"{_rate(rate)}  {_clock(left)} left  {losses}"
-        if self.live:
-            self.live.update(self.task, completed=step, text=text)
-            self.live.refresh()
-        else:
-            print(f"{self.title}: step {step}/{self.steps}  {text}", file=sys.stderr, flush=True)
+        with self._seen():
+            if self.live:
+                self.live.update(self.task, completed=step, text=text)
+                self.live.refresh()
+            else:
+                line = f"{self.title}: step {step}/{self.steps}  {text}"
+                print(line, file=sys.stderr, flush=True)
+
+    @contextlib.contextmanager
+    def _seen(self) -> Iterator[None]:
+        """Around what is written: where nobody can read it, the run goes on without."""
+        try:
+            yield
+        except UNREADABLE:
+            self.hidden = True
 
 
 def _rate(rate: float) -> str:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, heard at the end of a round, so that the run can be saved first."""
+"""Ctrl-C, SIGTERM and a closed terminal, heard after a round, so that the run is saved first."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ class StoppedBySignal(KeyboardInterrupt):
 class StopRequest:
     """While this context lasts, the first signal is noted, and a second one acts at once.
 
-    Outside the main thread signals cannot be heard; nothing is changed there.
+    Outside the main thread signals cannot be heard; nothing is changed there. A SIGHUP that
+    somebody has chosen to ignore (``nohup``) stays ignored.
     """
 
     def __init__(self) -> None:
@@ -33,7 +34,10 @@ class StopRequest:
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            numbers = [signal.SIGINT, signal.SIGTERM]
+            if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+                numbers.append(signal.SIGHUP)
+            for number in numbers:
                 self.previous[number] = signal.signal(number, self._note)
         return self
 
