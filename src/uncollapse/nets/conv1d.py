@@ -35,7 +35,7 @@ class Conv1d:
     next to the series, and each halving doubles them, up to 8 times as many. Leaky ReLU of 0.2.
     Weights start as PyTorch starts them.
 
-    Of this project's own making; ``docs/networks.md`` has what it was chosen by.
+    Of this project's own making; ``docs/networks.md`` says what it was chosen by.
 
     Attributes:
         width: maps next to the series, at least 1.
