@@ -188,14 +188,9 @@ def evaluate(
 def _trusted(sets: Comparison) -> str:
     """What the features make of real images once they are damaged."""
     assert sets.pool is not None
+    real, other = sets.pool[: sets.n_real], sets.pool[sets.n_real :]
     try:
-        return in_words(
-            trust(
-                sets.extractor,
-                *sets.pool.split([sets.n_real, sets.pool_size - sets.n_real]),
-                seed=sets.seed,
-            )
-        )
+        return in_words(trust(sets.extractor, real, other, seed=sets.seed))
     except ShapeError as error:
         return f"how far these features can be trusted is not known: {error}"
 

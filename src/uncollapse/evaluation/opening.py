@@ -13,7 +13,7 @@ from uncollapse.data.idx import looks_like
 from uncollapse.data.json_lines import read_json_lines
 from uncollapse.data.loading import read
 from uncollapse.data.reading import Reading
-from uncollapse.data.tables import Columns, read_csv
+from uncollapse.data.tables import Columns, described, read_csv
 from uncollapse.data.texts import read_lines
 from uncollapse.errors import DataError
 from uncollapse.files import is_run
@@ -47,8 +47,7 @@ class Opened(NamedTuple):
             return self.dataset.described
         if self.columns is not None:
             rows = len(next(iter(self.columns.values())))
-            count = len(self.columns)
-            facts = f"{rows:,} rows of {count} {'column' if count == 1 else 'columns'}"
+            facts = f"{rows:,} rows, {described(self.columns)}"
         else:
             assert self.lines is not None
             facts = f"{len(self.lines):,} texts"

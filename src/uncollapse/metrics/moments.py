@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -29,7 +30,8 @@ def frechet_distance(real: Array, fake: Array) -> float:
     certain network it is called FID; on any others call it by their name.
 
     Computed in float64 with ``tr (Σ₁ Σ₂)^½ = Σ sqrt(eig(Σ₁^½ Σ₂ Σ₁^½))``, which stays real for
-    singular covariances too.
+    singular covariances too. Of fewer samples than dimensions it is the sum of the singular values
+    of ``X Yᵀ / sqrt((n - 1)(m - 1))``, X and Y centred, which is the same number sooner.
 
     Args:
         real: features, ``[n, d]``; n well above d, or the covariance is that of few samples.
@@ -45,8 +47,13 @@ def frechet_distance(real: Array, fake: Array) -> float:
         DataError: NaN or infinity.
     """
     x, y = (s.double() for s in pair(real, fake, least=2))
-    root = _root(_covariance(x))
-    cross = torch.linalg.eigvalsh(root @ _covariance(y) @ root).clamp_min(0).sqrt().sum()
+    if min(len(x), len(y)) < x.shape[1]:
+        products = (x - x.mean(0)) @ (y - y.mean(0)).T
+        free = math.sqrt((len(x) - 1) * (len(y) - 1))
+        cross = torch.linalg.svdvals(products).sum() / free
+    else:
+        root = _root(_covariance(x))
+        cross = torch.linalg.eigvalsh(root @ _covariance(y) @ root).clamp_min(0).sqrt().sum()
     apart = (x.mean(0) - y.mean(0)).square().sum()
     spread = x.var(0).sum() + y.var(0).sum()
     return max(0.0, float(apart + spread - 2 * cross))
