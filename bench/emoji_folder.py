@@ -15,9 +15,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 FONT = "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf"
-BLOCKS = tuple(
-    chain(range(0x1F300, 0x1F650), range(0x1F680, 0x1F6F0), range(0x1F900, 0x1FA00))
-)
+BLOCKS = tuple(chain(range(0x1F300, 0x1F650), range(0x1F680, 0x1F6F0), range(0x1F900, 0x1FA00)))
 
 
 @cache
