@@ -1,9 +1,11 @@
 """Names that others rely on. Changing one of these lists is a decision, not an accident."""
 
+import dataclasses
 import inspect
 
 import uncollapse as uc
 from uncollapse.cli.main import train
+from uncollapse.cli.reading import Reading
 
 WORDS = [
     "data",
@@ -28,6 +30,12 @@ WORDS = [
     "trackers",
     "size",
     "flips",
+    "axes",
+    "range",
+    "key",
+    "colour",
+    "background",
+    "skip_unreadable",
     "progress",
 ]
 
@@ -39,8 +47,9 @@ def test_train_takes_these_words():
 def test_the_command_line_takes_the_same_words():
     """One word, one meaning; what may be repeated is singular there."""
     singular = {"remedies": "remedy", "trackers": "tracker"}
-    options = set(inspect.signature(train).parameters) - {"config", "pairs"}
-    assert options == {singular.get(w, w) for w in WORDS} - {"progress"}
+    options = set(inspect.signature(train).parameters) - {"config", "pairs", "reading"}
+    options |= {field.name for field in dataclasses.fields(Reading)}
+    assert options - {"grey", "rgb"} == {singular.get(w, w) for w in WORDS} - {"progress", "colour"}
 
 
 def test_names():

@@ -140,12 +140,6 @@ def test_image_folders(refused, tmp_path):
     (tmp_path / "bad" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
     assert "broken.png" in refused("train", "images:bad", "--size", "16", *TINY_OPTIONS)
 
-    for i in range(5):
-        picture(tmp_path / "mixed" / f"{i}.png")
-    picture(tmp_path / "mixed" / "grey.png", "L")
-    line = refused("train", "images:mixed", "--size", "16", *TINY_OPTIONS)
-    assert "grey.png" in line
-
 
 def test_generator_of_another_shape(refused, tmp_path):
     (tmp_path / "mynets.py").write_text(

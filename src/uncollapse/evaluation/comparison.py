@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from uncollapse.data import Dataset
+from uncollapse.data.ranges import Range
 from uncollapse.data.tables import Columns, Table, typed
 from uncollapse.errors import ConfigError, DataError, ShapeError
 from uncollapse.evaluation.opening import Opened
@@ -23,6 +24,8 @@ FURTHEST = 0.5
 """Part of the range by which images in no range of their own may leave the real ones'."""
 FAIR = 12
 """Times that real samples are split in two to learn what a perfect sampler has."""
+LOOKED_AT = 1000
+"""Real images whose values are looked at to tell their units."""
 STUDY = 3
 """One in so many real samples is for what is learned from them: features, bins."""
 STUDIED = 10_000
@@ -61,6 +64,8 @@ class Comparison:
         reference: the data set that real samples are of.
         notes: what people should know about how the sets were made comparable.
         lost: what is missing at first sight.
+        make_classifier: makes a classifier of the reference's classes, at most once; None where it
+            has none.
     """
 
     kind: str
@@ -81,6 +86,13 @@ class Comparison:
     reference: Dataset | None = None
     notes: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
+    make_classifier: Callable[[Comparison], Any] | None = None
+
+    @cached_property
+    def classifier(self) -> Any:
+        """Of the reference's classes, made when the first measure asks for it."""
+        assert self.make_classifier is not None
+        return self.make_classifier(self)
 
     @cached_property
     def extractor(self) -> Extractor:
@@ -341,15 +353,13 @@ def _as_black_and_white(
     assert own is not None
     if own[:2] == theirs[:2]:
         return other.take(index)
-    width = theirs.high - theirs.low
-    inside = theirs.low - FURTHEST * width <= own.low and own.high <= theirs.high + FURTHEST * width
-    if not own.usual and theirs.usual and not (inside and own.high - own.low > SLIGHT * width):
+    if not own.usual and theirs.usual and not _could_be_of(own, real):
         raise DataError(
             f"{name} goes from {own.low:.4g} to {own.high:.4g}, {real.name} from {theirs.low:g} to "
             f"{theirs.high:g}: say which values are black and white in {name}, --range LOW HIGH"
         )
     apart = max(abs(own.low - theirs.low), abs(own.high - theirs.high))
-    if apart > SLIGHT * width:  # samples hardly reach the very ends
+    if apart > SLIGHT * (theirs.high - theirs.low):  # samples hardly reach the very ends
         how = "both are taken as black to white" if own.usual else "in the reference's units"
         notes.append(
             f"{name} goes from {own.low:.4g} to {own.high:.4g}, {real.name} from {theirs.low:g} to "
@@ -358,6 +368,15 @@ def _as_black_and_white(
     if own.usual:
         return other.take(index)
     return ((other.raw(index) - real.shift) / real.scale).to(torch.float32)
+
+
+def _could_be_of(own: Range, real: Dataset) -> bool:
+    """Whether values could be in the units of real images, by the values that these have."""
+    some = real.raw(torch.arange(min(len(real), LOOKED_AT)) * (len(real) // LOOKED_AT or 1))
+    low, high = float(some.min()), float(some.max())
+    width = high - low
+    inside = low - FURTHEST * width <= own.low and own.high <= high + FURTHEST * width
+    return inside and own.high - own.low > SLIGHT * width
 
 
 def _of_tables(

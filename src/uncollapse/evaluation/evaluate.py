@@ -141,6 +141,10 @@ def evaluate(
         learned=extractors.are_learned(spec) or any(m.learns for m in (asked or suitable).values()),
         make_extractor=make_extractor,
     )
+    if spec == "classifier":
+        sets.make_classifier = lambda sets: sets.extractor
+    elif sets.kind == "images" and sets.reference is not None and sets.reference.classes:
+        sets.make_classifier = partial(_classifier, reference, show)
     for name, measure in asked.items():
         if (lacks := measure.lacks(sets)) is not None:
             raise ConfigError(f"metric {name} needs {lacks}")
@@ -176,6 +180,8 @@ def evaluate(
         result.lost += measured.lost
         if measured.shown is not None:
             result.shown = measured.shown
+    if "classifier" in vars(sets) and "extractor" not in vars(sets):
+        result.features = sets.classifier.name
     if "extractor" in vars(sets):
         result.features = sets.extractor.name
         if (why := extractors.substituted(features, sets.kind, sets.reference)) is not None:
@@ -183,6 +189,13 @@ def evaluate(
         if sets.kind == "images":
             result.notes.append(_trusted(sets))
     return result
+
+
+def _classifier(reference: Data, show: Progress, sets: Comparison) -> Any:
+    """Of the reference's classes, where features are something else."""
+    assert sets.reference is not None
+    cache = extractors.beside(reference, sets.reference)
+    return extractors.of_reference(sets.reference, sets.study, cache, show)
 
 
 def _trusted(sets: Comparison) -> str:

@@ -34,7 +34,7 @@ Progress = Callable[[Iterable[int], str], Iterable[int]]
 PHOTOGRAPHS = EfficientNetLite0.name
 NAMES = ("raw", "pca", "classifier", PHOTOGRAPHS)
 STUDIED = 10_000
-RECIPE = "3"
+RECIPE = "4"
 """Of the classifier; another one is trained anew."""
 
 
@@ -43,9 +43,9 @@ def make(spec: str, sets: Comparison, cache: Path | None, progress: Progress) ->
 
     Args:
         spec: auto, raw, pca or pca:DIMENSIONS, classifier, efficientnet-lite0, or
-            package.module:function. ``auto`` is the numbers themselves for points and tables; for
-            images the classifier if the reference is labelled, and efficientnet-lite0 if not. That
-            looks at images of 1 or 3 channels; those of others are looked at by a PCA.
+            package.module:function. ``auto`` is the numbers themselves for points, series and
+            tables, and efficientnet-lite0 for images. That looks at images of 1 or 3 channels;
+            those of others are looked at by a PCA, stacked digits by their classifier.
         sets: what is compared.
         cache: where the reference's classifier is kept; None keeps none.
         progress: wraps what takes long.
@@ -83,7 +83,9 @@ def resolve(spec: str, kind: str, reference: Dataset | None) -> str:
     elif spec == "auto":
         if kind != "images":
             return "raw"
-        return "classifier" if labelled else PHOTOGRAPHS if _coloured(reference) else "pca"
+        if labelled and reference is not None and isinstance(reference.store, Stacked):
+            return "classifier"  # digits as colours are no photographs
+        return PHOTOGRAPHS if _coloured(reference) else "pca"
     elif name == "pca" and colon and not (setting.isdecimal() and int(setting)):
         raise ConfigError(f"features '{spec}': a number of dimensions is needed, such as pca:64")
     elif kind == "table" and (name == "pca" or spec in ("classifier", PHOTOGRAPHS)):
@@ -160,7 +162,7 @@ def of_reference(
     return ClassifierFeatures(trained.network, trained.accuracy)
 
 
-def beside(spec: object, reference: Dataset, part: str = "half") -> Path | None:
+def beside(spec: object, reference: Dataset, part: str = "third") -> Path | None:
     """Where the classifier of a reference is kept: beside its file, or with the named data sets.
 
     Args:

@@ -95,17 +95,17 @@ class Classes(Measure):
     """Inception score, entropy and total variation of classes, classes held."""
 
     splits: int = 10
+    learns: ClassVar[bool] = True
 
     def lacks(self, sets: Comparison) -> str | None:
         """A classifier."""
-        if sets.pool is not None and hasattr(sets.extractor, "probs"):
+        if sets.make_classifier is not None:
             return None
-        return "a labelled reference and classifier features"
+        return "a labelled reference of images, or classifier features"
 
     def __call__(self, sets: Comparison, sure: Sure) -> Measured:
         """By the classifier of the reference; the prior is what it sees in the real samples."""
-        extractor: Any = sets.extractor
-        pool, fake = extractor.probs(sets.pool), extractor.probs(sets.fake)
+        pool, fake = sets.classifier.probs(sets.pool), sets.classifier.probs(sets.fake)
         K = fake.shape[1]
 
         def take(real: Tensor, fake: Tensor) -> tuple[float, ...]:
@@ -126,7 +126,7 @@ class Classes(Measure):
             Quantity("classes held", (0, K), alone=True),
             Quantity("kl to uniform", (0, math.log(K)), alone=True),
         ]
-        where = extractor.name
+        where = sets.classifier.name
         found = rows("classes", sets, sure, quantities, take, pool, fake, where)
         names = sets.reference.classes if sets.reference else ()
         lost = _gone(pool[: sets.n_real].argmax(1), fake.argmax(1), K)

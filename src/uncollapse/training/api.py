@@ -172,7 +172,6 @@ def train(
     if config.trackers and out is None:
         raise ConfigError("trackers write into the run's folder: say out")
     ranks = join()
-    say(dataset.described, progress if ranks.number == 0 else False)
 
     def make(members: str) -> Training:
         return parts.training(dataclasses.replace(config, members=members), ranks)
@@ -181,11 +180,10 @@ def train(
     trial = make(way)
     rehearse(trial)
     shown = progress if ranks.number == 0 else False
-    for remark in remarks(trial):
-        say(f"note: {remark}", shown)
+    lines = [dataset.described, *(f"note: {remark}" for remark in remarks(trial))]
     if members == AUTO and has_members_of_its_own(trial):
         way, reason = faster(make)
-        say(f"members run {way} ({reason})", shown)
+        lines.append(f"members run {way} ({reason})")
     del trial
     training = make(way)
     folder = None
@@ -193,7 +191,9 @@ def train(
         folder = out if isinstance(out, RunFolder) else RunFolder(out)
     with ranks.first_may_fail():
         if folder is not None and folder.create(training.config):
-            say(f"{folder.path} held a run without a checkpoint: it begins anew", shown)
+            lines.append(f"{folder.path} held a run without a checkpoint: it begins anew")
+    for line in lines:  # once nothing can be refused any more
+        say(line, shown)
     return _go(training, folder, progress)
 
 
