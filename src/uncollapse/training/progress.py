@@ -23,10 +23,9 @@ UNREADABLE = (OSError, ValueError)
 
 def say(line: str, shown: bool | None) -> None:
     """A line on standard error, where progress is shown."""
-    console = Console(stderr=True, highlight=False)
-    if console.is_terminal if shown is None else shown:
-        with contextlib.suppress(*UNREADABLE):
-            console.print(line, soft_wrap=True, markup=False)
+    if Console(stderr=True).is_terminal if shown is None else shown:
+        with contextlib.suppress(*UNREADABLE):  # rich would end the program
+            print(line, file=sys.stderr, flush=True)
 
 
 class ProgressLine:
