@@ -61,7 +61,8 @@ def sample_command(folder: Path, out: Path, count: int, seed: int, start: str, r
     if out.suffix == ".png":
         save_picture(out, run.picture(count, seed=seed, replica=replica))
     else:
-        save_numbers(out, run.sample(count, seed=seed, replica=replica), run.data.source_dtype)
+        samples = run.data.rounded(run.sample(count, seed=seed, replica=replica))
+        save_numbers(out, samples, run.data.source_dtype)
     print(f"{count} samples of {folder} at step {run.step}: {out}")
     return 0
 

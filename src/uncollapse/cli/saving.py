@@ -14,19 +14,22 @@ from uncollapse.files import cannot_write, home, write_atomically
 
 
 def save_numbers(path: Path, samples: Tensor, dtype: np.dtype[Any]) -> None:
-    """Writes samples as the array `samples` of an .npz, or as an .npy, as the source's numbers."""
+    """Writes samples as the array `samples` of an .npz, or as an .npy, in the source's dtype."""
     array = samples.numpy()
-    if np.issubdtype(dtype, np.integer):  # as the data came: whole numbers in the type's range
-        limits = np.iinfo(dtype)
-        array = array.round().clip(limits.min, limits.max)
-    elif np.issubdtype(dtype, np.bool_):  # all but 0 would be True
-        array = array > 0.5
+    if dtype.kind in "iu":  # the largest may not be a float
+        array = array.clip(*_whole_limits(dtype))
     content = io.BytesIO()
     if path.suffix == ".npy":
         np.save(content, array.astype(dtype))
     else:
         np.savez_compressed(content, samples=array.astype(dtype))
     _write(path, content)
+
+
+def _whole_limits(dtype: np.dtype[Any]) -> tuple[float, float]:
+    """The floats nearest to an integer type's limits that are within them."""
+    limits = np.iinfo(dtype)
+    return float(limits.min), np.nextafter(float(limits.max) + 1.0, 0.0)
 
 
 def save_picture(path: Path, picture: Image) -> None:

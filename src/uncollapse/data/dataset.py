@@ -151,6 +151,22 @@ class Dataset:
         """Samples ``[n, *shape]`` with their axes in the order in which the source has them."""
         return samples if self.axes is None else as_given(samples, self.axes)
 
+    def rounded(self, samples: Tensor) -> Tensor:
+        """Samples in the source's own numbers as it would hold them: whole where it holds those.
+
+        Args:
+            samples: ``[..., *shape]``, as :meth:`restore` gives them.
+
+        Returns:
+            Likewise, of the same type; of a source of true and false 1 and 0.
+        """
+        if self.source_dtype.kind == "b":
+            return (samples > 0.5).to(samples.dtype)
+        if self.source_dtype.kind in "iu":
+            limits = np.iinfo(self.source_dtype)
+            return samples.round().clamp(limits.min, limits.max)
+        return samples
+
     def to(self, device: torch.device | str) -> Dataset:
         """The same data set with its values on ``device``."""
         return self._changed(

@@ -137,7 +137,8 @@ class Run:
             seed: as for :meth:`sample`.
             replica: likewise.
         """
-        return self.data.holding(Held(self._draw(count, seed, replica)), f"run {self.folder}")
+        samples = self.data.rounded(self._draw(count, seed, replica))
+        return self.data.holding(Held(samples), f"run {self.folder}")
 
     def picture(self, count: int | None = None, *, seed: int = 0, replica: int = 0) -> Image:
         """A picture of samples: a grid of images, or points over real ones.
