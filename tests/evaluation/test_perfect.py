@@ -75,7 +75,7 @@ CASES = {
     "table": (table, "columns prdc energy duplicates ndb:bins=10", "auto"),
     "text": (text, "text duplicates", "auto"),
 }
-SLOW = {"points, densities": (30, 26)}
+SLOW = {"points, densities": (15, 13)}
 """Draws, and fewest within, of what takes long."""
 
 
