@@ -111,27 +111,16 @@ def evaluate(
         MissingExtraError: features need a package.
     """
     show: Progress = progress or _unseen
-    if resamples == 1 or resamples < 0:
-        raise ConfigError(f"resamples must be 0 (no intervals) or at least 2, not {resamples}")
-    if not 0 < level < 1:
-        raise ConfigError(f"level must be between 0 and 1, not {level}")
-    if not 0 <= seed < 2**32:
-        raise ConfigError(f"seed must be 0 to {2**32 - 1}, not {seed}")
+    _check(resamples, level, seed)
     asked = {m if isinstance(m, str) else repr(m): registry.get(m) for m in measures}
     reals = open_samples(reference, Reading(choices))
     fakes = open_samples(fake, Reading(choices), reals)
     others = None if held_out is None else open_samples(held_out, Reading(choices), reals)
-    opened = [fakes, reals] if others is None else [fakes, reals, others]
-    refuse_unused(
-        [each.reading for each in opened], f"{fakes.name} and {reals.name} are read without"
-    )
+    opened = [each for each in (fakes, reals, others) if each is not None]
+    names = " and ".join(each.name for each in opened)
+    refuse_unused([each.reading for each in opened], f"{names} have no use for it")
     spec = extractors.resolve(features, reals.kind, reals.dataset)
     suitable = {name: registry.get(name) for name in DEFAULTS[reals.kind]}
-
-    def make_extractor(sets: Comparison) -> Extractor:
-        cache = None if sets.reference is None else extractors.beside(reference, sets.reference)
-        return extractors.make(spec, sets, cache, show)
-
     sets = compare(
         fakes,
         reals,
@@ -139,7 +128,7 @@ def evaluate(
         count=count,
         seed=seed,
         learned=extractors.are_learned(spec) or any(m.learns for m in (asked or suitable).values()),
-        make_extractor=make_extractor,
+        make_extractor=partial(_extractor, spec, reference, show),
     )
     if spec == "classifier":
         sets.make_classifier = lambda sets: sets.extractor
@@ -148,7 +137,6 @@ def evaluate(
     for name, measure in asked.items():
         if (lacks := measure.lacks(sets)) is not None:
             raise ConfigError(f"metric {name} needs {lacks}")
-    chosen = asked or {n: m for n, m in suitable.items() if m.lacks(sets) is None}
     if features != "auto":
         _ = sets.extractor  # wrong features are an error even if no measure looks at them
 
@@ -167,7 +155,9 @@ def evaluate(
         notes=sets.notes,
         dataset=sets.reference,
     )
-    for name, measure in chosen.items():
+    for name, measure in asked.items() or suitable.items():
+        if measure.lacks(sets) is not None:
+            continue
         sure = partial(_estimate, resamples, level, seed, show, name)
         try:
             measured = measure(sets, sure)
@@ -180,15 +170,26 @@ def evaluate(
         result.lost += measured.lost
         if measured.shown is not None:
             result.shown = measured.shown
-    if "classifier" in vars(sets) and "extractor" not in vars(sets):
-        result.features = sets.classifier.name
     if "extractor" in vars(sets):
         result.features = sets.extractor.name
-        if (why := extractors.substituted(features, sets.kind, sets.reference)) is not None:
-            result.notes.append(why)
-        if sets.kind == "images":
-            result.notes.append(_trusted(sets))
+        result.notes += _on_features(features, sets)
+    elif "classifier" in vars(sets):
+        result.features = sets.classifier.name
     return result
+
+
+def _check(resamples: int, level: float, seed: int) -> None:
+    if resamples == 1 or resamples < 0:
+        raise ConfigError(f"resamples must be 0 (no intervals) or at least 2, not {resamples}")
+    if not 0 < level < 1:
+        raise ConfigError(f"level must be between 0 and 1, not {level}")
+    if not 0 <= seed < 2**32:
+        raise ConfigError(f"seed must be 0 to {2**32 - 1}, not {seed}")
+
+
+def _extractor(spec: str, reference: Data, show: Progress, sets: Comparison) -> Extractor:
+    cache = None if sets.reference is None else extractors.beside(reference, sets.reference)
+    return extractors.make(spec, sets, cache, show)
 
 
 def _classifier(reference: Data, show: Progress, sets: Comparison) -> Any:
@@ -198,14 +199,18 @@ def _classifier(reference: Data, show: Progress, sets: Comparison) -> Any:
     return extractors.of_reference(sets.reference, sets.study, cache, show)
 
 
-def _trusted(sets: Comparison) -> str:
-    """What the features make of real images once they are damaged."""
-    assert sets.pool is not None
-    real, other = sets.pool[: sets.n_real], sets.pool[sets.n_real :]
-    try:
-        return in_words(trust(sets.extractor, real, other, seed=sets.seed))
-    except ShapeError as error:
-        return f"how far these features can be trusted is not known: {error}"
+def _on_features(asked: str, sets: Comparison) -> list[str]:
+    """What to know of the features: why these, and what they make of damaged real images."""
+    why = extractors.substituted(asked, sets.kind, sets.reference)
+    notes = [] if why is None else [why]
+    if sets.kind == "images":
+        assert sets.pool is not None
+        real, other = sets.pool[: sets.n_real], sets.pool[sets.n_real :]
+        try:
+            notes.append(in_words(trust(sets.extractor, real, other, seed=sets.seed)))
+        except ShapeError as error:
+            notes.append(f"how far these features can be trusted is not known: {error}")
+    return notes
 
 
 def _estimate(
