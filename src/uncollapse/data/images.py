@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections import Counter
@@ -101,7 +102,8 @@ def check_size(size: int) -> None:
     Raises:
         ConfigError: below 8.
     """
-    if not LEAST_SIZE <= size <= MOST_SIZE:
+    given: object = size
+    if not isinstance(given, int | np.integer) or not LEAST_SIZE <= given <= MOST_SIZE:
         raise ConfigError(f"size must be {LEAST_SIZE} to {MOST_SIZE} pixels, not {size}")
 
 
@@ -114,9 +116,15 @@ def check_choices(choices: Choices) -> None:
     if choices.size is not None:
         check_size(choices.size)
     check_colours(choices)
-    if choices.range is not None and not choices.range[0] < choices.range[1]:
+    if choices.range is not None:
+        two: tuple[object, ...] = tuple(choices.range)
+        if len(two) != 2 or not all(isinstance(value, int | float) for value in two):
+            raise ConfigError(f"range must be two numbers, black and white, not {choices.range!r}")
         low, high = choices.range
-        raise ConfigError(f"range must be the values of black and white, not {low:g} and {high:g}")
+        if not -math.inf < low < high < math.inf:
+            raise ConfigError(
+                f"range must be the values of black and white, not {low:g} and {high:g}"
+            )
 
 
 class _Images:

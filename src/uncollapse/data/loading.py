@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sized
+from collections.abc import Iterable, Mapping, Sized
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ def load(
         spec: a name (``ring8``, ``mnist``, …), ``images:FOLDER``, ``array:FILE`` (.npz, .npy),
             ``idx:FOLDER``; a tensor or array (see :func:`from_tensor`); a ``DataLoader`` or
             torch ``Dataset`` (indexed lazily if it can be, see :func:`lazy`); any finite iterable
-            of batches; or a data set.
+            of batches; a dict of arrays; or a data set.
         size: images are cropped to their centre square and resized to this, at least 8 pixels;
             64 for ``images:``, else as they are.
         flips: adds each image's mirror image, as further samples.
@@ -102,6 +102,8 @@ def _open(spec: Data, reading: Reading, like: Dataset | None) -> Dataset:
         spec = DataLoader(spec)
     if isinstance(spec, DataLoader) and _indexable(spec.dataset):
         return lazy(spec, reading=reading, like=like)
+    if isinstance(spec, Mapping):
+        spec = [spec]  # one batch that holds all
     if isinstance(spec, Iterable):
         return concatenated(spec, reading=reading, like=like)
     raise DataError(
