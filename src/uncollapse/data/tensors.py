@@ -170,7 +170,7 @@ def _numbers(values: Tensor | Array, where: str) -> tuple[Tensor, np.dtype[Any]]
     uint8 stays so, float64 and whole numbers of more than 16 bits become float64, all else float32.
     """
     if isinstance(values, Tensor):
-        _refuse_odd(values, where)
+        refuse_odd(values, where)
         unknown = values.is_floating_point() and values.dtype not in FLOATS  # bfloat16
         source = torch.empty(0, dtype=torch.float32 if unknown else values.dtype).numpy().dtype
         copy = values.detach().to(_kept(source), copy=True).contiguous()
@@ -186,8 +186,12 @@ def _numbers(values: Tensor | Array, where: str) -> tuple[Tensor, np.dtype[Any]]
         return torch.from_numpy(np.array(values, kept, order="C")), values.dtype.newbyteorder("=")
 
 
-def _refuse_odd(values: Tensor, where: str) -> None:
-    """Refuses tensors that are not plain numbers in memory, one after the other."""
+def refuse_odd(values: Tensor, where: str) -> None:
+    """Refuses tensors that are not plain numbers in memory, one after the other.
+
+    Raises:
+        DataError: what ``where`` is instead, and what would be right.
+    """
     if values.is_complex():
         raise DataError(f"{where} holds complex numbers; real ones are needed")
     if values.is_nested:
