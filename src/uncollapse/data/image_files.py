@@ -23,6 +23,7 @@ class Page(NamedTuple):
     grey: bool  # whether the file has one channel
     deepest: int  # the largest value before resizing, of files with 16 bits a pixel; 0 of others
     transparent: bool  # whether anything was seen through it
+    cut: bool = False  # whether colours of 16 bits were cut down to 8, as Pillow does
 
 
 def check_colours(choices: Choices) -> None:
@@ -61,7 +62,8 @@ def read_pages(file: Path, size: int, choices: Choices) -> list[Page]:
     try:
         with Image.open(file) as opened:
             if getattr(opened, "n_frames", 1) == 1:
-                return [_page(opened, size, choices, file)]
+                cut = _is_cut(opened)
+                return [_page(opened, size, choices, file)._replace(cut=cut)]
             # a copy each: the frames of some formats are one object that changes
             return [
                 _page(frame.copy(), size, choices, file) for frame in ImageSequence.Iterator(opened)
@@ -74,6 +76,12 @@ def read_pages(file: Path, size: int, choices: Choices) -> list[Page]:
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(f"{file} cannot be read as an image: {reason}") from None
+
+
+def _is_cut(image: Image.Image) -> bool:
+    """Whether the file, not decoded yet, has colours of 16 bits."""
+    deep = any(";16" in str(part) for tile in getattr(image, "tile", ()) for part in tile)
+    return deep and not image.mode.startswith("I;16")
 
 
 def _page(image: Image.Image, size: int, choices: Choices, file: Path) -> Page:
