@@ -11,6 +11,7 @@ from PIL import Image
 
 import uncollapse as uc
 from uncollapse import data
+from uncollapse.data.reading import Reading
 from uncollapse.errors import ConfigError, DataError
 
 RNG = np.random.default_rng(0)
@@ -208,6 +209,34 @@ def test_16_bits(tmp_path):
     assert load(tmp_path, colour="rgb").shape == (3, 8, 8)
     with pytest.raises(ConfigError, match=r"far from range 0 to 1$"):
         load(tmp_path, range=(0, 1))
+
+
+def test_whole_numbers_of_32_bits_that_16_would_hold(tmp_path):
+    values = noise(12, 12).astype("i4") * 256
+    Image.frombytes("I", (12, 12), values.astype("<i4").tobytes()).save(tmp_path / "a.pgm")
+    deep = load(tmp_path, size=12)
+    assert deep.range.high == 65535
+    assert deep.store.held.max() > 60_000
+    larger = values.astype("<i4") * 256
+    Image.frombytes("I", (12, 12), larger.tobytes()).save(tmp_path / "b.tif")
+    with pytest.raises(DataError, match=r"b\.tif has 32 bits a pixel; save it with 8 or use array"):
+        load(tmp_path)
+
+
+def test_nearly_black_fakes_are_no_masks(tmp_path):
+    save(tmp_path / "reals" / "a.png", noise(12, 12))
+    save(tmp_path / "fakes" / "a.png", noise(12, 12) % 2)
+    assert load(tmp_path / "fakes").range[:2] == (0, 1)
+    fakes = data.loading.read(
+        f"images:{tmp_path / 'fakes'}", Reading(), like=load(tmp_path / "reals")
+    )
+    assert fakes.range[:2] == (0, 255)
+    save(tmp_path / "reals" / "a.png", noise(12, 12).astype("u2") * 16)
+    save(tmp_path / "fakes" / "a.png", noise(12, 12).astype("u2") % 200)
+    fakes = data.loading.read(
+        f"images:{tmp_path / 'fakes'}", Reading(), like=load(tmp_path / "reals")
+    )
+    assert fakes.range[:2] == (0, 4095)
 
 
 def png(width, depth, kind, rows):

@@ -128,6 +128,9 @@ def test_dark_fakes_have_the_range_of_the_reals():
     assert like((PIXELS * 4000).astype("u2"), (PIXELS * 9).astype("u2")) == (0, 4095)
     assert like((PIXELS * 255).astype("u1"), (PIXELS * 4000).astype("u2")) == (0, 4095)
     assert like((PIXELS * 255).astype("u1"), PIXELS > 0.5) == (0, 1)
+    # bytes cannot mean 12 bits, nor signed ones bytes
+    assert like((PIXELS * 4000).astype("u2"), (PIXELS * 255).astype("u1")) == (0, 255)
+    assert like((PIXELS * 255).astype("u1"), (PIXELS * 100).astype("i1")) == (0, 100)
     assert like((PIXELS * 255).astype("u1"), (PIXELS * 200 - 100).astype("i2"))[0] < 0
 
 

@@ -142,7 +142,8 @@ SHAPES = st.one_of(
     st.lists(st.integers(0, 12), min_size=3, max_size=4),
     st.tuples(st.integers(1, 40), st.integers(1, 4), st.integers(8, 9), st.integers(8, 9)),
     st.tuples(st.integers(1, 40), st.integers(8, 9), st.integers(8, 9)),
-    st.lists(st.integers(0, 2), min_size=5, max_size=6),
+    st.tuples(st.integers(1, 40), st.integers(1, 5)),
+    st.lists(st.integers(0, 2), min_size=5, max_size=5),
 )
 NAMES = st.sampled_from(["x", "X", "y", "labels", "images", "samples", "arr_0", "a", "a/b", "中"])
 
@@ -189,7 +190,7 @@ def npy_bytes(draw):
 @st.composite
 def sparse_bytes(draw):
     """Matrices of scipy, now and then with a part of another matrix."""
-    rows, columns = draw(st.integers(0, 30)), draw(st.integers(0, 8))
+    rows, columns = draw(st.integers(0, 30)) + 1, draw(st.integers(0, 8))
     random = np.random.default_rng(draw(st.integers(0, 2**16)))
     dense = random.random((rows, columns)) * (random.random((rows, columns)) < 0.4)
     form = draw(st.sampled_from(["csr", "csc", "coo", "bsr", "dia"]))
@@ -209,7 +210,9 @@ def npz_bytes(draw):
     """Archives of some arrays, packed or not; now and then with other files in them."""
     if draw(st.integers(0, 4)) == 0:
         return draw(sparse_bytes())
-    parts = draw(st.dictionaries(NAMES, arrays(), max_size=3))
+    parts = draw(st.dictionaries(NAMES, arrays(), max_size=2)) if draw(st.booleans()) else {}
+    if len(parts) != 1 and draw(st.integers(0, 4)):
+        parts = {draw(st.sampled_from(["x", "images", "data"])): draw(arrays())}
     count = len(next(iter(parts.values()))) if parts and next(iter(parts.values())).ndim else 0
     if draw(st.integers(0, 2)) == 0:
         parts["y"] = np.arange(count) % 3

@@ -80,16 +80,17 @@ def read_pages(file: Path, size: int, choices: Choices) -> list[Page]:
 
 def _is_cut(image: Image.Image) -> bool:
     """Whether the file, not decoded yet, has colours of 16 bits."""
-    deep = any(";16" in str(part) for tile in getattr(image, "tile", ()) for part in tile)
-    return deep and not image.mode.startswith("I;16")
+    if image.mode.startswith("I"):
+        return False
+    return any(";16" in str(part) for tile in getattr(image, "tile", ()) for part in tile)
 
 
 def _page(image: Image.Image, size: int, choices: Choices, file: Path) -> Page:
     image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I;16") or (image.mode == "I" and _fits_16(image)):  # such as PGM
+        return _deep(image, size, choices)
     if image.mode in ("I", "F"):
         raise DataError(f"{file} has 32 bits a pixel; save it with 8 or use array:FILE.npy")
-    if image.mode.startswith("I;16"):
-        return _deep(image, size, choices)
     grey = image.mode in ("1", "L", "LA", "La")
     transparent = image.has_transparency_data
     if transparent:
@@ -109,6 +110,12 @@ def _page(image: Image.Image, size: int, choices: Choices, file: Path) -> Page:
     if not grey and choices.colour is None and _is_grey(array.transpose(1, 2, 0)):
         array = array[:1]
     return Page(array, grey, 0, transparent)
+
+
+def _fits_16(image: Image.Image) -> bool:
+    """Whether whole numbers of 32 bits would do with 16."""
+    values = np.asarray(image)
+    return bool(values.min() >= 0 and values.max() < 2**16)
 
 
 def _deep(image: Image.Image, size: int, choices: Choices) -> Page:

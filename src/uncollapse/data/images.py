@@ -19,9 +19,9 @@ from rich.progress import track
 
 from uncollapse.data.dataset import Dataset
 from uncollapse.data.image_files import WHITE, Page, check_colours, read_pages
-from uncollapse.data.ranges import Range, image_range
+from uncollapse.data.ranges import Range
 from uncollapse.data.reading import Choices, Reading
-from uncollapse.data.tensors import from_tensor
+from uncollapse.data.tensors import from_tensor, known_range
 from uncollapse.errors import ConfigError, DataError
 from uncollapse.files import RUNS_OWN, is_run, run_of_pictures
 
@@ -82,7 +82,7 @@ def image_folder(
         raise DataError(f"{where} has no images{left}; these count: {', '.join(SUFFIXES)}")
     found = _read_all(files, size, where, reading)
     found.tell(reading)
-    values, limits = found.settled(where, reading)
+    values, limits = found.settled(where, reading, like)
     labels, classes = _classes(where, found.sources)
     return from_tensor(
         values,
@@ -192,14 +192,17 @@ class _Images:
         if self.constant:
             reading.guess(f"{self.constant:,} of {_many(count, 'image', 'images')} of one colour")
 
-    def settled(self, where: Path, reading: Reading) -> tuple[NDArray[Any], Range | None]:
+    def settled(
+        self, where: Path, reading: Reading, like: Dataset | None
+    ) -> tuple[NDArray[Any], Range | None]:
         """All values, and their range if there are any of 16 bits."""
         values = self.values[: len(self.sources)]
         if self.channels == 1 and reading.choices.colour == "rgb":
             values = values.repeat(3, 1)
         if not self.deepest:
             return values, None
-        limits = image_range(torch.tensor([0, self.deepest]), "uint16", str(where), reading)
+        reach = torch.tensor([0, self.deepest])
+        limits = known_range(reach, np.dtype(np.uint16), None, str(where), reading, like)
         shallow = ~np.array(self.deep)
         if shallow.any():
             made = _many(int(shallow.sum()), "image of 8 bits is", "images of 8 bits are")

@@ -151,7 +151,7 @@ def _by_name(spec: str, reading: Reading, like: Dataset | None) -> Dataset:
         if spec == known.partition(":")[0] + ":":  # an empty path would mean the current folder
             raise DataError(f"'{spec}' lacks its path: say {known}")
     if colon and form == "images":
-        return image_folder(path, reading.choice("size") or SIZE, reading=reading)
+        return image_folder(path, reading.choice("size") or SIZE, reading=reading, like=like)
     if colon and form == "array":
         return array_file(path, reading=reading, like=like)
     if colon and form == "idx":

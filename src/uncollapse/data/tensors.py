@@ -88,7 +88,7 @@ def from_tensor(
     numbers, classes = _labels(labels, classes, len(held), where)
     kind, known = kind_of(chosen), None
     if kind == "images":
-        known = _range(held, source, limits, where, reading, like)
+        known = known_range(held, source, limits, where, reading, like)
         shift, scale = range_map(known.low, known.high, held.device)
         wanting = _loses_digits(wide, (1, 2, 3))
     else:
@@ -144,7 +144,7 @@ def _loses_digits(values: Tensor, of_one_scale: tuple[int, ...]) -> bool:
     return bool((constant | lost).any())
 
 
-def _range(
+def known_range(
     images: Tensor,
     source: np.dtype[Any],
     limits: tuple[float, float] | Range | None,
@@ -152,6 +152,19 @@ def _range(
     reading: Reading,
     like: Dataset | None,
 ) -> Range:
+    """The range of images: what is known, or that of other images, or what can be guessed.
+
+    Args:
+        images: their values.
+        source: of what kind they are in the source.
+        limits: what is known of them.
+        where: what errors call them.
+        reading: may know what people said, and is told what was guessed.
+        like: real samples with which these will be compared; fakes may be darker than they.
+
+    Raises:
+        DataError: two ranges are as likely.
+    """
     if isinstance(limits, Range):
         return limits
     if limits is not None:
@@ -159,6 +172,8 @@ def _range(
     theirs = None if like is None else like.range
     if theirs is not None and like is not None and reading.choices.range is None:
         whole = {like.source_dtype.kind, source.kind} <= {"i", "u"}
+        # what could not hold their white has another one
+        whole = whole and theirs.high <= np.iinfo(source).max
         if whole and theirs.low <= images.min() and images.max() <= theirs.high:
             return theirs
     return image_range(images, source.name, where, reading)
