@@ -155,7 +155,7 @@ def _by_name(spec: str, reading: Reading, like: Dataset | None) -> Dataset:
     if colon and form == "array":
         return array_file(path, reading=reading, like=like)
     if colon and form == "idx":
-        return idx.folder(path)
+        return idx.folder(path, reading=reading, like=like)
     where = Path(spec).expanduser()
     if spec and where.exists():
         raise DataError(f"'{spec}' is a path, not a name of data: {_hint(where)}")
