@@ -13,13 +13,13 @@ RNG = np.random.default_rng(0)
 @pytest.mark.parametrize("shape", [(2,), (1, 8, 8), (12, 2)])
 def test_one_fake_against_many(shape):
     many, one = RNG.random((200, *shape)), RNG.random((1, *shape))
-    assert evaluate(one, many, features="raw", resamples=2).rows
+    assert evaluate(one, many, features="raw", resamples=0).rows
 
 
 def test_one_real_image():
     many, one = RNG.random((200, 1, 8, 8)), RNG.random((1, 1, 8, 8))
     for fake in (many, one):
-        assert evaluate(fake, one, features="raw", resamples=2).rows
+        assert evaluate(fake, one, features="raw", resamples=0).rows
 
 
 def test_features_of_no_images():
