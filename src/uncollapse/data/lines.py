@@ -59,7 +59,8 @@ def panels(real: Numbers, fake: Numbers) -> Image.Image:
         row, column = divmod(channel, columns)
         left = LEFT + column * (width + LEFT + RIGHT)
         top = TOP + row * (title + height + GAP) + title
-        plot = Plot(sheet, (0.0, steps - 1.0), y, (left, top, left + width, top + height))
+        x = (0.0, steps - 1.0) if steps > 1 else (-0.5, 0.5)
+        plot = Plot(sheet, x, y, (left, top, left + width, top + height))
         lowest = channel + columns >= shown
         plot.ticks(horizontal=True, whole=True, numbers=lowest)
         plot.ticks(horizontal=False)
