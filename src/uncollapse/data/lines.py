@@ -80,6 +80,8 @@ def panels(real: Numbers, fake: Numbers) -> Image.Image:
 
 
 def _over_steps(series: Numbers) -> Numbers:
+    if len(series) == 1:  # a dash, as a point could hardly be seen
+        return np.array([[-0.25, series[0]], [0.25, series[0]]])
     return np.stack([np.arange(len(series), dtype=float), series], 1)
 
 
