@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from uncollapse import data
+from uncollapse.data.reading import OPTIONS, Choices, Reading, refuse_unused
 from uncollapse.errors import ConfigError, DataError
 
 
@@ -219,3 +220,98 @@ def test_to_keeps_the_data():
 
 def test_repr_is_for_people():
     assert repr(data.load("digits")) == "<digits: 1,797 images of 1×8×8, 10 classes>"
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        (np.array(["2020-01-01"], "M8[s]"), r"type datetime64\[s\]; numbers .*\.astype\(float\)"),
+        (np.array([1, 2], "m8[h]"), r"type timedelta64\[h\]; numbers are needed, such as"),
+        (np.zeros(3, [("a", "f4"), ("b", "f4")]), "such as the field 'a' alone"),
+        (np.array([[1, 2]], object), "type object; numbers are needed"),
+        (np.ma.masked_greater(np.arange(6.0).reshape(3, 2), 3), "has 2 masked values; fill them"),
+        (torch.eye(3).to_sparse(), r"is a sparse tensor; its .to_dense\(\) is needed"),
+        (torch.zeros(3, 2, device="meta"), "is on the meta device, without values"),
+    ],
+)
+def test_what_only_looks_like_numbers_is_refused_in_one_line(values, says):
+    with pytest.raises(DataError, match=f"^tensor .*{says}.*$"):
+        data.load(values)
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's, of such tensors
+def test_tensors_of_other_builds_are_refused_in_one_line():
+    for values, says in [
+        (torch.eye(3).to_sparse_csr(), r"is a sparse tensor; its .to_dense\(\) is needed"),
+        (torch.quantize_per_tensor(torch.eye(3), 0.1, 0, torch.quint8), r"its .dequantize\(\)"),
+        (torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)]), "is a nested tensor"),
+    ]:
+        with pytest.raises(DataError, match=f"^tensor .*{says}.*$"):
+            data.load(values)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        torch.randn(5, 2, requires_grad=True),
+        torch.nn.Parameter(torch.randn(5, 2)),
+        torch.randn(5, 2).to(torch.float8_e5m2),
+        torch.randn(2, 5).t(),
+        torch.randn(5, 1).expand(5, 2),
+        torch.randint(9, (5, 2)).to(torch.uint16),
+        np.asfortranarray(np.random.default_rng(0).normal(size=(5, 2))),
+        np.ma.masked_array(np.arange(10.0).reshape(5, 2)),
+        np.arange(10, dtype=">u4").reshape(5, 2),
+        np.arange(10.0).reshape(5, 2).astype(np.longdouble),
+    ],
+)
+def test_numbers_kept_in_any_way_are_taken(values):
+    dataset = data.load(values)
+    restored = dataset.restore(dataset.take(torch.arange(5)))
+    if isinstance(values, torch.Tensor):
+        wanted = values.detach().to(torch.float32)
+    else:
+        wanted = torch.tensor(np.array(values, "f4"))
+    torch.testing.assert_close(restored, wanted)
+
+
+@pytest.mark.parametrize("size", [9.5, "16", None])
+def test_sizes_that_are_no_whole_numbers(size):
+    if size is None:
+        assert data.load("digits", size=np.int64(9)).shape == (1, 9, 9)
+        return
+    with pytest.raises(ConfigError, match=f"^size must be 8 to 4096 pixels, not {size}$"):
+        data.load("digits", size=size)
+
+
+def test_a_dict_of_arrays_is_one_batch():
+    points = torch.randn(5, 2)
+    dataset = data.load({"label": torch.arange(5), "image": points})
+    torch.testing.assert_close(dataset.restore(dataset.take(torch.arange(5))), points)
+    assert len(dataset.classes) == 5
+
+
+def test_every_option_that_does_nothing_is_refused():
+    given = {
+        "size": 16,
+        "flips": True,
+        "axes": "ND",
+        "range": (0, 1),
+        "key": "x",
+        "colour": "grey",
+        "background": "black",
+        "skip_unreadable": True,
+    }
+    assert set(given) == set(OPTIONS)
+    for word, value in given.items():
+        says = f"^{word} is for {OPTIONS[word]}, but ring8 holds points: leave it out$"
+        with pytest.raises(ConfigError, match=says):
+            data.load("ring8", **{word: value})
+
+
+def test_an_option_that_is_of_use_to_one_of_two_is_not_refused():
+    one, other = Reading(Choices(key="x")), Reading(Choices(key="x"))
+    with pytest.raises(ConfigError, match="key is for"):
+        refuse_unused([one, other], "they are read without")
+    assert other.choice("key") == "x"
+    refuse_unused([one, other], "they are read without")

@@ -111,3 +111,12 @@ def test_folder_without_labels(tmp_path):
     dataset = data.load(f"idx:{tmp_path}")
     assert dataset.classes == ()
     assert dataset.source_dtype == np.float32
+
+
+def test_the_range_of_a_folder_is_said_and_may_be_chosen(tmp_path):
+    values = np.arange(200, dtype=np.int16).reshape(2, 10, 10) * 5
+    idx.write(tmp_path / "x-images-idx3", values)
+    dataset = data.load(f"idx:{tmp_path}")
+    assert dataset.range[:2] == (0, 1023)
+    assert "taken as 10-bit (--range 0 65535 says otherwise)" in dataset.reading.details
+    assert data.load(f"idx:{tmp_path}", range=(0, 995)).range[:2] == (0, 995)

@@ -1,5 +1,7 @@
 """One's own loaders and batches."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 from torch.utils.data import Dataset as TorchDataset
 
 from uncollapse import data
-from uncollapse.errors import DataError
+from uncollapse.errors import ConfigError, DataError
 
 
 class Photos(TorchDataset):
@@ -156,3 +158,206 @@ def test_what_cannot_be_collated_is_said():
     with pytest.raises(DataError, match="samples of the loader cannot be put into a batch: ") as e:
         data.load(DataLoader(Pictures()))
     assert "\n" not in str(e.value)
+
+
+class Singles(IterableDataset):
+    """One sample after the other."""
+
+    def __init__(self, items):
+        self.items = items
+
+    def __iter__(self):
+        return iter(self.items)
+
+
+class Numbered(TorchDataset):
+    """Samples by number."""
+
+    def __init__(self, items):
+        self.items = items
+
+    def __len__(self):
+        return len(self.items)
+
+    def __getitem__(self, number):
+        return self.items[number]
+
+
+IMAGES = torch.rand(20, 3, 9, 9, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(
+    ("items", "shape"),
+    [
+        (list(IMAGES), (3, 9, 9)),
+        (list(IMAGES.movedim(1, 3)), (3, 9, 9)),
+        ([image.numpy() for image in IMAGES], (3, 9, 9)),
+        (list(IMAGES[:, 0]), (1, 9, 9)),
+        (list(IMAGES[:, 0, 0]), (9,)),
+        (list(IMAGES[:, 0, :7, :2]), (7, 2)),
+        (IMAGES[:, 0, 0, 0].tolist(), (1,)),
+    ],
+)
+def test_an_iterable_data_set_gives_single_samples(items, shape):
+    for source in (Singles(items), DataLoader(Singles(items), batch_size=None)):
+        dataset = data.load(source)
+        assert (len(dataset), dataset.shape) == (20, shape)
+        assert "single samples, one after the other" in dataset.reading.guesses
+        given = dataset.as_given(dataset.restore(dataset.take(torch.arange(20))))
+        wanted = torch.stack([torch.as_tensor(item) for item in items])
+        torch.testing.assert_close(given.view_as(wanted).float(), wanted.float(), atol=1e-5, rtol=0)
+
+
+def test_an_iterable_data_set_may_make_its_batches_itself():
+    for source in (
+        Singles(list(IMAGES.split(4))),
+        DataLoader(Singles(list(IMAGES.split(4))), batch_size=None),
+        DataLoader(Singles(list(IMAGES)), batch_size=4, num_workers=1),
+    ):
+        dataset = data.load(source)
+        assert (len(dataset), dataset.shape) == (20, (3, 9, 9))
+        assert dataset.reading.guesses == []
+
+
+ROW = IMAGES[0]
+MASK = torch.zeros(3, 9, 9)
+
+
+@pytest.mark.parametrize(
+    ("item", "key", "guess"),
+    [
+        ((4, ROW), None, "samples are entry '1'"),
+        ((ROW, 4), None, ""),
+        ((ROW, MASK, 4), None, "samples are the first of 2 parts of as many axes"),
+        ({"label": 4, "image": ROW}, None, "samples are entry 'image' (--key NAME says otherwise)"),
+        ({"caption": "a", "label": 4, "pixel_values": ROW}, None, "entry 'pixel_values'"),
+        ({"mask": MASK, "x": ROW, "y": 4}, None, "samples are entry 'x' (--key NAME says otherw"),
+        ({"mask": MASK, "photo": ROW, "y": 4}, "photo", ""),
+        ({"embedding": ROW[0, 0], "photo": ROW, "y": 4}, None, "samples are entry 'photo'"),
+    ],
+)
+def test_which_part_of_a_sample_counts(item, key, guess):
+    for source in (Numbered([item] * 5), Singles([item] * 5), DataLoader(Numbered([item] * 5))):
+        dataset = data.load(source, key=key)
+        restored = dataset.restore(dataset.take(torch.tensor([2])))[0]
+        torch.testing.assert_close(restored, ROW)
+        said = [text for text in dataset.reading.guesses if "single" not in text]
+        assert len(said) == bool(guess)
+        assert guess in dataset.reading.details
+        assert isinstance(source, Singles) == bool(dataset.classes)  # others have no `classes`
+
+
+@pytest.mark.parametrize(
+    ("item", "key", "says"),
+    [
+        ({"a": ROW, "b": MASK}, None, "has a, b: which are the samples? Say key="),
+        ({"image": ROW, "x": MASK}, None, "has image, x: which are the samples? Say key="),
+        ({"a": ROW, "b": MASK}, "c", "has no array 'c'; it has a, b"),
+        ({"a": ROW, "b": ["text"]}, "b", "has no array 'b'; it has a, b"),
+        ({"a": {"b": ROW}}, None, "is dict; a tensor or array"),
+        ({"a": "text"}, None, "is list; a tensor or array"),
+    ],
+)
+def test_ambiguous_dicts_are_asked_about(item, key, says):
+    for source in (Numbered([item] * 5), Singles([item] * 5)):
+        with pytest.raises(DataError, match=f"^[^\n]*{re.escape(says)}[^\n]*$"):
+            data.load(source, key=key)
+
+
+def test_a_key_is_of_no_use_to_tuples():
+    with pytest.raises(ConfigError, match=r"^key is for .npz files, JSON lines and dicts, but"):
+        data.load(Numbered([(ROW, 4)] * 5), key="0")
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        list(IMAGES),
+        list(IMAGES[:, :1]),
+        list(IMAGES.movedim(1, 3)),
+        [(image, 3) for image in IMAGES],
+        list((IMAGES * 255).byte()[:, :, :8]),
+        list((IMAGES * 255).byte()[:, 0]),
+        list(IMAGES[:, :, :8]),
+    ],
+)
+def test_single_images_in_a_plain_list_are_refused(items):
+    says = r"^batches gives 20 items of shape \[.*\]: are these single images\? Stack them into .*$"
+    with pytest.raises(DataError, match=says):
+        data.load(items)
+
+
+@pytest.mark.parametrize(
+    ("batches", "count"),
+    [
+        (list(IMAGES[:, 0].split(8)), 20),  # 8, 8 and 4 images of 9 × 9
+        (list(IMAGES[:, 0, 0].split(5)), 20),  # points
+        (list(IMAGES[:12, 0, :5, :2].split(4)), 12),  # series of 5 steps
+        (list(IMAGES.split(7)), 20),
+    ],
+)
+def test_batches_in_a_plain_list_are_not(batches, count):
+    assert len(data.load(batches)) == count
+
+
+def test_what_has_samples_by_number_needs_no_torch_class():
+    class Hub:
+        def __len__(self):
+            return 20
+
+        def __getitem__(self, number):
+            return {"image": IMAGES[number], "label": number}
+
+    class Larger(Hub):
+        asked = ()
+
+        def __iter__(self):
+            raise AssertionError
+
+        def __getitems__(self, numbers):
+            self.asked = numbers
+            return [self[number] for number in numbers]
+
+    for source in (Hub(), larger := Larger()):
+        dataset = data.load(source)
+        seen = dataset.restore(dataset.take(torch.tensor([7])))[0]
+        torch.testing.assert_close(seen, IMAGES[7])
+    assert larger.asked == [7]
+
+
+@pytest.mark.parametrize("dtype", [">f8", ">i4", "f2", "longdouble", "?"])
+def test_batches_of_any_numbers(dtype):
+    values = np.array([[0, 1], [1, 0], [1, 1]], dtype)
+    dataset = data.load([values, values])
+    restored = dataset.restore(dataset.take(torch.arange(3)))
+    np.testing.assert_allclose(restored, values.astype("f4"), atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's, of nested tensors
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ([np.ma.masked_equal(np.arange(4.0).reshape(2, 2), 3)], "masked values; fill them"),
+        ([torch.eye(3).to_sparse()], "is a sparse tensor"),
+        (lambda: [torch.nested.nested_tensor([MASK[0, 0, :2], MASK[0, 0]])], "nested tensor"),
+        (Singles([None]), "samples of batches cannot be put into a batch: default_collate"),
+        (Numbered([(ROW, 2**70)]), "samples of the loader cannot be put into a batch: "),
+        (Numbered([torch.zeros(i + 1) for i in range(3)]), "cannot be put into a batch: stack"),
+        ([np.array(["a"])], "batch 0 of batches is ndarray; a tensor or array"),
+    ],
+)
+def test_batches_of_no_numbers(source, says):
+    with pytest.raises(DataError, match=f"^[^\n]*{says}[^\n]*$"):
+        data.load(source() if callable(source) else source)
+
+
+def test_workers_are_not_asked_where_samples_have_numbers():
+    loader = DataLoader(Numbered(list(IMAGES)), batch_size=4, num_workers=2)
+    assert data.load(loader).shape == (3, 9, 9)
+
+
+def test_times_of_a_loader_keep_their_digits():
+    times = 1.7e9 + np.random.default_rng(0).uniform(0, 60, (50, 2))
+    dataset = data.load(Numbered(list(times)))
+    restored = dataset.restore(dataset.take(torch.arange(50)))
+    np.testing.assert_allclose(restored, times, atol=1e-4, rtol=0)

@@ -202,3 +202,8 @@ def test_series_of_one_value_are_drawn():
     assert is_red(draw(dataset, dataset.take(torch.tensor([0]))))[TOP:].any()
     with pytest.raises(DataError, match=r"flat is drawn from \[n, 6, 2\], n at least 1"):
         draw(dataset, torch.zeros(3, 2, 6))
+
+
+def test_series_of_one_step_are_drawn():
+    dataset = data.load(torch.randn(9, 1, 2), axes="NTC")
+    assert is_red(draw(dataset, dataset.take(torch.arange(9))))[TOP:].any()

@@ -1,12 +1,22 @@
-"""Files as programs, people and accidents write them: strategies of bytes."""
+"""Files as programs, people and accidents write them: strategies of bytes.
+
+A folder is a dict of its files' names and bytes.
+"""
 
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
+import zipfile
 
+import numpy as np
 from hypothesis import strategies as st
+from PIL import Image
+from scipy import sparse
+
+from uncollapse.data import idx
 
 LETTERS = st.characters(exclude_categories=["Cs"])
 ODD = st.sampled_from("\",;|\t\n\r '[]{}:.-+%$\\\ufeff\u2028\u2029\x85\x1c中ไ😀")
@@ -124,3 +134,191 @@ def json_bytes(draw):
 CSV_FILES = damaged(csv_bytes())
 TEXT_FILES = damaged(text_bytes())
 JSON_FILES = damaged(json_bytes())
+
+DTYPES = ["u1", "f4", "f8", "?", "i1", "i4", "i8", "u2", "u4", "u8", "f2", "g", ">f8", ">i2"]
+ODD_DTYPES = ["c8", "M8[s]", "m8[D]", "U3", "S3", "O", "i4,f8"]
+SHAPES = st.one_of(
+    st.lists(st.integers(0, 40), max_size=2),
+    st.lists(st.integers(0, 12), min_size=3, max_size=4),
+    st.tuples(st.integers(1, 40), st.integers(1, 4), st.integers(8, 9), st.integers(8, 9)),
+    st.tuples(st.integers(1, 40), st.integers(8, 9), st.integers(8, 9)),
+    st.tuples(st.integers(1, 40), st.integers(1, 5)),
+    st.lists(st.integers(0, 2), min_size=5, max_size=5),
+)
+NAMES = st.sampled_from(["x", "X", "y", "labels", "images", "samples", "arr_0", "a", "a/b", "中"])
+
+
+@st.composite
+def arrays(draw):
+    """Of any numbers and shape, in any order; now and then of what are no numbers."""
+    shape = tuple(draw(SHAPES))
+    dtype = np.dtype(draw(st.sampled_from(DTYPES * 3 + ODD_DTYPES)))
+    random = np.random.default_rng(draw(st.integers(0, 2**16)))
+    scale = draw(st.sampled_from([0, 1e-300, 1e-40, 1, 1, 1, 1, 2, 16, 255, 255, 4095, 1e9, 1e38]))
+    offset = draw(st.sampled_from([0, 0, 0, 0, 0.1, -0.5, -1, -128, 1.7e9, 2.0**53, 2.0**63]))
+    values = random.random(shape) * scale + offset
+    if draw(st.integers(0, 9)) == 0 and values.size:
+        values.flat[random.integers(values.size)] = draw(
+            st.sampled_from([np.nan, np.inf, -np.inf, 1e308, -0.3, 300])
+        )
+    with np.errstate(all="ignore"):
+        if dtype.kind == "O":
+            array = values.astype(object)
+        elif dtype.kind in "mM":
+            array = values.astype("i8").astype(dtype)
+        elif dtype.names:
+            array = np.zeros(shape, dtype)
+        else:
+            array = np.asarray(values).astype(dtype)
+    order = draw(st.sampled_from("CCF"))
+    return np.asarray(array, order=order)
+
+
+def saved(function, *args, **kwargs):
+    out = io.BytesIO()
+    function(out, *args, **kwargs)
+    return out.getvalue()
+
+
+@st.composite
+def npy_bytes(draw):
+    array = draw(arrays())
+    version = draw(st.sampled_from([None, None, (2, 0), (3, 0)]))
+    return saved(np.lib.format.write_array, array, version=version)
+
+
+@st.composite
+def sparse_bytes(draw):
+    """Matrices of scipy, now and then with a part of another matrix."""
+    rows, columns = draw(st.integers(0, 30)) + 1, draw(st.integers(0, 8))
+    random = np.random.default_rng(draw(st.integers(0, 2**16)))
+    dense = random.random((rows, columns)) * (random.random((rows, columns)) < 0.4)
+    form = draw(st.sampled_from(["csr", "csc", "coo", "bsr", "dia"]))
+    raw = saved(sparse.save_npz, sparse.csr_array(dense).asformat(form))
+    if draw(st.integers(0, 2)):
+        return raw
+    with np.load(io.BytesIO(raw)) as archive:
+        parts = dict(archive)
+    part = draw(st.sampled_from(sorted(parts)))
+    odd = st.sampled_from([-1, 0, 3, 99, 2**31, 2**62, 0.5, np.nan, b"coo", "中"])
+    parts[part] = draw(arrays()) if draw(st.booleans()) else np.array(draw(st.lists(odd)) or 7)
+    return saved(np.savez, **parts)
+
+
+@st.composite
+def npz_bytes(draw):
+    """Archives of some arrays, packed or not; now and then with other files in them."""
+    if draw(st.integers(0, 4)) == 0:
+        return draw(sparse_bytes())
+    parts = draw(st.dictionaries(NAMES, arrays(), max_size=2)) if draw(st.booleans()) else {}
+    if len(parts) != 1 and draw(st.integers(0, 4)):
+        parts = {draw(st.sampled_from(["x", "images", "data"])): draw(arrays())}
+    count = len(next(iter(parts.values()))) if parts and next(iter(parts.values())).ndim else 0
+    if draw(st.integers(0, 2)) == 0:
+        parts["y"] = np.arange(count) % 3
+    raw = saved(draw(st.sampled_from([np.savez, np.savez_compressed])), **parts)
+    if draw(st.integers(0, 7)) == 0:
+        out = io.BytesIO(raw)
+        with zipfile.ZipFile(out, "a") as archive:
+            name = draw(st.sampled_from(["a.txt", "d/", "z.npy", "a.npz"]))
+            archive.writestr(name, draw(st.binary(max_size=20)))
+        return out.getvalue()
+    return raw
+
+
+FORMATS = {
+    ".png": ["1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16"],
+    ".jpg": ["L", "RGB", "CMYK"],
+    ".gif": ["1", "L", "P", "RGB", "RGBA"],
+    ".tif": ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "I;16", "I;16B", "I", "F"],
+    ".webp": ["L", "RGB", "RGBA"],
+    ".bmp": ["1", "L", "P", "RGB", "RGBA"],
+    ".tga": ["1", "L", "LA", "P", "RGB", "RGBA"],
+    ".ppm": ["1", "L", "RGB", "I", "I;16", "F"],
+    ".apng": ["L", "RGB", "RGBA"],
+}
+KNOWN = {".jpg": "JPEG", ".tif": "TIFF", ".apng": "PNG"}
+PAGED = (".gif", ".tif", ".webp", ".apng")
+
+
+@st.composite
+def image_bytes(draw, suffix):
+    """A tiny image in any mode that its format has, turned, see-through, of several pages."""
+    mode = draw(st.sampled_from(FORMATS[suffix]))
+    size = draw(st.tuples(*[st.integers(1, 12)] * 2))
+    random = np.random.default_rng(draw(st.integers(0, 2**16)))
+    flat = draw(st.integers(0, 5)) == 0
+
+    def page():
+        if mode in ("I", "F", "I;16", "I;16B"):
+            most = draw(st.sampled_from([0, 1, 200, 4095, 65535]))
+            values = random.integers(0, most + 1, size[::-1])
+            kind = {"I": "<i4", "F": "<f4", "I;16": "<u2", "I;16B": ">u2"}[mode]
+            return Image.frombytes(mode, size, values.astype(kind).tobytes())
+        bands = 1 if mode in ("1", "L", "P") else 4 if mode in ("RGBA", "CMYK") else 3
+        values = random.integers(0, 256, (*size[::-1], bands), np.uint8)
+        if flat:
+            values[:] = values[0, 0]
+        base = {1: "L", 3: "RGB", 4: mode}[bands]
+        image = Image.frombytes(base, size, values.tobytes())
+        return image if mode in ("LAB", base) else image.convert(mode)
+
+    pages = [page() for _ in range(draw(st.integers(1, 3)) if suffix in PAGED else 1)]
+    options = {}
+    if len(pages) > 1:
+        options |= {"save_all": True, "append_images": pages[1:]}
+    if draw(st.integers(0, 9)) == 0 and suffix in (".png", ".jpg", ".tif", ".webp"):
+        exif = Image.Exif()
+        exif[0x0112] = draw(st.integers(0, 9))
+        options["exif"] = exif
+    try:
+        return saved(pages[0].save, KNOWN.get(suffix, suffix[1:].upper()), **options)
+    except (OSError, ValueError, KeyError):  # a mode that this build does not write
+        return saved(Image.new("RGB", size).save, "PNG")
+
+
+@st.composite
+def image_folder(draw):
+    """Names and bytes of a few images and other files, some in folders, some with wrong names."""
+    files = {}
+    for number in range(draw(st.integers(0, 5))):
+        suffix = draw(st.sampled_from(sorted(FORMATS)))
+        raw = draw(damaged(image_bytes(suffix)))
+        wrong = draw(st.integers(0, 9)) == 0
+        named = draw(st.sampled_from([*FORMATS, ".PNG", ".txt", ""])) if wrong else suffix
+        place = draw(st.sampled_from(["", "", "a/", "b/", "b/c/", ".hidden/"]))
+        files[f"{place}{number}{named}"] = raw
+    return files
+
+
+@st.composite
+def idx_bytes(draw, count, dims):
+    dtype = draw(st.sampled_from(["u1", "u1", "u1", "i1", "i2", "i4", "f4", "f8"]))
+    side = draw(st.integers(0, 10))
+    count = draw(st.sampled_from([count, count, count, count + 1]))
+    dims = draw(st.sampled_from([dims] * 8 + [0, 2, 4]))
+    random = np.random.default_rng(draw(st.integers(0, 2**16)))
+    most = draw(st.sampled_from([2, 9, 100, 256]))
+    with np.errstate(all="ignore"):
+        values = random.integers(0, most, (count, side, side + 1, 2)[:dims]).astype(dtype)
+    raw = idx.to_bytes(values)
+    return gzip.compress(raw, 1) if draw(st.booleans()) else raw
+
+
+@st.composite
+def idx_folder(draw):
+    """MNIST's files, or some of them, raw and packed, under right and wrong names."""
+    count = draw(st.integers(0, 30))
+    files = {}
+    for _ in range(draw(st.integers(1, 4))):
+        part = draw(st.sampled_from(["train", "train", "t10k", "x"]))
+        dims, what = draw(st.sampled_from([(3, "images"), (3, "images"), (1, "labels")]))
+        end = draw(st.sampled_from(["", ".gz"]))
+        files[f"{part}-{what}-idx{dims}-ubyte{end}"] = draw(damaged(idx_bytes(count, dims)))
+    return files
+
+
+NPY_FILES = damaged(npy_bytes())
+NPZ_FILES = damaged(npz_bytes())
+IMAGE_FOLDERS = image_folder()
+IDX_FOLDERS = idx_folder()

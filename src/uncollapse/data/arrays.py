@@ -16,6 +16,8 @@ from uncollapse.errors import DataError, UncollapseError
 
 SPARSE = {"data", "format"}
 """Among the names in an ``.npz`` of scipy's."""
+MARKS = (b"PK", b"\x93NUMPY", b"\x80")
+"""With which an ``.npz``, an ``.npy`` and a pickle begin."""
 MOST_FILLED = 2**28
 """Numbers that a sparse matrix may have, zeros included."""
 SAMPLES = ("images", "samples", "data", "x", "arr_0")
@@ -32,7 +34,8 @@ def array_file(
     """The samples in an ``.npz`` or ``.npy`` file; shapes as for :func:`from_tensor`.
 
     In an ``.npz``, samples are the array that people name (``key``), the only one, or the one named
-    images, samples, data, x or arr_0; labels, if any, are named labels or y. A sparse matrix that
+    images, samples, data, x or arr_0; labels, if any, are named labels or y, and are left out if
+    they are no integers or strings. A sparse matrix that
     scipy wrote is filled up with its zeros.
 
     Args:
@@ -53,6 +56,9 @@ def array_file(
     try:
         # never pickle: a file must not run code
         with open(where, "rb") as file:
+            if not file.read(6).startswith(MARKS):
+                raise DataError(f"{where} cannot be read as .npz or .npy: it does not begin as one")
+            file.seek(0)
             loaded = np.load(file, allow_pickle=False)
             if isinstance(loaded, np.ndarray):
                 return from_tensor(loaded, name=name, where=str(where), reading=reading, like=like)
@@ -62,9 +68,13 @@ def array_file(
                 )
             samples, labels = _choose(loaded.files, where, reading)
             values = _entry(loaded, samples, where)
+            found = None if labels is None else _entry(loaded, labels, where)
+            if labels is not None and found is not None and not _fit(found, values, reading):
+                reading.leave_out(f"array '{labels}' (no labels: {_what(found)})")
+                found = None
             return from_tensor(
                 values,
-                None if labels is None else _entry(loaded, labels, where),
+                found,
                 name=name,
                 where=f"{where}: array '{samples}'",
                 axes="NHW" if _named_images(samples, values, reading, like) else None,
@@ -100,6 +110,17 @@ def _choose(names: Collection[str], where: Path, reading: Reading) -> tuple[str,
     return likely[0], labels[0] if labels else None
 
 
+def _fit(labels: NDArray[Any], samples: NDArray[Any], reading: Reading) -> bool:
+    """Whether an array called like labels holds some, or somebody's targets, or another part's."""
+    if labels.dtype.kind not in "biuU" or labels.ndim != 1:
+        return False
+    return reading.choices.key is None or labels.shape == samples.shape[:1]
+
+
+def _what(array: NDArray[Any]) -> str:
+    return f"{array.dtype} of shape {list(array.shape)}"
+
+
 def _those(names: Sequence[str], what: str) -> str:
     return f"{what}{'s' if len(names) > 1 else ''} {', '.join(repr(name) for name in names)}"
 
@@ -133,9 +154,11 @@ def _filled(where: Path, reading: Reading) -> NDArray[Any]:
 
 def _entry(archive: Any, name: str, where: Path) -> NDArray[Any]:
     try:
-        entry: NDArray[Any] = archive[name]
+        entry: NDArray[Any] | bytes = archive[name]
     except Exception as error:  # as above
         raise DataError(f"{where}: array '{name}' cannot be read: {_short(error)}") from None
+    if isinstance(entry, bytes):
+        raise DataError(f"{where}: '{name}' is no array of numpy's, but some other file in the zip")
     return entry
 
 

@@ -5,6 +5,7 @@ N counts samples, D a point's columns, T a series' steps, C channels, H and W an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -41,7 +42,7 @@ def choose(values: Tensor, where: str, reading: Reading, like: str | None = None
         values: of 1 to 4 axes.
         where: what errors call them.
         reading: may know what people said, and is told what was guessed.
-        like: the axes of other samples with which these will be compared.
+        like: the axes that make it comparable with other samples (see :func:`like_theirs`).
 
     Raises:
         ConfigError: axes that nobody knows, or that are not as many.
@@ -59,7 +60,7 @@ def choose(values: Tensor, where: str, reading: Reading, like: str | None = None
         if len(chosen) != values.ndim:
             raise ConfigError(f"axes {chosen} are {len(chosen)}, but {where} has shape {shape}")
         return chosen
-    if like is not None and len(like) == values.ndim:
+    if like is not None:
         return like
     if values.ndim <= 2:
         return POINTS[values.ndim - 1]
@@ -71,6 +72,25 @@ def choose(values: Tensor, where: str, reading: Reading, like: str | None = None
     else:
         reading.guess(f"images of {shape[1]} × {shape[2]} pixels", "--axes NTC")
     return axes
+
+
+def like_theirs(
+    shape: Sequence[int], kind: str, sample: Sequence[int], axes: str | None
+) -> str | None:
+    """The axes that make an array comparable with other samples; None if those tell nothing.
+
+    Args:
+        shape: of the array.
+        kind: of the other samples.
+        sample: the shape of one of them, as samples are kept.
+        axes: how their source orders its axes, if it is an array.
+    """
+    channels = sample[0] if kind == "images" else sample[-1]
+    if axes is not None and len(axes) == len(shape):
+        return axes if "C" not in axes or shape[axes.index("C")] == channels else None
+    if channels == 1 and kind == "images" and len(shape) == 3:
+        return "NHW"
+    return "NT" if channels == 1 and kind == "series" and len(shape) == 2 else None
 
 
 def as_kept(values: Tensor, axes: str) -> Tensor:

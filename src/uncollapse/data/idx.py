@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uncollapse.data.dataset import Dataset
+from uncollapse.data.reading import Reading
 from uncollapse.data.tensors import from_tensor
 from uncollapse.errors import DataError
 
@@ -110,11 +111,23 @@ def write_whole(path: Path, content: bytes) -> None:
         raise DataError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
-def folder(path: str | Path, *, name: str | None = None) -> Dataset:
+def folder(
+    path: str | Path,
+    *,
+    name: str | None = None,
+    reading: Reading | None = None,
+    like: Dataset | None = None,
+) -> Dataset:
     """The images, and labels if there are any, in a folder of IDX files.
 
     Images are ``*images*idx3*`` and labels ``*labels*idx1*``, raw or ``.gz``; those with "train"
     in their names are preferred.
+
+    Args:
+        path: where they are.
+        name: what people call the data set.
+        reading: what people chose (range), and where guesses are said.
+        like: real samples with which these will be compared.
 
     Raises:
         DataError: no folder, no images, several to choose from, files that are not what they
@@ -128,7 +141,13 @@ def folder(path: str | Path, *, name: str | None = None) -> Dataset:
         raise DataError(f"{where} has no IDX images: a file *images*idx3* (raw or .gz) is needed")
     values, numbers = read_pair(images, _labels_of(images))
     return from_tensor(
-        values, numbers, name=name or f"idx:{path}", where=str(images), axes="NHW"
+        values,
+        numbers,
+        name=name or f"idx:{path}",
+        where=str(images),
+        axes="NHW",
+        reading=reading,
+        like=like,
     ).without_axes()
 
 

@@ -23,6 +23,7 @@ class Page(NamedTuple):
     grey: bool  # whether the file has one channel
     deepest: int  # the largest value before resizing, of files with 16 bits a pixel; 0 of others
     transparent: bool  # whether anything was seen through it
+    cut: bool = False  # whether colours of 16 bits were cut down to 8, as Pillow does
 
 
 def check_colours(choices: Choices) -> None:
@@ -61,7 +62,8 @@ def read_pages(file: Path, size: int, choices: Choices) -> list[Page]:
     try:
         with Image.open(file) as opened:
             if getattr(opened, "n_frames", 1) == 1:
-                return [_page(opened, size, choices, file)]
+                cut = _is_cut(opened)
+                return [_page(opened, size, choices, file)._replace(cut=cut)]
             # a copy each: the frames of some formats are one object that changes
             return [
                 _page(frame.copy(), size, choices, file) for frame in ImageSequence.Iterator(opened)
@@ -76,12 +78,19 @@ def read_pages(file: Path, size: int, choices: Choices) -> list[Page]:
         raise DataError(f"{file} cannot be read as an image: {reason}") from None
 
 
+def _is_cut(image: Image.Image) -> bool:
+    """Whether the file, not decoded yet, has colours of 16 bits."""
+    if image.mode.startswith("I"):
+        return False
+    return any(";16" in str(part) for tile in getattr(image, "tile", ()) for part in tile)
+
+
 def _page(image: Image.Image, size: int, choices: Choices, file: Path) -> Page:
     image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I;16") or (image.mode == "I" and _fits_16(image)):  # such as PGM
+        return _deep(image, size, choices)
     if image.mode in ("I", "F"):
         raise DataError(f"{file} has 32 bits a pixel; save it with 8 or use array:FILE.npy")
-    if image.mode.startswith("I;16"):
-        return _deep(image, size, choices)
     grey = image.mode in ("1", "L", "LA", "La")
     transparent = image.has_transparency_data
     if transparent:
@@ -101,6 +110,12 @@ def _page(image: Image.Image, size: int, choices: Choices, file: Path) -> Page:
     if not grey and choices.colour is None and _is_grey(array.transpose(1, 2, 0)):
         array = array[:1]
     return Page(array, grey, 0, transparent)
+
+
+def _fits_16(image: Image.Image) -> bool:
+    """Whether whole numbers of 32 bits would do with 16."""
+    values = np.asarray(image)
+    return bool(values.min() >= 0 and values.max() < 2**16)
 
 
 def _deep(image: Image.Image, size: int, choices: Choices) -> Page:

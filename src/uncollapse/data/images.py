@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections import Counter
@@ -18,9 +19,9 @@ from rich.progress import track
 
 from uncollapse.data.dataset import Dataset
 from uncollapse.data.image_files import WHITE, Page, check_colours, read_pages
-from uncollapse.data.ranges import Range, image_range
+from uncollapse.data.ranges import Range
 from uncollapse.data.reading import Choices, Reading
-from uncollapse.data.tensors import from_tensor
+from uncollapse.data.tensors import from_tensor, known_range
 from uncollapse.errors import ConfigError, DataError
 from uncollapse.files import RUNS_OWN, is_run, run_of_pictures
 
@@ -81,7 +82,7 @@ def image_folder(
         raise DataError(f"{where} has no images{left}; these count: {', '.join(SUFFIXES)}")
     found = _read_all(files, size, where, reading)
     found.tell(reading)
-    values, limits = found.settled(where, reading)
+    values, limits = found.settled(where, reading, like)
     labels, classes = _classes(where, found.sources)
     return from_tensor(
         values,
@@ -101,7 +102,8 @@ def check_size(size: int) -> None:
     Raises:
         ConfigError: below 8.
     """
-    if not LEAST_SIZE <= size <= MOST_SIZE:
+    given: object = size
+    if not isinstance(given, int | np.integer) or not LEAST_SIZE <= given <= MOST_SIZE:
         raise ConfigError(f"size must be {LEAST_SIZE} to {MOST_SIZE} pixels, not {size}")
 
 
@@ -114,9 +116,15 @@ def check_choices(choices: Choices) -> None:
     if choices.size is not None:
         check_size(choices.size)
     check_colours(choices)
-    if choices.range is not None and not choices.range[0] < choices.range[1]:
+    if choices.range is not None:
+        two: tuple[object, ...] = tuple(choices.range)
+        if len(two) != 2 or not all(isinstance(value, int | float) for value in two):
+            raise ConfigError(f"range must be two numbers, black and white, not {choices.range!r}")
         low, high = choices.range
-        raise ConfigError(f"range must be the values of black and white, not {low:g} and {high:g}")
+        if not -math.inf < low < high < math.inf:
+            raise ConfigError(
+                f"range must be the values of black and white, not {low:g} and {high:g}"
+            )
 
 
 class _Images:
@@ -130,7 +138,7 @@ class _Images:
         self.values: NDArray[Any] = np.empty((count, 0, 0, 0), np.uint8)
         self.deep: list[bool] = []
         self.sources: list[Path] = []
-        self.deepest = self.transparent = self.grey = self.constant = 0
+        self.deepest = self.transparent = self.grey = self.constant = self.cut = 0
 
     def add(self, page: Page, source: Path) -> None:
         """Takes one more."""
@@ -149,6 +157,7 @@ class _Images:
         self.deepest = max(self.deepest, page.deepest)
         self.transparent += page.transparent
         self.grey += page.grey
+        self.cut += page.cut
         self.constant += bool((pixels == pixels[:, :1, :1]).all())
 
     @property
@@ -159,35 +168,45 @@ class _Images:
     def tell(self, reading: Reading) -> None:
         """Says what was guessed."""
         count, files = len(self.sources), len(set(self.sources))
-        for word in ("colour",) if reading.choices.colour else ():
-            reading.choice(word)
-        if self.transparent and reading.choice("background") is None:
+        for word in ("colour", "background", "skip_unreadable"):
+            reading.choice(word)  # of use to any folder, whatever happens to be in it
+        if self.transparent and reading.choices.background is None:
             reading.guess(
-                f"{self.transparent:,} transparent images are laid on {WHITE}",
+                f"{_many(self.transparent, 'transparent image is', 'transparent images are')} laid "
+                f"on {WHITE}",
                 "--background COLOUR",
             )
         if count > files:
             several = Counter(self.sources)
             many = sum(pages > 1 for pages in several.values())
-            reading.guess(f"{many:,} files have several pages, each an image")
+            reading.guess(f"{_many(many, 'file has', 'files have')} several pages, each an image")
         if self.channels == 1 and self.grey < count:
-            reading.guess(f"{count - self.grey:,} colour files hold grey only", "--rgb")
+            held = _many(count - self.grey, "colour file holds", "colour files hold")
+            reading.guess(f"{held} grey only", "--rgb")
         elif self.channels == 3 and self.grey and not reading.choices.colour:
-            reading.guess(f"{self.grey:,} grey images are made RGB", "--grey")
+            made = _many(self.grey, "grey image is", "grey images are")
+            reading.guess(f"{made} made RGB", "--grey")
+        if self.cut:
+            cut = _many(self.cut, "colour file of 16 bits is", "colour files of 16 bits are")
+            reading.guess(f"{cut} read with the upper 8")
         if self.constant:
-            reading.guess(f"{self.constant:,} of {count:,} images are of one colour each")
+            reading.guess(f"{self.constant:,} of {_many(count, 'image', 'images')} of one colour")
 
-    def settled(self, where: Path, reading: Reading) -> tuple[NDArray[Any], Range | None]:
+    def settled(
+        self, where: Path, reading: Reading, like: Dataset | None
+    ) -> tuple[NDArray[Any], Range | None]:
         """All values, and their range if there are any of 16 bits."""
         values = self.values[: len(self.sources)]
         if self.channels == 1 and reading.choices.colour == "rgb":
             values = values.repeat(3, 1)
         if not self.deepest:
             return values, None
-        limits = image_range(torch.tensor([0, self.deepest]), "uint16", str(where), reading)
+        reach = torch.tensor([0, self.deepest])
+        limits = known_range(reach, np.dtype(np.uint16), None, str(where), reading, like)
         shallow = ~np.array(self.deep)
         if shallow.any():
-            reading.guess(f"{shallow.sum():,} images of 8 bits are brought to the others' range")
+            made = _many(int(shallow.sum()), "image of 8 bits is", "images of 8 bits are")
+            reading.guess(f"{made} brought to the others' range")
             values[shallow] = (values[shallow] * (limits.high / 255)).round().astype(np.uint16)
         return values, limits
 
@@ -225,11 +244,11 @@ def _image_files(where: Path, reading: Reading) -> list[Path]:
         which = ", ".join(
             f"{kind or 'without suffix'} {n}" for kind, n in others.most_common(NAMED)
         )
-        reading.leave_out(f"{count:,} other {'file' if count == 1 else 'files'} ({which})")
+        reading.leave_out(f"{_many(count, 'other file', 'other files')} ({which})")
     if runs:
-        reading.leave_out(f"pictures of {runs} {'run' if runs == 1 else 'runs'}")
+        reading.leave_out(f"pictures of {_many(runs, 'run', 'runs')}")
     if again:
-        reading.leave_out(f"{again} {'folder' if again == 1 else 'folders'} linked again")
+        reading.leave_out(f"{_many(again, 'folder', 'folders')} linked again")
     return sorted(found, key=lambda p: p.relative_to(where).as_posix())
 
 
@@ -281,10 +300,14 @@ def _read_all(files: Sequence[Path], size: int, where: Path, reading: Reading) -
         )
     if bad:
         reading.leave_out(
-            f"{len(bad)} unreadable {'image' if len(bad) == 1 else 'images'} "
+            f"{_many(len(bad), 'unreadable image', 'unreadable images')} "
             f"({_named([file.relative_to(where) for file, _ in bad])})"
         )
     return images
+
+
+def _many(count: int, one: str, more: str) -> str:
+    return f"{count:,} {one if count == 1 else more}"
 
 
 def _named(files: Sequence[Path]) -> str:

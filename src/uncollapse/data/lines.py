@@ -59,7 +59,8 @@ def panels(real: Numbers, fake: Numbers) -> Image.Image:
         row, column = divmod(channel, columns)
         left = LEFT + column * (width + LEFT + RIGHT)
         top = TOP + row * (title + height + GAP) + title
-        plot = Plot(sheet, (0.0, steps - 1.0), y, (left, top, left + width, top + height))
+        x = (0.0, steps - 1.0) if steps > 1 else (-0.5, 0.5)
+        plot = Plot(sheet, x, y, (left, top, left + width, top + height))
         lowest = channel + columns >= shown
         plot.ticks(horizontal=True, whole=True, numbers=lowest)
         plot.ticks(horizontal=False)
@@ -79,6 +80,8 @@ def panels(real: Numbers, fake: Numbers) -> Image.Image:
 
 
 def _over_steps(series: Numbers) -> Numbers:
+    if len(series) == 1:  # a dash, as a point could hardly be seen
+        return np.array([[-0.25, series[0]], [0.25, series[0]]])
     return np.stack([np.arange(len(series), dtype=float), series], 1)
 
 

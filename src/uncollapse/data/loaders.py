@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, IterableDataset, default_collate
 from uncollapse.data.axes import CHANNELS, LEAST_SIDE, as_kept
 from uncollapse.data.dataset import Dataset
 from uncollapse.data.reading import Reading
-from uncollapse.data.tensors import from_tensor
+from uncollapse.data.tensors import from_tensor, refuse_odd
 from uncollapse.errors import DataError
 
 PROBE = 512  # samples, evenly spaced, that are looked at to learn shape and range
@@ -201,8 +201,8 @@ def concatenated(
 
     A batch is a tensor or array ``[B, ...]``, or a tuple or dict of which one is the samples (see
     :func:`_parts`) and another, of integers ``[B]``, their labels. An ``IterableDataset``, and a
-    loader that makes no batches of one, give single samples: each becomes a batch of one. So does
-    what has no axis for a batch: single numbers' vectors, and images with their channels first.
+    loader that makes no batches of one, give single samples: each becomes a batch of one. But what
+    has four axes is a batch of images.
 
     Args:
         batches: what is gone through, once.
@@ -221,8 +221,11 @@ def concatenated(
     samples: list[Tensor] = []
     labels: list[Tensor] = []
     for number, batch in enumerate(batches):
+        singly = singly and not (number == 0 and _is_batch_of_images(batch))
         where = f"{'sample' if singly else 'batch'} {number} of {name}"
-        found = _parts(default_collate([batch]) if singly else batch, where, reading, number == 0)
+        if singly:
+            batch = _put_together(default_collate, [batch], name)
+        found = _parts(batch, where, reading, number == 0)
         if samples and found.samples.shape[1:] != samples[0].shape[1:]:
             raise DataError(
                 f"{where} has samples of shape {list(found.samples.shape[1:])} after"
@@ -247,20 +250,39 @@ def concatenated(
     )
 
 
+def _is_batch_of_images(item: Any) -> bool:
+    """Whether an item has a part of four axes, which is more than a single sample has."""
+    found = (_tensor(part) for part in _divided(item, "an item").values())
+    return any(tensor is not None and tensor.ndim == 4 for tensor in found)
+
+
 def _refuse_singles(batches: list[Tensor], name: str) -> None:
-    """Refuses single images that look like batches of images without channels.
+    """Refuses single images that look like batches of images without channels, or of series.
 
     Raises:
-        DataError: every item has 1, 3 or 4 rows of squares, as no row of batches has.
+        DataError: every item has the shape of an image, as no row of batches has.
     """
     shapes = {tuple(batch.shape) for batch in batches}
-    shape = next(iter(shapes))
-    square = len(shape) == 3 and shape[1] == shape[2] and shape[1] >= LEAST_SIDE
-    if len(batches) > 2 and len(shapes) == 1 and square and shape[0] in CHANNELS:
+    if len(batches) > 2 and len(shapes) == 1 and _shaped_as_image(batches[0]):
+        shape = shapes.pop()
         raise DataError(
             f"{name} gives {len(batches)} items of shape {list(shape)}: are these single images? "
             "Stack them into batches [B, C, H, W] (torch.stack)"
         )
+
+
+def _shaped_as_image(item: Tensor) -> bool:
+    """Whether ``[A, B]`` or ``[A, B, C]`` is rather one image than a batch."""
+    shape = tuple(item.shape)
+    bytes_ = item.dtype in (torch.uint8, torch.bool)
+    if len(shape) == 2:
+        return bytes_ and shape[0] == shape[1] >= LEAST_SIDE
+    if len(shape) != 3:
+        return False
+    if shape[0] in CHANNELS and min(shape[1:]) >= LEAST_SIDE:
+        return bytes_ or shape[1] == shape[2] or shape[0] == 3
+    last = shape[2] in CHANNELS and min(shape[:2]) >= LEAST_SIDE
+    return last and (bytes_ or shape[0] == shape[1])
 
 
 def fetch_batch(
@@ -288,11 +310,15 @@ def _collated(source: Any, collate: Collate, index: Tensor) -> Any:
     numbers = index.tolist()
     many = getattr(source, "__getitems__", None)  # what torch's own loader prefers, too
     items = many(numbers) if callable(many) else [source[number] for number in numbers]
+    return _put_together(collate, items, "the loader")
+
+
+def _put_together(collate: Collate, items: list[Any], name: str) -> Any:
     try:
         return collate(items)
-    except (TypeError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"samples of the loader cannot be put into a batch: {reason}") from None
+    except (TypeError, RuntimeError, ValueError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise DataError(f"samples of {name} cannot be put into a batch: {reason}") from None
 
 
 def _parts(batch: Any, where: str, reading: Reading, first: bool = True) -> _Parts:
@@ -340,7 +366,10 @@ def _parts(batch: Any, where: str, reading: Reading, first: bool = True) -> _Par
         )
     if first and key is None and len(arrays) > 1 and entry != next(iter(parts)):
         reading.guess(f"samples are entry '{entry}'", "--key NAME" if named else "")
+    elif first and key is None and len(likely) > 1 and not isinstance(batch, Mapping):
+        reading.guess(f"samples are the first of {len(likely)} parts of as many axes")
     samples = arrays[entry]
+    refuse_odd(samples, where)
     return _Parts(entry, samples, _labels_beside(parts, entry, samples))
 
 
@@ -375,7 +404,11 @@ def _tensor(value: Any) -> Tensor | None:
     if isinstance(value, Tensor):
         return value
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
-        return torch.from_numpy(np.array(value))
+        if isinstance(value, np.ma.MaskedArray) and value.mask.any():
+            raise DataError("a batch has masked values; fill them or leave such samples out")
+        longer = value.dtype.kind == "f" and value.dtype.itemsize > 8  # than torch knows
+        kept = np.dtype("f8") if longer else value.dtype.newbyteorder("=")
+        return torch.from_numpy(np.array(value, kept))
     return None
 
 

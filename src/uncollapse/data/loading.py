@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterable, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,10 @@ from uncollapse.errors import DataError, unknown
 Data = str | Tensor | NDArray[Any] | Dataset | DataLoader[Any] | TorchDataset[Any] | Iterable[Any]
 
 
+SHOWN = 200
+"""Letters of a path that cannot be read which its error shows."""
+
+
 def load(
     spec: Data,
     *,
@@ -43,9 +48,9 @@ def load(
 
     Args:
         spec: a name (``ring8``, ``mnist``, …), ``images:FOLDER``, ``array:FILE`` (.npz, .npy),
-            ``idx:FOLDER``; a tensor or array (see :func:`from_tensor`); a ``DataLoader`` or
-            torch ``Dataset`` (indexed lazily if it can be, see :func:`lazy`); any finite iterable
-            of batches; or a data set.
+            ``idx:FOLDER``; a tensor or array (see :func:`from_tensor`); a ``DataLoader``, a torch
+            ``Dataset`` or what gives samples by number as one does (indexed lazily if it can be,
+            see :func:`lazy`); any finite iterable of batches; a dict of arrays; or a data set.
         size: images are cropped to their centre square and resized to this, at least 8 pixels;
             64 for ``images:``, else as they are.
         flips: adds each image's mirror image, as further samples.
@@ -95,13 +100,17 @@ def _open(spec: Data, reading: Reading, like: Dataset | None) -> Dataset:
         reading.follow(spec.reading)
         return spec.read_as(reading)
     if isinstance(spec, (str, os.PathLike)):
-        return _by_name(os.fspath(spec), reading, like)
+        with looking_at(spec):
+            return _by_name(os.fspath(spec), reading, like)
     if isinstance(spec, (Tensor, np.ndarray)):
         return from_tensor(spec, reading=reading, like=like)
-    if isinstance(spec, TorchDataset) and _indexable(spec):
-        spec = DataLoader(spec)
+    if (isinstance(spec, TorchDataset) and _indexable(spec)) or _gives_by_number(spec):
+        numbered: Any = spec
+        spec = DataLoader(numbered)
     if isinstance(spec, DataLoader) and _indexable(spec.dataset):
         return lazy(spec, reading=reading, like=like)
+    if isinstance(spec, Mapping):
+        spec = [spec]  # one batch that holds all
     if isinstance(spec, Iterable):
         return concatenated(spec, reading=reading, like=like)
     raise DataError(
@@ -109,8 +118,29 @@ def _open(spec: Data, reading: Reading, like: Dataset | None) -> Dataset:
     )
 
 
+@contextlib.contextmanager
+def looking_at(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Says in one line why a path cannot even be looked at: too long, or not for this user.
+
+    Raises:
+        DataError: instead of an error of the system.
+    """
+    try:
+        yield
+    except OSError as error:
+        name = os.fspath(path)
+        short = name if len(name) <= SHOWN else f"{name[:SHOWN]}…"
+        raise DataError(f"{short} cannot be read: {error.strerror or error}") from None
+
+
 def _indexable(dataset: object) -> bool:
     return isinstance(dataset, Sized) and not isinstance(dataset, IterableDataset)
+
+
+def _gives_by_number(spec: object) -> bool:
+    """Whether something that is no torch data set does what one does, as those of the HF hub."""
+    has = [hasattr(spec, name) for name in ("__len__", "__getitem__", "__iter__", "__getitems__")]
+    return has[0] and has[1] and (not has[2] or has[3])
 
 
 def _by_name(spec: str, reading: Reading, like: Dataset | None) -> Dataset:
@@ -121,11 +151,11 @@ def _by_name(spec: str, reading: Reading, like: Dataset | None) -> Dataset:
         if spec == known.partition(":")[0] + ":":  # an empty path would mean the current folder
             raise DataError(f"'{spec}' lacks its path: say {known}")
     if colon and form == "images":
-        return image_folder(path, reading.choice("size") or SIZE, reading=reading)
+        return image_folder(path, reading.choice("size") or SIZE, reading=reading, like=like)
     if colon and form == "array":
         return array_file(path, reading=reading, like=like)
     if colon and form == "idx":
-        return idx.folder(path)
+        return idx.folder(path, reading=reading, like=like)
     where = Path(spec).expanduser()
     if spec and where.exists():
         raise DataError(f"'{spec}' is a path, not a name of data: {_hint(where)}")

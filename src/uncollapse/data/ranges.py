@@ -56,6 +56,9 @@ def image_range(values: Tensor, source: str, where: str, reading: Reading) -> Ra
         if low - width <= least and most <= high + width:  # of the two sets of an evaluation, one
             reading.choice("range")
             return Range(low, high, True)
+        reading.unfit["range"] = (
+            f"{where} goes from {least:g} to {most:g}, far from range {low:g} to {high:g}"
+        )
     if source in ("uint8", "bool"):
         return _of_bytes(most, reading) if source == "uint8" else Range(*UNIT, True)
     if source.startswith(("int", "uint")) and least >= 0 and most > 1:

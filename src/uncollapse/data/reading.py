@@ -38,8 +38,8 @@ class Choices:
 OPTIONS = {
     "size": "images",
     "flips": "images",
-    "axes": "arrays of three axes or more",
-    "range": "images whose values are not bytes",
+    "axes": "arrays",
+    "range": "images whose black and white are not known",
     "key": ".npz files, JSON lines and dicts",
     "colour": "images in files",
     "background": "images with transparent pixels",
@@ -67,6 +67,7 @@ class Reading:
         guesses: what the reader decided by itself, each with the option that overrules it.
         left_out: what is not among the samples, and how much of it.
         used: choices that some reader has asked for.
+        unfit: choices that a reader could not follow, and why.
     """
 
     def __init__(self, choices: Choices | None = None) -> None:
@@ -74,6 +75,7 @@ class Reading:
         self.guesses: list[str] = []
         self.left_out: list[str] = []
         self.used: set[str] = set()
+        self.unfit: dict[str, str] = {}
 
     def choice(self, word: str) -> Any:
         """What people chose for ``word``, which from now on has been of use; None if nothing."""
@@ -128,4 +130,7 @@ def refuse_unused(readings: Sequence[Reading], where: str) -> None:
     """
     for word in OPTIONS:
         if all(word in reading.unused for reading in readings):
+            for reading in readings:
+                if word in reading.unfit:
+                    raise ConfigError(reading.unfit[word])
             raise ConfigError(f"{word} is for {OPTIONS[word]}, but {where}: leave it out")

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from uncollapse.data.axes import as_kept, choose, kind_of
+from uncollapse.data.axes import as_kept, choose, kind_of, like_theirs
 from uncollapse.data.dataset import Dataset, Modes
 from uncollapse.data.ranges import BYTES, SIGNED, UNIT, Range, image_range
 from uncollapse.data.reading import Reading
@@ -17,8 +17,14 @@ from uncollapse.data.stores import Held
 from uncollapse.errors import DataError
 
 Array = NDArray[Any]
+FLOATS = (torch.float16, torch.float32, torch.float64)
+"""That numpy has, too."""
 WIDTH_LOST = 1e-4
 """Part of their width by which float32 may round numbers before float64 is kept."""
+LEAST_WIDTH = 1e-30
+"""Width below which numbers are near the least that float32 holds."""
+MOST_WHOLE = 2**53
+"""Largest whole number up to which float64 holds all."""
 
 
 def from_tensor(
@@ -66,16 +72,23 @@ def from_tensor(
     where = where or name
     reading = reading or Reading()
     given, source = _numbers(values, where)
-    chosen = axes or choose(given, where, reading, None if like is None else like.axes)
+    chosen = axes or choose(
+        given,
+        where,
+        reading,
+        None if like is None else like_theirs(list(given.shape), like.kind, like.shape, like.axes),
+    )
     if given.numel() == 0:
         raise DataError(f"{where} has shape {list(given.shape)}: there are no values in it")
+    if source.kind in "iu" and float(given.abs().max()) > MOST_WHOLE:
+        reading.guess("whole numbers above 2^53 are rounded to 53 bits")
     wide = as_kept(given, chosen)
     held = wide if wide.dtype == torch.uint8 else wide.to(torch.float32)
     _check_finite(held, where)
     numbers, classes = _labels(labels, classes, len(held), where)
     kind, known = kind_of(chosen), None
     if kind == "images":
-        known = _range(held, source, limits, where, reading, like)
+        known = known_range(held, source, limits, where, reading, like)
         shift, scale = range_map(known.low, known.high, held.device)
         wanting = _loses_digits(wide, (1, 2, 3))
     else:
@@ -104,8 +117,12 @@ def from_tensor(
 
 def standard(points: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and deviation ``[D]`` of points ``[N, D]``, float64; 1 for a constant column."""
-    std, mean = torch.std_mean(points.double(), dim=0, correction=0)
-    constant = points.amin(0) == points.amax(0)  # std of a constant may be a rounding error, not 0
+    width = points.amax(0).double() - points.amin(0).double()
+    constant = width == 0  # std of a constant may be a rounding error, not 0
+    small = ~constant & (width < LEAST_WIDTH)
+    unit = torch.where(small, width, 1.0)  # squares of numbers such as 1e-200 are 0
+    std, mean = torch.std_mean(points.double() / unit, dim=0, correction=0)
+    std, mean = std * unit, mean * unit
     mean = torch.where(constant, points[0].double(), mean)
     return mean, torch.where(constant, 1.0, std)
 
@@ -123,10 +140,11 @@ def _loses_digits(values: Tensor, of_one_scale: tuple[int, ...]) -> bool:
     width = values.amax(axes) - values.amin(axes)
     rounded = values.abs().amax(axes) * (torch.finfo(torch.float32).eps / 2)
     constant = (width == 0) & (rounded >= 1) & (values[0].float().double() != values[0]).any()
-    return bool((constant | ((width > 0) & (rounded > WIDTH_LOST * width))).any())
+    lost = (width > 0) & ((rounded > WIDTH_LOST * width) | (width < LEAST_WIDTH))
+    return bool((constant | lost).any())
 
 
-def _range(
+def known_range(
     images: Tensor,
     source: np.dtype[Any],
     limits: tuple[float, float] | Range | None,
@@ -134,6 +152,19 @@ def _range(
     reading: Reading,
     like: Dataset | None,
 ) -> Range:
+    """The range of images: what is known, or that of other images, or what can be guessed.
+
+    Args:
+        images: their values.
+        source: of what kind they are in the source.
+        limits: what is known of them.
+        where: what errors call them.
+        reading: may know what people said, and is told what was guessed.
+        like: real samples with which these will be compared; fakes may be darker than they.
+
+    Raises:
+        DataError: two ranges are as likely.
+    """
     if isinstance(limits, Range):
         return limits
     if limits is not None:
@@ -141,7 +172,9 @@ def _range(
     theirs = None if like is None else like.range
     if theirs is not None and like is not None and reading.choices.range is None:
         whole = {like.source_dtype.kind, source.kind} <= {"i", "u"}
-        if whole and images.max() <= theirs.high:
+        # what could not hold their white has another one
+        whole = whole and theirs.high <= np.iinfo(source).max
+        if whole and theirs.low <= images.min() and images.max() <= theirs.high:
             return theirs
     return image_range(images, source.name, where, reading)
 
@@ -152,17 +185,46 @@ def _numbers(values: Tensor | Array, where: str) -> tuple[Tensor, np.dtype[Any]]
     uint8 stays so, float64 and whole numbers of more than 16 bits become float64, all else float32.
     """
     if isinstance(values, Tensor):
-        if values.is_complex():
-            raise DataError(f"{where} holds complex numbers; real ones are needed")
-        known = values.dtype != torch.bfloat16  # numpy has no bfloat16
-        source = torch.empty(0, dtype=values.dtype if known else torch.float32).numpy().dtype
+        refuse_odd(values, where)
+        unknown = values.is_floating_point() and values.dtype not in FLOATS  # bfloat16
+        source = torch.empty(0, dtype=torch.float32 if unknown else values.dtype).numpy().dtype
         copy = values.detach().to(_kept(source), copy=True).contiguous()
         return copy, source
     if values.dtype.kind not in "biuf":
-        raise DataError(f"{where} holds values of type {values.dtype}; numbers are needed")
+        raise DataError(f"{where} holds values of type {values.dtype}; {_advice(values.dtype)}")
+    if isinstance(values, np.ma.MaskedArray) and values.mask.any():
+        raise DataError(
+            f"{where} has {values.mask.sum():,} masked values; fill them or leave such samples out"
+        )
     kept = torch.empty(0, dtype=_kept(values.dtype)).numpy().dtype
     with np.errstate(over="ignore"):  # beyond float64: found and said as infinity
         return torch.from_numpy(np.array(values, kept, order="C")), values.dtype.newbyteorder("=")
+
+
+def refuse_odd(values: Tensor, where: str) -> None:
+    """Refuses tensors that are not plain numbers in memory, one after the other.
+
+    Raises:
+        DataError: what ``where`` is instead, and what would be right.
+    """
+    if values.is_complex():
+        raise DataError(f"{where} holds complex numbers; real ones are needed")
+    if values.is_nested:
+        raise DataError(f"{where} is a nested tensor; samples of one shape are needed")
+    if values.layout != torch.strided:
+        raise DataError(f"{where} is a sparse tensor; its .to_dense() is needed")
+    if values.is_quantized:
+        raise DataError(f"{where} is a quantised tensor; its .dequantize() is needed")
+    if values.is_meta:
+        raise DataError(f"{where} is on the meta device, without values; those are needed")
+
+
+def _advice(source: np.dtype[Any]) -> str:
+    if source.kind in "mM":
+        return "numbers are needed, such as .astype('M8[s]').astype(float)"
+    if source.names:
+        return f"numbers are needed, such as the field '{source.names[0]}' alone"
+    return "numbers are needed"
 
 
 def _kept(source: np.dtype[Any]) -> torch.dtype:

@@ -178,7 +178,8 @@ def pick(samples: Any, index: Any) -> Any:
         return [samples[i] for i in index.tolist()]
     if isinstance(samples, dict):
         return {name: column[np.asarray(index)] for name, column in samples.items()}
-    return samples[index]
+    # a tensor of one number would be taken for that number
+    return samples[np.asarray(index) if isinstance(samples, np.ndarray) else index]
 
 
 def compare(

@@ -11,7 +11,7 @@ from torch import Tensor
 from uncollapse.data import CATALOGUE, Data, Dataset
 from uncollapse.data.idx import looks_like
 from uncollapse.data.json_lines import read_json_lines
-from uncollapse.data.loading import read
+from uncollapse.data.loading import looking_at, read
 from uncollapse.data.reading import Reading
 from uncollapse.data.tables import Columns, described, read_csv
 from uncollapse.data.texts import read_lines
@@ -72,7 +72,12 @@ def open_samples(spec: Data, reading: Reading, like: Opened | None = None) -> Op
     theirs = None if like is None else like.dataset
     if not isinstance(spec, (str, os.PathLike)):
         return Opened(_name(spec), reading, dataset=read(spec, reading, like=theirs))
-    text = os.fspath(spec)
+    with looking_at(spec):
+        return _open(os.fspath(spec), reading, like)
+
+
+def _open(text: str, reading: Reading, like: Opened | None) -> Opened:
+    theirs = None if like is None else like.dataset
     form, _, rest = text.partition(":")
     if form == "table":
         return Opened(text, reading, columns=read_csv(rest, reading))

@@ -23,6 +23,8 @@ BATCH = {SMALL: 64, LARGE: 20}
 that the kernel must find first."""
 STAGES = (2, 4, 10)
 """Blocks that are looked at: their maps have a quarter, an eighth, a sixteenth of the side."""
+WIDTHS = (48, 80, 224, 1280)
+"""Of the parts."""
 Watch = Callable[[Iterable[int]], Iterable[int]]
 """Wraps a count of what is done, for a progress bar."""
 
@@ -74,6 +76,8 @@ class EfficientNetLite0:
                 f"features efficientnet-lite0 are of images [n, 1 or 3, H, W], not "
                 f"{list(samples.shape)}"
             )
+        if not len(samples):
+            return [samples.new_zeros(0, width) for width in WIDTHS]
         keep_freed_memory()  # maps are large: fetched anew at every layer, they took half the time
         size = self.size or (SMALL if max(samples.shape[2:]) <= SMALL else LARGE)
         found = []
