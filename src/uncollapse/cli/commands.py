@@ -98,7 +98,9 @@ def data_show_command(data: str, out: Path | None, words: dict[str, Any]) -> int
     restored = dataset.restore(shown)
     print(f"{dataset.name}: {len(dataset):,} samples of shape {list(dataset.shape)}, "
           f"{dataset.kind}{_after('; ', dataset.reading.details)}")  # fmt: skip
-    print(f"values: {restored.min():.4g} to {restored.max():.4g} ({dataset.source_dtype})")
+    digits = 14 if dataset.precise else 4
+    low, high = (f"{float(end):.{digits}g}" for end in (restored.min(), restored.max()))
+    print(f"values: {low} to {high} ({dataset.source_dtype})")
     if dataset.modes is not None:
         print(f"modes: {len(dataset.modes.means)}, standard deviation {dataset.modes.std:g}")
     if dataset.classes:
