@@ -94,7 +94,8 @@ def test_lost_classes_are_named(digits):
 
 def test_what_ndb_finds_lost_is_shown(digits):
     images, labels = digits
-    found = evaluate(images[labels != 7], "digits", measures=["ndb:bins=20"], **FAST)
+    words = {"features": "classifier", **FAST}
+    found = evaluate(images[labels != 7], "digits", measures=["ndb:bins=20"], **words)
     # the classifier of the reference knows what the pictures are
     data = uc.data.load("digits")
     shown = data.restore(found.shown)
@@ -137,7 +138,8 @@ def test_images_in_no_usual_range_are_in_the_real_ones():
 @pytest.mark.parametrize(("top", "said"), [(15.9, False), (100.0, True)])
 def test_another_range_is_said(top, said, digits):
     images, _ = digits
-    found = evaluate(images[:100] * top / 16, "digits", measures=["energy"], **FAST)
+    words = {"measures": ["energy"], "features": "raw", **FAST}
+    found = evaluate(images[:100] * top / 16, "digits", **words)
     assert any("in the reference's units" in note for note in found.notes) == said
 
 
@@ -161,7 +163,7 @@ def test_a_perfect_sampler_looks_like_one(kind, digits, tmp_path):
     elif kind in ("pca", "classifier"):
         images, labels = digits
         order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
-        fake, features = images[order[:600]], "pca:40" if kind == "pca" else "auto"
+        fake, features = images[order[:600]], "pca:40" if kind == "pca" else "classifier"
         real = from_tensor(images[order[600:]], labels[order[600:]], limits=(0.0, 16.0))
     else:
         fake, real = (tmp_path / f"{side}.{'csv' if kind == 'table' else 'txt'}" for side in "fr")

@@ -300,6 +300,8 @@ def evaluate(
     picture
         FILE.png: real images of the kinds that ndb finds too rare among the fakes.
     """
+    # Threads that spin while they wait for one another take the cores from those that work.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from uncollapse.cli.evaluate import evaluate_command
 
     return evaluate_command(

@@ -37,7 +37,7 @@ def in_short(rows: Sequence[Row]) -> tuple[list[Row], str]:
             shown += _means([row for of in columns.values() for row in of], what)
             worst = sorted(columns.values(), key=_badness, reverse=True)[:WORST]
             shown += [row for of in worst for row in of]
-            left_out.append(f"the worst {WORST} of {len(columns):,} {what}")
+            left_out.append(f"the worst {WORST} of {len(columns):,} {what}, some beyond by chance")
         else:
             shown += [row for of in columns.values() for row in of]
     return shown, f"shown: {' and '.join(left_out)}" if left_out else ""
@@ -54,6 +54,8 @@ def _means(rows: list[Row], what: str) -> list[Row]:
             low=math.nan,
             high=math.nan,
             perfect=_mean([row.perfect for row in of]),
+            perfect_low=math.nan,
+            perfect_high=math.nan,
         )
         for quantity, of in by.items()
     ]

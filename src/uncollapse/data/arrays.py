@@ -88,14 +88,20 @@ def array_file(
 
 
 def _choose(names: Collection[str], where: Path, reading: Reading) -> tuple[str, str | None]:
-    key = reading.choice("key")
-    if key is not None and key not in names:
-        raise DataError(f"{where} has no array '{key}'; it holds {', '.join(names) or 'nothing'}")
+    key = reading.choices.key
+    if key is not None and key not in names:  # it may be for the other set of an evaluation
+        there = ", ".join(names) or "nothing"
+        reading.unfit["key"] = f"{where} has no array '{key}'; it holds {there}"
+        key = None
+    elif key is not None:
+        reading.choice("key")
     labels = [name for name in names if name.lower() in LABELS and name != key]
     others = [name for name in names if name not in labels]
     likely = others if len(others) == 1 else [n for n in others if n.lower() in SAMPLES]
     if key is not None:
         likely, labels = [key], labels[:1]
+    if len(likely) != 1 and "key" in reading.unfit:
+        raise DataError(reading.unfit["key"])
     if len(likely) != 1 or len(labels) > 1:
         there = ", ".join(names) or "nothing"
         raise DataError(

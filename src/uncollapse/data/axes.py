@@ -68,7 +68,8 @@ def choose(values: Tensor, where: str, reading: Reading, like: str | None = None
         return "NHWC" if shape[1] not in CHANNELS and shape[3] in CHANNELS else "NCHW"
     axes = "NHW" if _looks_like_images(values) else "NTC"
     if axes == "NTC":
-        reading.guess(f"series of {shape[1]} steps and {shape[2]} channels", "--axes NHW or NCT")
+        channels = "1 channel" if shape[2] == 1 else f"{shape[2]} channels"
+        reading.guess(f"series of {shape[1]} steps and {channels}", "--axes NHW or NCT")
     else:
         reading.guess(f"images of {shape[1]} × {shape[2]} pixels", "--axes NTC")
     return axes

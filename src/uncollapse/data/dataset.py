@@ -176,10 +176,17 @@ class Dataset:
     def plain(self) -> Dataset:
         """The same data in its own units: networks see the source's numbers as they are.
 
-        Of :attr:`precise` data, less their mean: as they are, float32 would make them all alike.
+        Of :attr:`precise` data less their mean, which samples have again, and the reading says so:
+        as they are, float32 would make them all alike.
         """
-        shift = self.shift if self.precise else torch.zeros_like(self.shift)
-        return self._changed(scale=torch.ones_like(self.scale), shift=shift)
+        scale, shift = torch.ones_like(self.scale), torch.zeros_like(self.shift)
+        if self.precise:
+            shift = self.shift
+            self.reading.guess(
+                "networks see the numbers less their mean, as float32 does not hold their digits; "
+                "samples have it again"
+            )
+        return self._changed(scale=scale, shift=shift)
 
     def holding(self, store: Store, name: str) -> Dataset:
         """Other samples of the same kind, in the same units and range, without labels or modes."""

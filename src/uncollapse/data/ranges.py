@@ -76,6 +76,10 @@ def image_range(values: Tensor, source: str, where: str, reading: Reading) -> Ra
                 f"{where} goes from {least:.4g} to {most:.4g}: is black 0 or -1? Say --range 0 1 "
                 "or --range -1 1"
             )
+        if least > -FURTHEST:
+            reading.guess(
+                f"{least:.4g} to {most:.4g} are taken as part of -1 to 1", "--range LOW HIGH"
+            )
         return Range(*SIGNED, True)
     if most > BYTES[1] / 2 and _outside(values, BYTES) <= STRAY:
         return Range(*BYTES, True)

@@ -175,6 +175,8 @@ def known_range(
         # what could not hold their white has another one
         whole = whole and theirs.high <= np.iinfo(source).max
         if whole and theirs.low <= images.min() and images.max() <= theirs.high:
+            if images.max() == 1 < theirs.high:
+                reading.guess(f"1 is nearly black, as white is {theirs.high:g}", "--range 0 1")
             return theirs
     return image_range(images, source.name, where, reading)
 

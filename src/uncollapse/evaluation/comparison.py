@@ -18,8 +18,9 @@ from uncollapse.evaluation.opening import Opened
 from uncollapse.evaluation.units import in_units_of
 from uncollapse.metrics.features import Extractor
 
-FAIR = 12
-"""Times that real samples are split in two to learn what a perfect sampler has."""
+FAIR, MANY_FAIR = 12, 40
+"""Times that real samples are split in two to learn what a perfect sampler has; for measures that
+only count, which is soon done, more often."""
 STUDY = 3
 """One in so many real samples is for what is learned from them: features, bins."""
 STUDIED = 10_000
@@ -120,13 +121,13 @@ class Comparison:
     def splits(self) -> list[Split]:
         """Which real samples stand for the real ones and which for a perfect sampler's.
 
-        A dozen random pairs of just the sizes that are compared; none if there are too few.
+        Random pairs of just the sizes that are compared; none if there are too few.
         """
         n, m = self.n_real, self.n_fake
         if n + m > self.pool_size:
             return []
         random = torch.Generator().manual_seed(self.seed)
-        orders = [torch.randperm(self.pool_size, generator=random) for _ in range(FAIR)]
+        orders = [torch.randperm(self.pool_size, generator=random) for _ in range(MANY_FAIR)]
         return [(o[:n], o[n : n + m]) for o in orders]
 
 

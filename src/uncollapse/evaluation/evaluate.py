@@ -155,6 +155,10 @@ def evaluate(
         notes=sets.notes,
         dataset=sets.reference,
     )
+    if _has_unused_classes(sets):
+        result.notes.append(
+            f"the classes of {reals.name} are not looked at: --features classifier does"
+        )
     for name, measure in asked.items() or suitable.items():
         if measure.lacks(sets) is not None:
             continue
@@ -176,6 +180,12 @@ def evaluate(
     elif "classifier" in vars(sets):
         result.features = sets.classifier.name
     return result
+
+
+def _has_unused_classes(sets: Comparison) -> bool:
+    data = sets.reference
+    known = data is not None and bool(data.classes) and data.modes is None
+    return known and sets.make_classifier is None
 
 
 def _check(resamples: int, level: float, seed: int) -> None:

@@ -87,7 +87,9 @@ class Modes(Measure):
             for k in range(K)
             if not counts[k] and by_chance < CHANCE
         ]
-        return Measured(rows("modes", sets, sure, quantities, take, pool, fake, "modes"), lost)
+        return Measured(
+            rows("modes", sets, sure, quantities, take, pool, fake, "modes", counts=True), lost
+        )
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ class Classes(Measure):
             Quantity("kl to uniform", (0, math.log(K)), alone=True),
         ]
         where = sets.classifier.name
-        found = rows("classes", sets, sure, quantities, take, pool, fake, where)
+        found = rows("classes", sets, sure, quantities, take, pool, fake, where, counts=True)
         names = sets.reference.classes if sets.reference else ()
         lost = _gone(pool[: sets.n_real].argmax(1), fake.argmax(1), K)
         return Measured(found, [f"class {names[k]}" for k in lost])
@@ -231,7 +233,7 @@ class Ndb(OfFeatures):
         mass = 100 * found.real_share[gone].sum()
         examples = torch.as_tensor(cells.examples[rarer].copy())
         return Measured(
-            rows("ndb", sets, sure, quantities, take, pool, fake, name),
+            rows("ndb", sets, sure, quantities, take, pool, fake, name, counts=True),
             [f"{len(gone)} of {bins} bins, with {mass:.1f} % of the data"] if gone else [],
             sets.studied[examples] if rarer else None,
         )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from uncollapse.errors import ConfigError, ShapeError
-from uncollapse.evaluation.comparison import Comparison, pick
+from uncollapse.evaluation.comparison import FAIR, MANY_FAIR, Comparison, pick
 from uncollapse.metrics import Estimate
 
 Sure = Callable[..., Estimate[Any]]
@@ -78,6 +78,8 @@ def rows(
     pool: Any,
     fake: Any,
     features: str,
+    *,
+    counts: bool = False,
 ) -> list[Row]:
     """A row for each number that ``take`` of real and fake samples gives.
 
@@ -90,10 +92,12 @@ def rows(
         pool: real samples, in the order of ``sets.pool``: a tensor, array, list or table.
         fake: fakes, likewise.
         features: what it looks at.
+        counts: whether it only counts, so that more splits of real samples cost little.
     """
+    splits = sets.splits[: MANY_FAIR if counts else FAIR]
     estimate = sure(take, pick(pool, np.arange(sets.n_real)), fake)
     try:
-        fair = [_tuple(take(pick(pool, i), pick(pool, j))) for i, j in sets.splits]
+        fair = [_tuple(take(pick(pool, i), pick(pool, j))) for i, j in splits]
     except (ConfigError, ShapeError):  # too few samples for that
         fair = []
     perfect = list(zip(*fair, strict=True)) or [()] * len(quantities)

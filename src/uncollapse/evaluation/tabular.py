@@ -94,7 +94,7 @@ def _column_rows(
                 found.append(float(gone.mean()))
         return tuple(found)
 
-    found = rows("columns", sets, sure, quantities, take, pool, fake, "table")
+    found = rows("columns", sets, sure, quantities, take, pool, fake, "table", counts=True)
     shares = {
         f"{n}: {MISSING}": pool[n] == none[n] if n in known else np.isnan(pool[n]) for n in gaps
     }
@@ -128,7 +128,7 @@ def _pair_rows(
     for a, b in pairs:
         quantities += [Quantity(f"{a} × {b}: coverage", SHARE)]
         quantities += [Quantity(f"{a} × {b}: total variation", SHARE)]
-    return rows("columns", sets, sure, quantities, take, pool, fake, "pairs")
+    return rows("columns", sets, sure, quantities, take, pool, fake, "pairs", counts=True)
 
 
 def _gaps_that_differ(real: Table, fake: Table, gaps: list[str]) -> Iterator[str]:

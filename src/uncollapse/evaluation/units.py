@@ -50,7 +50,9 @@ def in_units_of(
 
 def _how_to_match(real: Dataset, other: Dataset) -> str:
     """What would make two sets comparable, to be said after what they are."""
-    if not real.kind == other.kind == "images":
+    if real.kind != other.kind:
+        return "; --axes says what the axes of arrays are"
+    if real.kind != "images":
         return ""
     if real.shape[0] == other.shape[0]:
         return "; --size resizes images"
@@ -72,14 +74,15 @@ def _as_black_and_white(
         return other.take(index)
     if not own.usual and theirs.usual and not _could_be_of(own, real):
         raise DataError(
-            f"{name} goes from {own.low:.4g} to {own.high:.4g}, {real.name} from {theirs.low:g} to "
+            f"{name} goes from {own.low:g} to {own.high:g}, {real.name} from {theirs.low:g} to "
             f"{theirs.high:g}: say which values are black and white in {name}, --range LOW HIGH"
         )
     apart = max(abs(own.low - theirs.low), abs(own.high - theirs.high))
     if apart > SLIGHT * (theirs.high - theirs.low):  # samples hardly reach the very ends
         how = "both are taken as black to white" if own.usual else "in the reference's units"
+        taken = "is taken as" if own.usual else "goes from"
         notes.append(
-            f"{name} goes from {own.low:.4g} to {own.high:.4g}, {real.name} from {theirs.low:g} to "
+            f"{name} {taken} {own.low:g} to {own.high:g}, {real.name} {theirs.low:g} to "
             f"{theirs.high:g}: {how}"
         )
     if own.usual:
