@@ -52,7 +52,8 @@ def test_a_picture_of_what_is_lost(command, tmp_path):
     np.savez(tmp_path / "fake.npz", samples=images[labels != 3].numpy())
     code, out, _ = command(
         "evaluate", tmp_path / "fake.npz", "--reference", "digits", "--resamples", 2,
-        "--metric", "ndb:bins=20", "--metric", "classes", "--features", "classifier", "--picture", tmp_path / "lost.png",
+        "--metric", "ndb:bins=20", "--metric", "classes", "--features", "classifier",
+        "--picture", tmp_path / "lost.png",
     )  # fmt: skip
     assert code == 0
     assert "class 3" in out
