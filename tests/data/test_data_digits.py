@@ -122,3 +122,10 @@ def test_an_evaluation_sees_a_column_that_collapsed_within_a_minute():
         return evaluate(fakes, TIMES, measures=["energy"], resamples=0).rows[0].value
 
     assert distance(CONSTANT) > 5 * distance(TIMES[::-1].copy())
+
+
+def test_numbers_that_differ_in_their_last_digit_stay_finite():
+    for first in (2**53, 2**60, 2**63):
+        for step in (1, 2, 3, 4096):
+            dataset = data.load(np.array([[first + step], [first]], "u8"))
+            assert dataset.take(torch.arange(2)).isfinite().all()

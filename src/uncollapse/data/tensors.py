@@ -123,6 +123,7 @@ def standard(points: Tensor) -> tuple[Tensor, Tensor]:
     unit = torch.where(small, width, 1.0)  # squares of numbers such as 1e-200 are 0
     std, mean = torch.std_mean(points.double() / unit, dim=0, correction=0)
     std, mean = std * unit, mean * unit
+    std = torch.where(std > 0, std, width)  # of numbers in their last digit it may round to 0
     mean = torch.where(constant, points[0].double(), mean)
     return mean, torch.where(constant, 1.0, std)
 
