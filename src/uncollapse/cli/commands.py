@@ -30,7 +30,9 @@ def train_command(given: dict[str, Any], config: Path | None) -> int:
     words = {} if config is None else read_yaml(config)
     words = {k: v for k, v in words.items() if k not in RECORDED and v is not None} | given
     if "pairs" in words:
-        words["game"] = _with_pairs(words.get("game"), words.pop("pairs"))
+        words["game"] = _with_pairs(words.get("game", "sgan"), words.pop("pairs"))
+    if tuple(words.get("remedies", ())) == ("none",):
+        words["remedies"] = ()
     for word, value in words.items():
         if value == GIVEN:
             raise ConfigError(
@@ -119,8 +121,8 @@ def _after(mark: str, text: str) -> str:
     return f"{mark}{text}" if text else ""
 
 
-def _with_pairs(game: str | None, pairs: int) -> str:
-    chosen = uc.games.registry.get(game or "duel")
+def _with_pairs(game: str, pairs: int) -> str:
+    chosen = uc.games.registry.get(game)
     if not isinstance(chosen, uc.games.SGAN):
         raise ConfigError(f"--pairs {pairs} is for sgan: say --game sgan too")
     if chosen.pairs not in (pairs, uc.games.SGAN.pairs):

@@ -20,15 +20,17 @@ Kind = Literal["points", "images", "series"]
 
 
 class Modes(NamedTuple):
-    """Where the modes of a mixture of equal, round Gaussians are.
+    """Where the modes of a mixture of round Gaussians are.
 
     Attributes:
         means: ``[K, D]``, in data units.
         std: of each mode along each axis, in data units.
+        shares: how likely each is, ``[K]``; None if they are equally likely.
     """
 
     means: Tensor
     std: float
+    shares: Tensor | None = None
 
 
 class Dataset:
@@ -214,6 +216,8 @@ class Dataset:
     def fingerprint(self) -> str:
         """SHA-256 (hex) of the samples, labels and settings: equal iff the data is equal."""
         modes = self.modes and [self.modes.means.tolist(), self.modes.std]
+        if self.modes and modes and self.modes.shares is not None:
+            modes.append(self.modes.shares.tolist())
         affine = [self.scale.tolist(), self.shift.tolist()]
         parts = [self.kind, self.shape, self.classes, modes, affine, self.store.digest()]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

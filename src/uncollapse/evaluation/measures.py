@@ -65,22 +65,24 @@ class Modes(Measure):
         assert data.modes is not None
         assert sets.pool is not None
         assert sets.fake is not None
-        means, std = data.modes
+        modes = data.modes
+        means, _, shares = modes
         K = len(means)
+        p = torch.full((K,), 1 / K) if shares is None else shares
 
         def take(real: Tensor, fake: Tensor) -> tuple[float, ...]:
-            found = metrics.mode_coverage(fake, means, std)
-            return (*found[:3], metrics.mode_balance(found.counts))
+            found = metrics.mode_coverage(fake, *modes)
+            return (*found[:3], metrics.mode_balance(found.counts, shares))
 
         pool, fake = data.restore(sets.pool), data.restore(sets.fake)
         quantities = [
             Quantity("modes", (0, K), alone=True),
             Quantity("high quality", SHARE, alone=True),
-            Quantity("reverse kl", (0, math.log(K)), alone=True),
+            Quantity("reverse kl", (0, -math.log(float(p.min()))), alone=True),
             Quantity("balance", SHARE, alone=True),
         ]
-        counts = metrics.mode_coverage(fake, means, std).counts
-        by_chance = K * (1 - 1 / K) ** sets.n_fake  # how many of equal modes so few samples miss
+        counts = metrics.mode_coverage(fake, *modes).counts
+        by_chance = float(((1 - p.double()) ** sets.n_fake).sum())  # how many so few samples miss
         lost = [
             f"mode {data.classes[k] if data.classes else k} at "
             f"({', '.join(f'{x:.3g}' for x in means[k].double().round(decimals=9).tolist())})"
