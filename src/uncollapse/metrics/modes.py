@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from uncollapse.errors import ConfigError, ShapeError
-from uncollapse.metrics.classes import divergence_from_uniform
+from uncollapse.metrics.classes import CHANCE, divergence_from_uniform
 from uncollapse.metrics.samples import Array, rows, tensor
 
 RADIUS = 3.0
@@ -75,6 +75,24 @@ def mode_coverage(samples: Array, means: Array, std: float | Array) -> ModeCover
         reverse_kl=divergence_from_uniform(counts),
         counts=counts,
     )
+
+
+def lost_modes(counts: Array, n: int) -> list[int]:
+    """Modes without a sample of high quality, unless n samples would miss some by chance.
+
+    Of K equal modes, n samples of a perfect sampler miss ``K (1 - 1/K)^n`` on average; where that
+    is 1 % or more, nothing is said to be lost.
+
+    Args:
+        counts: samples of high quality by mode, ``[K]``, as :func:`mode_coverage` gives them.
+        n: how many samples there were, of whatever quality.
+
+    Returns:
+        Their numbers, in order.
+    """
+    c = tensor(counts, "counts")
+    by_chance = len(c) * (1 - 1 / len(c)) ** n
+    return (c == 0).nonzero()[:, 0].tolist() if by_chance < CHANCE else []
 
 
 def mode_balance(counts: Array) -> float:
