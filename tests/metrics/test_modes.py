@@ -8,7 +8,7 @@ import torch
 
 import uncollapse as uc
 from uncollapse.errors import ConfigError, DataError, ShapeError
-from uncollapse.metrics import mode_balance, mode_coverage
+from uncollapse.metrics import lost_modes, mode_balance, mode_coverage
 
 
 def pacgan(samples, means, std, radius=3.0):
@@ -192,3 +192,8 @@ def test_balance_of_a_perfect_sampler():
     counts = np.random.default_rng(0).multinomial(10_000, [1 / 20] * 20, size=200)
     mean = np.mean([mode_balance(c) for c in counts])
     assert 1 - mean == pytest.approx(math.sqrt(2 * 20 * math.log(20) / 10_000), rel=0.35)
+
+
+def test_lost_modes_are_told_from_chance():
+    assert lost_modes(np.array([5, 0, 7, 0]), 50) == [1, 3]
+    assert lost_modes(np.array([5, 0, 7, 0]), 12) == []  # 4 * 0.75^12 = 0.13 are missed by chance

@@ -135,17 +135,12 @@ def _with_pairs(game: str, pairs: int) -> str:
 def _report(run: Run) -> int:
     if not first_process():
         return 0
-    scores = [
-        row["energy_distance"]
-        for row in run.metrics
-        if row["step"] == run.step and "energy_distance" in row
-    ]
-    of = f" (mean of {len(scores)} replicas)" if len(scores) > 1 else ""
     folder = shlex.quote(str(run.folder))
-    print(f"trained to step {run.step}; distance to the data: {sum(scores) / len(scores):.4f}{of}")
+    print(f"trained to {run.outcome}")
     print(f"run folder:      {run.folder}")
     print(f"sample pictures: {run.folder}/samples")
     print(f"draw more:       uncollapse sample {folder} -n 64 --out samples.png")
+    print(f"measure more:    uncollapse evaluate {folder}")
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
@@ -17,6 +18,8 @@ from uncollapse.data.reading import Reading
 from uncollapse.data.stores import Mirrored, Store, resize
 
 Kind = Literal["points", "images", "series"]
+PLACE = 6
+"""Digits with which the place of a mode is written, at most."""
 
 
 class Modes(NamedTuple):
@@ -31,6 +34,13 @@ class Modes(NamedTuple):
     means: Tensor
     std: float
     shares: Tensor | None = None
+
+    def place(self, k: int) -> str:
+        """Where mode k is, in words: ``(0, -1)``, as exactly as its standard deviation is wide."""
+        digits = 1 - math.floor(math.log10(self.std))
+        # "+ 0" as -0 is 0; what rounding to some digits leaves is 0 too, never 6.12e-17.
+        places = (round(x, digits) + 0 for x in self.means[k].double().tolist())
+        return f"({', '.join(f'{x:.{PLACE}g}' for x in places)})"
 
 
 class Dataset:

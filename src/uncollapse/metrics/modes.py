@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from uncollapse.errors import ConfigError, ShapeError
-from uncollapse.metrics.classes import relative_entropy
+from uncollapse.metrics.classes import CHANCE, relative_entropy
 from uncollapse.metrics.samples import Array, rows, tensor
 
 RADIUS = 3.0
@@ -108,6 +108,27 @@ def _shares(shares: Array | None, K: int) -> NDArray[Any]:
         raise ConfigError("shares of modes must be above 0, and 1 in sum")
     fair: NDArray[Any] = p / p.sum()
     return fair
+
+
+def lost_modes(counts: Array, n: int, shares: Array | None = None) -> list[int]:
+    """Modes without a sample of high quality, unless n samples would miss them by chance.
+
+    Of modes with shares p, n samples of a perfect sampler miss ``Σ (1 - p)^n`` on average. A mode
+    is not said to be lost where that sum, over all modes at least as likely as it, is 1 % or more.
+
+    Args:
+        counts: samples of high quality by mode, ``[K]``, as :func:`mode_coverage` gives them.
+        n: how many samples there were, of whatever quality.
+        shares: how likely the modes are, p; equally by default.
+
+    Returns:
+        Their numbers, in order.
+    """
+    c = tensor(counts, "counts")
+    p = _shares(shares, len(c))
+    missed = (1 - p) ** n
+    by_chance = [missed[p >= p[k]].sum() for k in range(len(c))]
+    return [k for k in range(len(c)) if c[k] == 0 and by_chance[k] < CHANCE]
 
 
 def mode_balance(counts: Array, shares: Array | None = None) -> float:

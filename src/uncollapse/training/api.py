@@ -314,7 +314,8 @@ def resume(
             if first:
                 if start == checkpoint.BEST:
                     checkpoint.return_to(folder.checkpoints, start)
-                folder.forget_after(training.step)
+                # A run that begins anew records its first look again.
+                folder.forget_after(training.step or -1)
                 folder.keep_config(config)  # a kill must not forget the new last step
         if planned != config.steps:
             for line in training.prolonged(planned):
@@ -338,7 +339,7 @@ def _go(training: Training, folder: RunFolder | None, progress: bool | None) -> 
         recorder = Recorder(folder, watching, training.game.players)
         if training.step == 0:
             take_pictures(training, folder, recorder)
-        loop(training, folder, recorder, progress)
+        said = loop(training, folder, recorder, progress)
     except NonFiniteError as error:
         raise failed(error, training, folder) from None
     except Exception as error:
@@ -353,7 +354,7 @@ def _go(training: Training, folder: RunFolder | None, progress: bool | None) -> 
         if folder is not None:
             folder.unlock()
     run = finished(training, folder, recorder.rows)
-    run.remarks = remarks(training)
+    run.remarks = (*remarks(training), *said)
     return run
 
 

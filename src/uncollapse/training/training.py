@@ -145,9 +145,8 @@ class Training:
         """How many samples of a member :meth:`sample` draws at once."""
         return max(self.config.batch, 64)
 
-    def score(self) -> list[float]:
-        """The energy distance between fixed real samples and :meth:`sample`, one a member."""
-        fake_mb = self.sample(SCORED)
+    def score(self, fake_mb: Tensor) -> list[float]:
+        """The energy distance between fixed real samples and those of :meth:`sample`, by member."""
         return [
             energy_distance(real, fake)
             for real, fake in zip(self.reference_mb, fake_mb, strict=True)
