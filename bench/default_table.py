@@ -101,8 +101,10 @@ def main() -> None:
                 steps = round(budget * cost["default"] / cost[name])
                 keep(asked.out, key, measure(data, CONTENDERS[name], steps))
             row = kept(asked.out)[key]
-            cells = [mean_and_error(row[k], 100 if k == "high quality" else 1)
-                     for k in ("modes", "high quality", "reverse kl", "coverage") if k in row]  # fmt: skip
+            shown = ("modes", "high quality", "reverse kl", "coverage")
+            cells = [
+                mean_and_error(row[k], 100 if k == "high quality" else 1) for k in shown if k in row
+            ]
             print(f"| {data} | {name} | {row['steps']:,} | {' | '.join(cells)} |", flush=True)
 
 

@@ -142,7 +142,7 @@ def train(
         colour, background, skip_unreadable,
     )  # fmt: skip
     dataset = open_data(data, choices, generator)
-    label, words = recipes.settle(
+    label, words, replaced = recipes.settle(
         recipe,
         dataset,
         {
@@ -201,6 +201,12 @@ def train(
     rehearse(trial)
     shown = progress if ranks.number == 0 else False
     lines = [dataset.described, trial.config.described]
+    if replaced and not set(replaced) <= set(config.remedies):
+        given = ", ".join(config.remedies) or "no remedies"
+        lines.append(
+            f"note: {given} instead of the recipe's {', '.join(replaced)}: to keep these, name "
+            "them too"
+        )
     lines += [f"note: {remark}" for remark in remarks(trial)]
     if members == AUTO and has_members_of_its_own(trial):
         way, reason = faster(make)
