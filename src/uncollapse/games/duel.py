@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 
-from uncollapse.games.game import Draw, Observation, Table, mean_by_member
+from uncollapse.games.game import Draw, Observation, Part, Table, mean_by_member
 from uncollapse.players import Player, Stack
 from uncollapse.remedies import Match
 from uncollapse.streams import Streams
@@ -24,6 +26,8 @@ class Duel:
     table: Table = field(init=False, repr=False, compare=False)
     randomness: dict[str, Streams] = field(init=False, repr=False, compare=False)
     matches: dict[str, Match] = field(init=False, repr=False, compare=False)
+
+    parts: ClassVar[Mapping[str, Part]] = {}
 
     def set_up(self, table: Table) -> None:
         """Seats the two players."""

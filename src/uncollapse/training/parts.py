@@ -30,6 +30,7 @@ from uncollapse.remedies import Remedy, judged_shape
 from uncollapse.remedies import registry as remedy_names
 from uncollapse.streams import Ambient
 from uncollapse.training.config import GIVEN, Config
+from uncollapse.training.delivered import sees_other_units, undelivered
 from uncollapse.training.training import Factory, Training
 
 T = TypeVar("T")
@@ -139,6 +140,7 @@ def open_data(data: Data, choices: Choices, generator: Network | None) -> Datase
     """The data set. With a generator of somebody's own, tensors and loaders are not scaled."""
     family = generator.partition(":")[0] if isinstance(generator, str) else generator
     own = family is not None and not (isinstance(family, str) and family in nets.families)
+    own = own and not sees_other_units(generator)
     identity = own and not isinstance(data, (str, Dataset))
     return data_room.load(data, **dataclasses.asdict(choices), identity=identity)
 
@@ -161,6 +163,8 @@ def _network(
 ) -> tuple[Factory, str]:
     """A factory for a player's networks, and the words that name it (or ``GIVEN``)."""
     if isinstance(network, nn.Module):
+        network = undelivered(network)
+    if isinstance(network, nn.Module):
         if not single:
             raise ConfigError(
                 f"several replicas or pairs need a {role} each, and none like the others: give a "
@@ -177,6 +181,13 @@ def _network(
     if role == "discriminator":
         return nets.build_discriminator(name, shape), name
     return nets.build_generator(name, shape, latent[0] if latent else None), name
+
+
+def factory(
+    network: Network, role: str, shape: tuple[int, ...], latent: tuple[int, ...] | None
+) -> Factory:
+    """What makes a player's networks, for samples of ``shape``."""
+    return _network(network, role, shape, latent, single=True)[0]
 
 
 def named(word: str, part: Any) -> str:
