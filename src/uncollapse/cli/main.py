@@ -64,6 +64,7 @@ def train(
     checkpoint_every: Annotated[Whole | None, Parameter(group=RUN)] = None,
     tracker: Annotated[tuple[str, ...], REPEATED, Parameter(group=RUN)] = (),
     config: Annotated[Path | None, Parameter(group=RUN)] = None,
+    init: Annotated[str | None, Parameter(group=RUN)] = None,
     game: Annotated[str | None, Parameter(group=PLAYERS)] = None,
     pairs: Annotated[Whole | None, Parameter(group=PLAYERS)] = None,
     members: Annotated[
@@ -88,7 +89,8 @@ def train(
     """Train a GAN, watched and resumable.
 
     Examples: `uncollapse train digits`, `uncollapse train grid25 --objective r3gan --remedy ema`,
-    `uncollapse train images:photos --size 32 --flips`.
+    `uncollapse train images:photos --size 32 --flips`,
+    `uncollapse train images:mine --init runs/photos --lr 1e-4`.
 
     Parameters
     ----------
@@ -112,6 +114,9 @@ def train(
         Who else gets the numbers and pictures: tensorboard. May be repeated.
     config
         A YAML file of these words, such as another run's config.yaml; options given here win.
+    init
+        A run's folder: all networks begin from its weights (the generator's as it learned, not
+        averaged), with new optimisers, and are its networks unless others are given.
     game
         Who plays whom: duel, or sgan, with settings if you like: sgan:sharing=0.5. Default: duel.
     pairs
@@ -161,6 +166,7 @@ def train(
         "sample_every": sample_every,
         "checkpoint_every": checkpoint_every,
         "trackers": tracker or None,
+        "init": init,
         "game": game,
         "pairs": pairs,
         "members": members,

@@ -37,6 +37,7 @@ from uncollapse.training.trackers import Tracker
 from uncollapse.training.trackers import check as check_trackers
 from uncollapse.training.trackers import start as start_trackers
 from uncollapse.training.training import Training, resolve_device
+from uncollapse.training.warm import taken_over, warm_start
 from uncollapse.training.way import AUTO, ONE_BY_ONE, faster, has_members_of_its_own
 
 STEPS = 5000
@@ -49,6 +50,7 @@ DEFAULTS = {"images": (64, 2e-4), "points": (256, 2e-4), "series": (64, 2e-4)}
 def train(
     data: Data,
     *,
+    init: str | Path | Run | None = None,
     generator: Network | None = None,
     discriminator: Network | None = None,
     game: str | Game = "duel",
@@ -85,6 +87,12 @@ def train(
     Args:
         data: a name (``ring8``, ``mnist``, …), ``images:FOLDER``, ``array:FILE``, ``idx:FOLDER``,
             a tensor ``[n, *shape]``, a loader, or a data set of :mod:`uncollapse.data`.
+        init: a run to begin from, or its folder (its last checkpoint): all networks begin from its
+            weights, and everything else anew: optimisers, averages, memories of remedies, steps.
+            The generator begins from the one that learned, not from its average (EMA), as that is
+            whom the discriminator knows. Networks are the run's unless given; they must fit.
+            Players begin from those of the same role if there are as many, else all from the pair
+            that the run's samples come from. The new data may be scaled otherwise for networks.
         generator: a family of networks by name, ``package.module:factory``, a factory without
             arguments, or a module (which is copied); latents ``[batch, *latent]`` to samples
             ``[batch, *shape]``. By default what suits the data's shape. With a generator of your
@@ -135,6 +143,9 @@ def train(
         size, flips, axes, None if range is None else (float(range[0]), float(range[1])), key,
         colour, background, skip_unreadable,
     )  # fmt: skip
+    start = None if init is None else warm_start(init)
+    if start is not None:
+        generator, discriminator, latent = taken_over(start, generator, discriminator, latent)
     dataset = open_data(data, choices, generator)
     parts = choose(
         dataset,
@@ -146,6 +157,7 @@ def train(
         optimizer=optimizer,
         latent=_sizes(latent),
         replicas=replicas,
+        beginning=None if start is None else start.beginning,
     )
     default_batch, default_lr = DEFAULTS[dataset.kind]
     positive("steps", steps)
@@ -166,6 +178,7 @@ def train(
         checkpoint_every=often if checkpoint_every is None else checkpoint_every,
         trackers=tuple(several(trackers)),
         data_fingerprint=dataset.fingerprint,
+        init=None if start is None else start.word,
         **parts.words,
     )
     check_trackers(config.trackers)

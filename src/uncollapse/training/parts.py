@@ -18,7 +18,7 @@ from uncollapse import nets
 from uncollapse.data import Data, Dataset
 from uncollapse.data.reading import Choices
 from uncollapse.errors import ConfigError
-from uncollapse.games import SGAN, Game
+from uncollapse.games import SGAN, Beginning, Game
 from uncollapse.games import registry as game_names
 from uncollapse.names import Registry
 from uncollapse.objectives import Objective
@@ -60,6 +60,7 @@ class Parts:
         optimizer: how the players learn.
         latent: shape of one latent.
         words: what a config calls them, ``GIVEN`` where nothing leads to them.
+        beginning: an earlier run, from whose weights the players begin.
     """
 
     data: Dataset
@@ -71,6 +72,7 @@ class Parts:
     optimizer: Optimizer
     latent: tuple[int, ...]
     words: dict[str, Any]
+    beginning: Beginning | None = None
 
     def training(self, config: Config, ranks: Ranks) -> Training:
         """A training of them; of its own game and remedies, as several can be made."""
@@ -84,6 +86,7 @@ class Parts:
             self.objective,
             self.optimizer,
             ranks,
+            self.beginning,
         )
 
 
@@ -98,14 +101,18 @@ def choose(
     optimizer: str | Optimizer,
     latent: tuple[int, ...] | None,
     replicas: int,
+    beginning: Beginning | None = None,
 ) -> Parts:
     """The parts that are named or given.
+
+    Where all networks begin from the weights of an earlier run, one module may stand for several.
 
     Raises:
         ConfigError: a name, a setting or an object that cannot be.
     """
     chosen_game, game_name = _choose(game_names, game)
     single = replicas == 1 and not isinstance(chosen_game, SGAN)
+    single |= beginning is not None
     make_generator, generator_name = _network(generator, "generator", data.shape, latent, single)
     chosen_objective, objective_name = _choose(objective_names, objective)
     cures = [_choose(remedy_names, remedy) for remedy in several(remedies)]
@@ -133,6 +140,7 @@ def choose(
             "remedies": tuple(name for _, name in cures),
             "optimizer": optimizer_name,
         },
+        beginning=beginning,
     )
 
 
