@@ -27,6 +27,8 @@ class Duel:
     randomness: dict[str, Streams] = field(init=False, repr=False, compare=False)
     matches: dict[str, Match] = field(init=False, repr=False, compare=False)
 
+    members = 1
+    updates = 1
     parts: ClassVar[Mapping[str, Part]] = {}
 
     def set_up(self, table: Table) -> None:

@@ -95,6 +95,16 @@ class SGAN:
         """The local generators: ``local-0``, ``local-1``, …"""
         return {f"local-{n}": Part("local generator", n) for n in range(self.pairs)}
 
+    @property
+    def members(self) -> int:
+        """The local pairs."""
+        return self.pairs
+
+    @property
+    def updates(self) -> int:
+        """Once a round, or once for each local pair."""
+        return self.pairs if self.global_updates == "per-local" else 1
+
     def set_up(self, table: Table) -> None:
         """Seats N local pairs and one global pair for each replica.
 
