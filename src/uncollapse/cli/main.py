@@ -56,6 +56,7 @@ def train(
     /,
     *,
     out: Annotated[Path | None, Parameter(group=RUN)] = None,
+    overwrite: Annotated[bool | None, Parameter(group=RUN, negative="", show_default=False)] = None,
     steps: Annotated[Whole | None, Parameter(group=RUN)] = None,
     seed: Annotated[Whole | None, Parameter(group=RUN)] = None,
     replicas: Annotated[Whole | None, Parameter(group=RUN)] = None,
@@ -102,6 +103,8 @@ def train(
         What to learn: a name from `uncollapse data list`, or images:FOLDER, array:FILE, idx:FOLDER.
     out
         The run's folder. Default: the first free of runs/DATA, runs/DATA-2, …
+    overwrite
+        Replace the run that is in the folder, of --out or runs/DATA: its own files, no others.
     steps
         Generator updates. Default: the recipe's.
     seed
@@ -171,6 +174,7 @@ def train(
     given = {
         "data": data,
         "out": out,
+        "overwrite": overwrite,
         "steps": steps,
         "seed": seed,
         "replicas": replicas,

@@ -19,6 +19,7 @@ from uncollapse.errors import (
     out_of_memory,
     where,
 )
+from uncollapse.files import home
 from uncollapse.games import Game
 from uncollapse.memory import keep_freed_memory
 from uncollapse.objectives import Objective
@@ -26,6 +27,8 @@ from uncollapse.players import Optimizer
 from uncollapse.ranks import join
 from uncollapse.remedies import Remedy, fitting
 from uncollapse.training import checkpoint
+from uncollapse.training.callbacks import Callback, Callbacks
+from uncollapse.training.callbacks import check as check_callbacks
 from uncollapse.training.config import GIVEN, Config, positive
 from uncollapse.training.folder import RunFolder
 from uncollapse.training.loop import failed, loop, still_there, take_pictures
@@ -68,9 +71,11 @@ def train(
     seed: int = 0,
     device: str = "auto",
     out: str | Path | RunFolder | None = None,
+    overwrite: bool = False,
     sample_every: int | None = None,
     checkpoint_every: int | None = None,
     trackers: Sequence[str] = (),
+    callbacks: Sequence[Callback] = (),
     size: int | None = None,
     flips: bool = False,
     axes: str | None = None,
@@ -122,9 +127,17 @@ def train(
         seed: all randomness follows from it.
         device: "auto", "cpu", "cuda", …
         out: a folder for the run; without it nothing is written.
+        overwrite: replaces a run that is in the folder, once the new one has passed its rehearsal:
+            the run's own files, and no others.
         sample_every: steps between two pictures.
         checkpoint_every: steps between two checkpoints, at which samples are also scored.
         trackers: who else gets the numbers and pictures: "tensorboard".
+        callbacks: functions that are called at each checkpoint with the run as it stands (its
+            ``step``, ``metrics``, ``sample(n)``, ``generator``, …, all copies). One may return
+            numbers by name (of several replicas lists of one each), which go into the record and
+            to trackers, or ``uc.Stop(reason, numbers)``, which ends the run there, whole. Looking
+            changes nothing; a callback that raises ends the run in its own error, the checkpoint
+            kept. Only the first of several processes calls.
         size: images are resized and cropped to this many pixels.
         flips: images are also learned flipped left to right.
         axes: what the axes of an array are; likewise for all ways to read data, which
@@ -201,6 +214,11 @@ def train(
         init=None if start is None else start.word,
         **parts.words,
     )
+    if overwrite and out is None:
+        raise ConfigError("overwrite replaces the run in a folder: say out")
+    if overwrite and start is not None and _same_place(start.word, out):
+        raise ConfigError("init is the run that would be replaced: choose another place (out)")
+    check_callbacks(callbacks)
     check_trackers(config.trackers)
     if config.trackers and out is None:
         raise ConfigError("trackers write into the run's folder: say out")
@@ -224,11 +242,11 @@ def train(
     if out is not None and ranks.number == 0:
         folder = out if isinstance(out, RunFolder) else RunFolder(out)
     with ranks.first_may_fail():
-        if folder is not None and folder.create(training.config):
-            lines.append(f"{folder.path} held a run without a checkpoint: it begins anew")
+        if folder is not None and (found := folder.create(training.config, overwrite=overwrite)):
+            lines.append(f"{folder.path} {found}")
     for line in lines:  # once nothing can be refused any more
         say(line, shown)
-    return _go(training, folder, progress)
+    return _go(training, folder, progress, callbacks)
 
 
 def resume(
@@ -243,6 +261,7 @@ def resume(
     objective: Objective | None = None,
     remedies: Sequence[str | Remedy] | None = None,
     optimizer: Optimizer | None = None,
+    callbacks: Sequence[Callback] = (),
     progress: bool | None = None,
 ) -> Run:
     """Goes on with a run, exactly as if it had never stopped.
@@ -259,6 +278,7 @@ def resume(
         objective: as for ``data``.
         remedies: as for ``data``; all of them.
         optimizer: as for ``data``.
+        callbacks: as for :func:`train`; a run does not remember them.
         progress: as for :func:`train`.
 
     Returns:
@@ -270,6 +290,7 @@ def resume(
     """
     if start not in (checkpoint.LAST, checkpoint.BEST):
         raise ConfigError(f"start must be 'last' or 'best', not '{start}'")
+    check_callbacks(callbacks)
     folder = RunFolder(out)
     config = folder.config()
     _check_given(
@@ -336,10 +357,15 @@ def resume(
     except BaseException:
         folder.unlock()
         raise
-    return _go(training, folder if first else None, progress)
+    return _go(training, folder if first else None, progress, callbacks)
 
 
-def _go(training: Training, folder: RunFolder | None, progress: bool | None) -> Run:
+def _go(
+    training: Training,
+    folder: RunFolder | None,
+    progress: bool | None,
+    callbacks: Sequence[Callback],
+) -> Run:
     """Trains, whatever happens leaving the run folder whole."""
     keep_freed_memory()
     if training.ranks.number > 0:  # the first process speaks for all
@@ -352,7 +378,8 @@ def _go(training: Training, folder: RunFolder | None, progress: bool | None) -> 
         recorder = Recorder(folder, watching, training.game.players)
         if training.step == 0:
             take_pictures(training, folder, recorder)
-        said = loop(training, folder, recorder, progress)
+        asked = Callbacks(callbacks, training, folder, recorder) if callbacks else None
+        ended = loop(training, folder, recorder, progress, asked)
     except NonFiniteError as error:
         raise failed(error, training, folder) from None
     except Exception as error:
@@ -367,7 +394,7 @@ def _go(training: Training, folder: RunFolder | None, progress: bool | None) -> 
         if folder is not None:
             folder.unlock()
     run = finished(training, folder, recorder.rows)
-    run.remarks = (*remarks(training), *said)
+    run.remarks, run.stopped = (*remarks(training), *ended.alarms), ended.stopped
     return run
 
 
@@ -377,6 +404,11 @@ def _absolute(data: str) -> str:
     if colon and f"{form}:" in {known.partition(":")[0] + ":" for known in data_room.FORMS}:
         return f"{form}:{Path(path).expanduser().resolve()}"
     return data
+
+
+def _same_place(folder: str, out: str | Path | RunFolder | None) -> bool:
+    place = out.path if isinstance(out, RunFolder) else home(out or "")
+    return Path(folder) == place.resolve()
 
 
 def _same_data(

@@ -49,6 +49,7 @@ class Run:
             samples ``[batch, *shape]`` in the data's own units. With an EMA, the averaged ones.
         remarks: what was worth saying of the networks when it trained, and what went wrong, a line
             each; of a loaded run nothing.
+        stopped: why a callback ended it early; None of one that was not, and of a loaded run.
         cast: the weights of all who played.
     """
 
@@ -66,8 +67,9 @@ class Run:
         self.step = step
         self.data = data
         self.folder = None if folder is None else folder.path
-        self.generators = [deliver(network, data.scale, data.shift) for network in networks]
+        self.generators = [self._deliver(network) for network in networks]
         self.remarks: tuple[str, ...] = ()
+        self.stopped: str | None = None
         self.cast = cast
         self._files = folder
         self._rows = rows or []
@@ -164,7 +166,7 @@ class Run:
         if count < 1:
             raise ConfigError(f"the number of samples must be 1 or more, not {count:,}")
         generator = self.generators[replica] if of is None else self._part(of, replica)
-        device = next((weight.device for weight in generator.parameters()), torch.device("cpu"))
+        device = device_of(generator)
         noise = Streams([seed], "samples")
         ambient = begun = Ambient([seed], "samples", device)
 
@@ -183,7 +185,11 @@ class Run:
             yield made
 
     def _part(self, name: str, replica: int) -> nn.Module:
-        return deliver(self.cast.part(name, replica), self.data.scale, self.data.shift)
+        return self._deliver(self.cast.part(name, replica))
+
+    def _deliver(self, network: nn.Module) -> nn.Module:
+        device = device_of(network)
+        return deliver(network, self.data.scale.to(device), self.data.shift.to(device))
 
     def as_data(
         self, count: int, *, seed: int = 0, replica: int = 0, of: str | None = None
@@ -221,6 +227,11 @@ class Run:
     def __repr__(self) -> str:
         where = f" in {self.folder}" if self.folder else ""
         return f"<run on {self.config.data}, step {self.step}{where}>"
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """Where a network's weights are."""
+    return next((weight.device for weight in network.parameters()), torch.device("cpu"))
 
 
 def load(
@@ -268,16 +279,32 @@ def finished(training: Training, folder: RunFolder | None, rows: list[Row]) -> R
     return Run(training.config, training.step, networks, data, folder, cast, rows)
 
 
+def standing(
+    training: Training, saved: checkpoint.Checkpoint, folder: RunFolder | None, rows: list[Row]
+) -> Run:
+    """The run that a training is now: copies, with the generators on the training's device.
+
+    Args:
+        training: which trains on.
+        saved: its checkpoint of now.
+        folder: where it is kept.
+        rows: the record, if it is kept in memory.
+    """
+    config, networks = training.config, training.game.output.separate()
+    cast = Cast.of(config, saved, **training.given)
+    return Run(config, training.step, networks, _described(saved), folder, cast, rows)
+
+
 def _described(saved: checkpoint.Checkpoint) -> Dataset:
     """The run's data as its checkpoint describes it: units and shape, and some points to draw."""
     facts, tensors = saved.facts["data"], saved.tensors
-    kept = tensors.get("data/reference", torch.empty(0, *facts["shape"]))
+    kept = tensors.get("data/reference", torch.empty(0, *facts["shape"])).cpu()
     return Dataset(
         facts["name"],
         Held(kept),
         facts["kind"],
-        scale=tensors["data/scale"],
-        shift=tensors["data/shift"],
+        scale=tensors["data/scale"].cpu(),
+        shift=tensors["data/shift"].cpu(),
         source_dtype=np.dtype(facts["dtype"]),
         axes=facts["axes"],
         range=facts["range"] and Range(*facts["range"]),
