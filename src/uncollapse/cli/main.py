@@ -56,6 +56,7 @@ def train(
     /,
     *,
     out: Annotated[Path | None, Parameter(group=RUN)] = None,
+    overwrite: Annotated[bool | None, Parameter(group=RUN, negative="", show_default=False)] = None,
     steps: Annotated[Whole | None, Parameter(group=RUN)] = None,
     seed: Annotated[Whole | None, Parameter(group=RUN)] = None,
     replicas: Annotated[Whole | None, Parameter(group=RUN)] = None,
@@ -64,6 +65,7 @@ def train(
     checkpoint_every: Annotated[Whole | None, Parameter(group=RUN)] = None,
     tracker: Annotated[tuple[str, ...], REPEATED, Parameter(group=RUN)] = (),
     config: Annotated[Path | None, Parameter(group=RUN)] = None,
+    init: Annotated[str | None, Parameter(group=RUN)] = None,
     recipe: Annotated[str | None, Parameter(group=LEARNING)] = None,
     game: Annotated[str | None, Parameter(group=PLAYERS)] = None,
     pairs: Annotated[Whole | None, Parameter(group=PLAYERS)] = None,
@@ -92,7 +94,8 @@ def train(
     steps. The default one holds modes; `--recipe gan` is the plain GAN that loses them.
 
     Examples: `uncollapse train digits`, `uncollapse train grid25 --recipe wgan-gp --steps 2000`,
-    `uncollapse train images:photos --size 32 --flips`.
+    `uncollapse train images:photos --size 32 --flips`,
+    `uncollapse train images:mine --init runs/photos --lr 1e-4`.
 
     Parameters
     ----------
@@ -100,6 +103,8 @@ def train(
         What to learn: a name from `uncollapse data list`, or images:FOLDER, array:FILE, idx:FOLDER.
     out
         The run's folder. Default: the first free of runs/DATA, runs/DATA-2, …
+    overwrite
+        Replace the run that is in the folder, of --out or runs/DATA: its own files, no others.
     steps
         Generator updates. Default: the recipe's.
     seed
@@ -116,6 +121,9 @@ def train(
         Who else gets the numbers and pictures: tensorboard. May be repeated.
     config
         A YAML file of these words, such as another run's config.yaml; options given here win.
+    init
+        A run's folder: all networks begin from its weights (the generator's as it learned, not
+        averaged), with new optimisers, and are its networks unless others are given.
     recipe
         default, chosen by measurement for each kind of data; or a paper's own: gan, dcgan, wgan,
         wgan-gp, dragan, pacgan, r3gan, sgan, with the paper's number of steps. Any option below
@@ -166,6 +174,7 @@ def train(
     given = {
         "data": data,
         "out": out,
+        "overwrite": overwrite,
         "steps": steps,
         "seed": seed,
         "replicas": replicas,
@@ -173,6 +182,7 @@ def train(
         "sample_every": sample_every,
         "checkpoint_every": checkpoint_every,
         "trackers": tracker or None,
+        "init": init,
         "recipe": recipe,
         "game": game,
         "pairs": pairs,

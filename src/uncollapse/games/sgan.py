@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from uncollapse.errors import ConfigError
-from uncollapse.games.game import Draw, Observation, Table, mean_by_member
+from uncollapse.games.game import Draw, Observation, Part, Table, mean_by_member
 from uncollapse.names import check_kinds
 from uncollapse.objectives import Judgement
 from uncollapse.players import Player, Stack
@@ -89,6 +89,11 @@ class SGAN:
                 "sgan: global_updates=per-local updates one local pair after another, which they "
                 "cannot be with sharing or diversity: leave these 0"
             )
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """The local generators: ``local-0``, ``local-1``, …"""
+        return {f"local-{n}": Part("local generator", n) for n in range(self.pairs)}
 
     @property
     def members(self) -> int:

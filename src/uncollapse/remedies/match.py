@@ -121,7 +121,7 @@ class Match:
 
     def _bundled(self, samples_mb: Tensor) -> Tensor:
         for remedy in self.remedies:
-            samples_mb = remedy.bundle(self, samples_mb)
+            samples_mb = remedy.bundle(samples_mb)
         return samples_mb
 
     def _seen(self, samples_mb: Tensor) -> Tensor:

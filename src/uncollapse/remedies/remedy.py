@@ -108,7 +108,7 @@ class Remedy:
         """Who is met in the place of ``player``, if anybody; it gets no gradient."""
         return None
 
-    def bundle(self, match: Match, samples_mb: Tensor) -> Tensor:
+    def bundle(self, samples_mb: Tensor) -> Tensor:
         """Samples, real or fake, in the bundles that are judged as one; gradients flow through."""
         return samples_mb
 
