@@ -109,13 +109,15 @@ class Augment(Remedy):
         return self._changed(images, u, self.chances[""].p.to(images.device))
 
     def observe(self, d_real: Tensor, boundary: float = 0.0) -> None:
-        """Looks at what D thinks of augmented real images, once for each of its updates; moves p.
+        """Looks at what D thinks of augmented real images, once for each of its updates; moves p,
+        if there is a target.
 
         Args:
             d_real: logits of D's batch of real images, ``[batch, ...]``.
             boundary: the logit that parts real from fake; 1/2 for least squares.
         """
-        self.chances[""].observe(d_real.detach()[None], boundary, len(d_real), slice(None))
+        if self.target:
+            self.chances[""].observe(d_real.detach()[None], boundary, len(d_real), slice(None))
 
     def join(self, game: Playing) -> None:
         """Makes random numbers for each match, and a p for each discriminator.
