@@ -103,7 +103,9 @@ def main() -> None:
     others, more = data.take(order[:HELD_OUT]), data.take(order[HELD_OUT : 2 * HELD_OUT])
     learned = data.take(order[-asked.images :])
     perfect = judge(classifier, more, learned, others)
-    again = judge(classifier, learned.repeat(-(-HELD_OUT // len(learned)), 1, 1, 1), learned, others)
+    again = judge(
+        classifier, learned.repeat(-(-HELD_OUT // len(learned)), 1, 1, 1), learned, others
+    )
     for name, row in (("other real images", perfect), ("the learned ones again", again)):
         print(f"| {name} | {' | '.join(cells({k: [v] for k, v in row.items()}))} |", flush=True)
     samples = {"learned": learned[:PICTURED]}
@@ -112,7 +114,9 @@ def main() -> None:
             if (objective, cure) in REFUSED:
                 continue
             name = f"{objective}, {cure}"
-            seeds = f"{asked.images} images, {asked.steps} steps, seeds {asked.first} + {asked.seeds}"
+            seeds = (
+                f"{asked.images} images, {asked.steps} steps, seeds {asked.first} + {asked.seeds}"
+            )
             key = f"{name}, {seeds}"
             if key not in kept(asked.out):
                 words = SHARED | {"objective": objective, "remedies": ["ema:0.99", *CURES[cure]]}

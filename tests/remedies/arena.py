@@ -61,7 +61,9 @@ def drawing(seeds=(1, 2), batch=BATCH, shape=(2,)):
     values = torch.randn(64, *shape, generator=torch.Generator().manual_seed(1)) + 1
     if len(shape) == 3:  # as images are
         values = (values / 4).clamp(-1, 1)
-    return DataDraw(uc.data.load(values, identity=len(shape) == 3), batch, (LATENT,), seeds, torch.device("cpu"))
+    return DataDraw(
+        uc.data.load(values, identity=len(shape) == 3), batch, (LATENT,), seeds, torch.device("cpu")
+    )
 
 
 def doubled(make, *arguments):

@@ -107,7 +107,9 @@ def shape(case):
 def networks(case, cures, made=partial):
     """Small ones for samples that fit."""
     inputs = remedies.judged_shape(cures, shape(case))[0]
-    G, D = (image_generator, image_discriminator) if "augment" in case else (generator, discriminator)
+    G, D = (
+        (image_generator, image_discriminator) if "augment" in case else (generator, discriminator)
+    )
     return {"make_g": made(G), "make_d": made(D, inputs)}
 
 
@@ -196,18 +198,22 @@ def test_what_remembers_is_refused_in_several_processes(case):
         seat(*cures, **words)
 
 
-REFUSED = {
-    ("label-smoothing", loss): "has no labels"
-    for loss in ("wasserstein", "wgan", "wgan-gp", "hinge", "relativistic", "r3gan")
-} | {
-    ("augment-adaptive", loss): "are only compared: take a fixed p, augment:p=1"
-    for loss in ("wasserstein", "wgan", "wgan-gp", "relativistic", "r3gan")
-} | {
-    ("unrolling", "wgan"): "clipped updates cannot be imagined",
-    ("weight-clipping", "wgan"): "the objective clips weights already",
-    ("spectral-norm", "wgan"): "clipped before they are normalised",
-    ("weight-norm", "wgan"): "clipped before they are normalised",
-}
+REFUSED = (
+    {
+        ("label-smoothing", loss): "has no labels"
+        for loss in ("wasserstein", "wgan", "wgan-gp", "hinge", "relativistic", "r3gan")
+    }
+    | {
+        ("augment-adaptive", loss): "are only compared: take a fixed p, augment:p=1"
+        for loss in ("wasserstein", "wgan", "wgan-gp", "relativistic", "r3gan")
+    }
+    | {
+        ("unrolling", "wgan"): "clipped updates cannot be imagined",
+        ("weight-clipping", "wgan"): "the objective clips weights already",
+        ("spectral-norm", "wgan"): "clipped before they are normalised",
+        ("weight-norm", "wgan"): "clipped before they are normalised",
+    }
+)
 
 
 @pytest.mark.parametrize("objective", objectives.registry)

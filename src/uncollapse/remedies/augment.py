@@ -143,7 +143,7 @@ class Augment(Remedy):
         Raises:
             ShapeError: samples are no images.
         """
-        members, batch, *shape = samples_mb.shape
+        _, batch, *shape = samples_mb.shape
         _check_images(shape)
         together = judged_as_one(match.remedies)
         images = samples_mb.reshape(-1, shape[0] // together, *shape[1:])
