@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import nn
@@ -27,17 +28,18 @@ class Residual(nn.Module):
 
     def __init__(self, maps: int, size: Sides) -> None:
         super().__init__()
-        kernel = [min(side, 3) | 1 for side in size]
-        self.branch = nn.Sequential(
-            nn.LeakyReLU(SLOPE),
-            nn.Conv2d(maps, maps, (kernel[0], kernel[1]), padding="same"),
-            nn.LeakyReLU(SLOPE),
-            nn.Conv2d(maps, maps, 1),
-        )
+        height, width = (3 if side > 1 else 1 for side in size)
+        first = nn.Conv2d(maps, maps, (height, width), padding="same")
+        last = nn.Conv2d(maps, maps, 1)
+        self.branch = nn.Sequential(nn.LeakyReLU(SLOPE), first, nn.LeakyReLU(SLOPE), last)
+
+    def silence(self) -> None:
+        """Lets the branch end in zeros."""
+        nn.init.zeros_(cast(nn.Conv2d, self.branch[-1]).weight)
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
         """``[batch, maps, *size]`` -> the same."""
-        return maps + self.branch(maps)
+        return maps + cast(torch.Tensor, self.branch(maps))
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ def initialise(network: nn.Module) -> nn.Module:
         if not isinstance(module, nn.Flatten | Residual | nn.Sequential):
             after_leaky = isinstance(module, nn.LeakyReLU)
     for block in blocks:
-        nn.init.zeros_(block.branch[-1].weight)
+        block.silence()
     return network
 
 
