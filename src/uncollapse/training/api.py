@@ -68,7 +68,7 @@ def train(
     sample_every: int | None = None,
     checkpoint_every: int | None = None,
     trackers: Sequence[str] = (),
-    size: int | None = None,
+    size: int | tuple[int, int] | None = None,
     flips: bool = False,
     axes: str | None = None,
     range: tuple[float, float] | None = None,
@@ -111,7 +111,7 @@ def train(
         sample_every: steps between two pictures.
         checkpoint_every: steps between two checkpoints, at which samples are also scored.
         trackers: who else gets the numbers and pictures: "tensorboard".
-        size: images are resized and cropped to this many pixels.
+        size: images are resized and cropped to this many pixels, or (height, width).
         flips: images are also learned flipped left to right.
         axes: what the axes of an array are; likewise for all ways to read data, which
             :func:`uncollapse.data.load` explains:
