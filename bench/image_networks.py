@@ -4,8 +4,8 @@
     python bench/image_networks.py --only resnet --data mnist --lr 1e-3 --gamma 1
 
 10,000 images, R3GAN's objective and Adam without momentum, an average of the generator. How many
-steps fit into the time is measured first, on the run's own networks. What is done is kept in a
-file, by default build/image_networks.json, and not done again.
+steps fit into the time is measured first, on the run's own networks. What is done is kept in
+docs/figures/networks/images.json and not done again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from failures import SAMPLES, judge
 from replicas import keep, kept, train
 from uncollapse.metrics.classifier import train_classifier
 
-OUT = Path(__file__).parents[1] / "build" / "image_networks.json"
+OUT = Path(__file__).parents[1] / "docs" / "figures" / "networks" / "images.json"
 IMAGES = 10_000
 NETWORKS = {
     "dcgan 32": ("dcgan:width=32", "dcgan:width=32,norm=none"),
