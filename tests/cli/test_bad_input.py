@@ -69,6 +69,8 @@ def refused(command, tmp_path, monkeypatch):
         (["train", "digits", "--lr", "0"], "learning rate must be above 0"),
         (["train", "digits", "--lr", "1", "--lr", "1", "--lr", "1"], "lr takes one rate, or two"),
         (["train", "ring8", "--size", "32"], "size is for images"),
+        (["train", "digits", "--size", "48x"], "'48x' is neither a whole number nor HEIGHTxWIDTH"),
+        (["train", "digits", "--size", "48x4"], "size must be 8 to 4096 pixels, or height and wid"),
         (["train", "ring8", "--generator", "dcgan"], "dcgan"),
         (["train", "digits", "--config", "none.yaml"], "none.yaml"),
         (["train", "array:none.npz"], "none.npz is not a file"),

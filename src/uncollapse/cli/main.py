@@ -137,8 +137,9 @@ def train(
         How networks of one kind run: one by one, all at once (faster if they are small), or auto,
         whichever a short trial shows to be faster. Default: auto.
     generator
-        mlp, dcgan, conv1d, conv28, pacgan, unrolled-gan (with settings: mlp:width=256,depth=3), or
-        package.module:factory of your own. Default: the recipe's, or what suits the data.
+        mlp, dcgan, resnet, conv1d, conv28, pacgan, unrolled-gan (with settings:
+        mlp:width=256,depth=3), or package.module:factory of your own. Default: the recipe's, or
+        what suits the data.
     discriminator
         Likewise.
     latent

@@ -76,7 +76,7 @@ def train(
     checkpoint_every: int | None = None,
     trackers: Sequence[str] = (),
     callbacks: Sequence[Callback] = (),
-    size: int | None = None,
+    size: int | tuple[int, int] | None = None,
     flips: bool = False,
     axes: str | None = None,
     range: tuple[float, float] | None = None,
@@ -138,7 +138,7 @@ def train(
             to trackers, or ``uc.Stop(reason, numbers)``, which ends the run there, whole. Looking
             changes nothing; a callback that raises ends the run in its own error, the checkpoint
             kept. Only the first of several processes calls.
-        size: images are resized and cropped to this many pixels.
+        size: images are resized and cropped to this many pixels, or (height, width).
         flips: images are also learned flipped left to right.
         axes: what the axes of an array are; likewise for all ways to read data, which
             :func:`uncollapse.data.load` explains:
