@@ -39,7 +39,9 @@ def test_published_ones_are_their_papers(name, data, said):
     assert {word: getattr(found, word) for word in said} == said
 
 
-@pytest.mark.parametrize("data", ["ring8", "digits", torch.randn(40, 12, 2)], ids=str)
+@pytest.mark.parametrize(
+    "data", ["ring8", "digits", torch.randn(40, 12, 2)], ids=["points", "images", "series"]
+)
 @pytest.mark.parametrize("name", registry)
 def test_each_trains_on_each_kind_of_data(name, data, tiny):
     small = {"batch": 8, "steps": 1, "members": "one-by-one"}
