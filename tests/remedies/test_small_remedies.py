@@ -64,7 +64,7 @@ def test_each_member_is_clipped_by_itself(name, at_once):
 def test_clipping_with_shared_weights_or_unrolling_is_refused():
     with pytest.raises(ConfigError, match="no single member's"):
         seat(GradientClipping(), game=SGAN(2, sharing=0.5))
-    with pytest.raises(ConfigError, match="clipped updates cannot be imagined"):
+    with pytest.raises(ConfigError, match="does not simulate clipped updates"):
         seat(GradientClipping(), Unrolling(1))
 
 
