@@ -190,7 +190,7 @@ class Set:
                  self.probs(samples))  # fmt: skip
         else:
             assert self.data.modes is not None
-            means, std = self.data.modes
+            means, std, _ = self.data.modes
 
             def modes(x: Tensor) -> tuple[float, ...]:
                 coverage = M.mode_coverage(x, means, std)

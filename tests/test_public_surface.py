@@ -9,6 +9,7 @@ from uncollapse.cli.reading import Reading
 
 WORDS = [
     "data",
+    "recipe",
     "generator",
     "discriminator",
     "game",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         nets,
         objectives,
         players,
+        recipes,
         remedies,
         training,
     )
@@ -39,6 +40,7 @@ _ROOMS = {
     "nets",
     "objectives",
     "players",
+    "recipes",
     "remedies",
     "training",
 }
@@ -63,6 +65,7 @@ __all__ = [
     "nets",
     "objectives",
     "players",
+    "recipes",
     "remedies",
     "resume",
     "train",

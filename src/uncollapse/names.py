@@ -75,9 +75,30 @@ class Registry(Generic[T]):
                 for f in _fields(chosen)
                 if getattr(chosen, f.name) != getattr(choice, f.name, dataclasses.MISSING)
             ]
-            if len(changed) < changes:
+            if len(changed) <= changes:
                 nearest, changes = name + ":" * bool(changed) + ",".join(changed), len(changed)
         return nearest
+
+    def full(self, chosen: T) -> str | None:
+        """Like :meth:`spec`, with every setting: no default is left to change under it later."""
+        nearest = self.spec(chosen)
+        if nearest is None:
+            return None
+        name = nearest.partition(":")[0]
+        ready = self.choices[name]
+
+        def said(field: dataclasses.Field[Any]) -> bool:
+            """Of a ready instance its name says what it is made of, and what is off stays off."""
+            required = field.default is dataclasses.MISSING
+            known = getattr(ready, field.name) if required else field.default
+            return bool(getattr(chosen, field.name) != known)
+
+        settings = [
+            f"{field.name}={getattr(chosen, field.name)}"
+            for field in _fields(chosen)
+            if isinstance(ready, type) or said(field)
+        ]
+        return name + ":" * bool(settings) + ",".join(settings)
 
     def _check_complete(
         self, name: str, choice: Any, settings: Mapping[str, object], said: str = "{0}:{1}=..."

@@ -44,7 +44,10 @@ def refused(command, tmp_path, monkeypatch):
         (["train", "mnits"], "unknown data set 'mnits'. Did you mean 'mnist'?"),
         (["train", "grid52"], "Did you mean 'grid25'?"),
         (["train", "digits", "--game", "dual"], "unknown game 'dual'. Did you mean 'duel'?"),
-        (["train", "ring8", "--pairs", "3"], "--pairs 3 is for sgan: say --game sgan too"),
+        (
+            ["train", "ring8", "--game", "duel", "--pairs", "3"],
+            "--pairs 3 is for sgan: say --game sg",
+        ),
         (
             ["train", "ring8", "--game", "sgan:pairs=4", "--pairs", "3"],
             "--pairs 3 and --game sgan:pairs=4 disagree: give pairs once",

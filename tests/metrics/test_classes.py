@@ -13,6 +13,7 @@ from uncollapse.metrics import (
     class_entropy,
     class_total_variation,
     inception_score,
+    lost_classes,
     stacked_labels,
 )
 from uncollapse.metrics.classes import divergence_from_uniform, expected_divergence
@@ -224,3 +225,11 @@ def test_bad_calls_get_one_line(call, error, says):
     with pytest.raises(error, match=says) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+def test_lost_classes_are_rare_and_for_more_than_chance():
+    real = np.repeat([0, 1, 2], [400, 80, 20])
+    fake = np.repeat([0, 1, 2], [497, 3, 0])
+    assert lost_classes(real, fake, 3) == [1, 2]
+    assert lost_classes(real, np.repeat([0, 1], [450, 50]), 3) == [2]  # 50 are no tenth of 80
+    assert lost_classes(real[::10], np.zeros(20, int), 3) == []  # 0 of 20 is no wonder: p = 0.05

@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 import torch
 
-from uncollapse.metrics import energy_distance
+from uncollapse.metrics import energy_distance, expected_energy_distance
 
 
 def normal(*shape, seed=0):
@@ -104,3 +104,13 @@ def test_shapes_are_flattened_and_any_number_type_is_taken():
     x, y = (x * 9).to(torch.uint8), (y * 9).to(torch.uint8)
     assert energy_distance(x, y) == energy_distance(x.double(), y.double())
     assert isinstance(energy_distance(x, y), float)
+
+
+def test_what_perfect_samples_have_on_average():
+    """The mean over draws is what is expected."""
+    generator = torch.Generator().manual_seed(0)
+    real, fake = (5 * torch.randn(400, n, 2, generator=generator) for n in (60, 20))
+    found = torch.tensor([energy_distance(x, y) for x, y in zip(real, fake, strict=True)])
+    expected = sum(expected_energy_distance(x, 20) for x in real) / 400
+    assert abs(found.mean() - expected) < 3 * found.std() / 20
+    assert 0 < found.std() / 20 < 0.05 * expected

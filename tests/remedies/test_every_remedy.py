@@ -227,22 +227,18 @@ def test_a_remedy_is_given_once(case):
         uc.train("ring8", **words)
 
 
-def test_what_must_be_said_is_asked_for():
-    for given in ("lr-decay", "lr-decay:begin=0.5", remedies.LRDecay):
-        with pytest.raises(ConfigError, match=r"(lr-decay|LRDecay)' needs steps: say .*[:(]steps="):
-            remedies.registry.get(given)
-
-
 def test_one_remedy_needs_no_list():
     run = uc.train("ring8", **DATA["ring8"], batch=8, steps=1, remedies=remedies.EMA(0.5))
     assert run.config.remedies == ("ema:decay=0.5",)
 
 
 def test_a_resumed_run_keeps_what_it_was_begun_with(tmp_path):
-    words = {**DATA["ring8"], "batch": 8, "steps": 2, "remedies": ["lr-decay:4"]}
+    words = {**DATA["ring8"], "batch": 8, "steps": 2, "recipe": "gan", "remedies": ["lr-decay:4"]}
     uc.train("ring8", **words, out=tmp_path / "run")
     for other in (["lr-decay:8"], [], ["lr-decay:4", "ema"]):
-        with pytest.raises(CheckpointError, match=r"its remedies are lr-decay:steps=4, and stay"):
+        with pytest.raises(
+            CheckpointError, match=r"its remedies are lr-decay:steps=4,.*, and stay"
+        ):
             uc.resume(tmp_path / "run", steps=3, remedies=other)
     with pytest.raises(CheckpointError, match="its objective is non-saturating"):
         uc.resume(tmp_path / "run", steps=3, objective="hinge")

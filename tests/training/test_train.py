@@ -47,7 +47,9 @@ def test_recorded_rows(tmp_path, points, tiny):
     assert [(r["step"], r["member"]) for r in losses] == [
         (s, m) for s in (1, 10, 20) for m in (0, 1)
     ]
-    assert [(r["step"], r["member"]) for r in scores] == [(s, m) for s in (20, 25) for m in (0, 1)]
+    assert [(r["step"], r["member"]) for r in scores] == [
+        (s, m) for s in (0, 20, 25) for m in (0, 1)
+    ]
     assert set(losses[0]) == {"step", "member", "loss_d", "loss_g", "d_real", "d_fake"}
     lines = (tmp_path / "r" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == run.metrics
@@ -230,11 +232,11 @@ def test_config_runs_again(tmp_path, tiny):
 
 def test_penalised_critics_have_no_batch_norm_by_default():
     def norms(objective):
-        run = uc.train("digits", steps=1, batch=8, objective=objective)
+        run = uc.train("digits", steps=1, batch=8, objective=objective, recipe="dcgan")
         return run.config.discriminator
 
-    assert norms("non-saturating") == "dcgan"
-    assert norms("wgan-gp") == "dcgan:norm=none"
+    assert norms("non-saturating") == "dcgan:width=64,latent=100,norm=batch"
+    assert norms("wgan-gp") == "dcgan:width=64,latent=100,norm=none"
 
 
 def test_progress_without_a_terminal_is_plain_lines(points, tiny, capfd):

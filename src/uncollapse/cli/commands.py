@@ -30,7 +30,9 @@ def train_command(given: dict[str, Any], config: Path | None) -> int:
     words = {} if config is None else read_yaml(config)
     words = {k: v for k, v in words.items() if k not in RECORDED and v is not None} | given
     if "pairs" in words:
-        words["game"] = _with_pairs(words.get("game"), words.pop("pairs"))
+        words["game"] = _with_pairs(words.get("game", "sgan"), words.pop("pairs"))
+    if tuple(words.get("remedies", ())) == ("none",):
+        words["remedies"] = ()
     for word, value in words.items():
         if value == GIVEN:
             raise ConfigError(
@@ -119,8 +121,8 @@ def _after(mark: str, text: str) -> str:
     return f"{mark}{text}" if text else ""
 
 
-def _with_pairs(game: str | None, pairs: int) -> str:
-    chosen = uc.games.registry.get(game or "duel")
+def _with_pairs(game: str, pairs: int) -> str:
+    chosen = uc.games.registry.get(game)
     if not isinstance(chosen, uc.games.SGAN):
         raise ConfigError(f"--pairs {pairs} is for sgan: say --game sgan too")
     if chosen.pairs not in (pairs, uc.games.SGAN.pairs):
@@ -133,17 +135,12 @@ def _with_pairs(game: str | None, pairs: int) -> str:
 def _report(run: Run) -> int:
     if not first_process():
         return 0
-    scores = [
-        row["energy_distance"]
-        for row in run.metrics
-        if row["step"] == run.step and "energy_distance" in row
-    ]
-    of = f" (mean of {len(scores)} replicas)" if len(scores) > 1 else ""
     folder = shlex.quote(str(run.folder))
-    print(f"trained to step {run.step}; distance to the data: {sum(scores) / len(scores):.4f}{of}")
+    print(f"trained to {run.outcome}")
     print(f"run folder:      {run.folder}")
     print(f"sample pictures: {run.folder}/samples")
     print(f"draw more:       uncollapse sample {folder} -n 64 --out samples.png")
+    print(f"measure more:    uncollapse evaluate {folder}")
     return 0
 
 

@@ -64,6 +64,7 @@ def train(
     checkpoint_every: Annotated[Whole | None, Parameter(group=RUN)] = None,
     tracker: Annotated[tuple[str, ...], REPEATED, Parameter(group=RUN)] = (),
     config: Annotated[Path | None, Parameter(group=RUN)] = None,
+    recipe: Annotated[str | None, Parameter(group=LEARNING)] = None,
     game: Annotated[str | None, Parameter(group=PLAYERS)] = None,
     pairs: Annotated[Whole | None, Parameter(group=PLAYERS)] = None,
     members: Annotated[
@@ -85,9 +86,12 @@ def train(
     flips: Annotated[bool | None, Parameter(group=DATA, negative="", show_default=False)] = None,
     reading: Reading | None = None,
 ) -> int:
-    """Train a GAN, watched and resumable.
+    """Train a GAN that keeps its modes; resumable.
 
-    Examples: `uncollapse train digits`, `uncollapse train grid25 --objective r3gan --remedy ema`,
+    A recipe fixes everything that you do not: networks, loss, remedies, optimiser, rates, batch,
+    steps. The default one holds modes; `--recipe gan` is the plain GAN that loses them.
+
+    Examples: `uncollapse train digits`, `uncollapse train grid25 --recipe wgan-gp --steps 2000`,
     `uncollapse train images:photos --size 32 --flips`.
 
     Parameters
@@ -97,7 +101,7 @@ def train(
     out
         The run's folder. Default: the first free of runs/DATA, runs/DATA-2, …
     steps
-        Generator updates. Default: 5000.
+        Generator updates. Default: the recipe's.
     seed
         All randomness follows from it. Default: 0.
     replicas
@@ -112,42 +116,51 @@ def train(
         Who else gets the numbers and pictures: tensorboard. May be repeated.
     config
         A YAML file of these words, such as another run's config.yaml; options given here win.
+    recipe
+        default, chosen by measurement for each kind of data; or a paper's own: gan, dcgan, wgan,
+        wgan-gp, dragan, pacgan, r3gan, sgan, with the paper's number of steps. Any option below
+        wins over it.
     game
-        Who plays whom: duel, or sgan, with settings if you like: sgan:sharing=0.5. Default: duel.
+        Which networks train against which: duel, one generator and one discriminator, or sgan,
+        with settings if you like: sgan:sharing=0.5. Default: the recipe's, mostly duel.
     pairs
-        Local pairs of sgan. Default: 5.
+        Local pairs of sgan (alone it means --game sgan). Default: 5.
     members
         How networks of one kind run: one by one, all at once (faster if they are small), or auto,
         whichever a short trial shows to be faster. Default: auto.
     generator
         mlp, dcgan, resnet, conv1d, conv28, pacgan, unrolled-gan (with settings:
-        mlp:width=256,depth=3), or package.module:factory of your own. Default: what suits the data.
+        mlp:width=256,depth=3), or package.module:factory of your own. Default: the recipe's, or
+        what suits the data.
     discriminator
         Likewise.
     latent
         Size of a latent. Default: the generator's own.
     objective
         minimax, non-saturating, wasserstein, wgan, wgan-gp, dragan, least-squares, hinge,
-        relativistic or r3gan, with settings if you like: hinge:r1=5. Default: non-saturating.
+        relativistic or r3gan, with settings if you like: hinge:r1=5. Default: the recipe's.
     remedy
-        A cure, alone (packing) or with settings (packing:m=3,same=packs); --remedy once for each.
-        With their defaults: packing:m=2,same=samples; unrolling:k=5;
+        An addition to the training, alone (packing) or with settings (packing:m=3,same=packs);
+        --remedy once for each. They take the place of the recipe's; `none` is none. Settings:
+        packing:m=2,same=samples; unrolling:k=5;
         replay:share=0.5,size=1000,keep=reservoir;
         feature-matching:weight=1,layer=,second_moments=false,adversarial=false;
         minibatch-discrimination:kernels=8,dims=4,layer=;
         historical-averaging:weight=0.1;
         snapshot-replay:every=100,length=10,who=both; ema:decay=0.999;
-        lr-decay:steps=STEPS,begin=0.5; instance-noise:std=0.1,until=0;
+        lr-decay:steps=0,begin=0.5 (0 is the whole run); instance-noise:std=0.1,until=0;
         label-smoothing:real=0.9; gradient-clipping:norm=1; weight-clipping:limit=0.01;
         spectral-norm:iterations=1; weight-norm.
     batch
-        Samples per update. Default: 64 images, 256 points.
+        Samples per update. Default: the recipe's; DEFAULT_BATCH.
     lr
-        Learning rate; given twice: the generator's, then the discriminator's.
+        Learning rate; given twice: the generator's, then the discriminator's. Default: the
+        recipe's; DEFAULT_RATES.
     optimizer
-        adam, rmsprop or sgd, with settings if you like: adam:beta1=0.9. Default: adam.
+        adam, rmsprop or sgd, with settings if you like: adam:beta1=0.9. Default: the recipe's;
+        DEFAULT_OPTIMIZER.
     critic_steps
-        Discriminator updates for each generator update. Default: 1.
+        Discriminator updates for each generator update. Default: the recipe's, 1 or 5.
     flips
         Learn images flipped left to right too.
     """
@@ -161,6 +174,7 @@ def train(
         "sample_every": sample_every,
         "checkpoint_every": checkpoint_every,
         "trackers": tracker or None,
+        "recipe": recipe,
         "game": game,
         "pairs": pairs,
         "members": members,

@@ -53,6 +53,8 @@ _ENTRIES = (
     _mixture("ring10", mixtures.ring10, 2, "10 Gaussians on a circle", "as ring8"),
     _mixture("grid25", mixtures.grid25, 2, "25 Gaussians on a grid", "PacGAN, 2018"),
     _mixture("swiss-roll", mixtures.swiss_roll, 2, "a spiral, without modes", "WGAN-GP, 2017"),
+    _mixture("rare-mode", mixtures.rare_mode, 2, "9 Gaussians, one of them with 1 %", "ours"),
+    _mixture("gaussians-10d", mixtures.gaussians_10d, 10, "10 Gaussians in ten axes", "ours"),
     _mixture(
         "temperatures", mixtures.temperatures, 1, "summer in Alice Springs, South Pole: °C", "ours"
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
@@ -18,18 +19,29 @@ from uncollapse.data.reading import Reading
 from uncollapse.data.stores import Mirrored, Store, resize
 
 Kind = Literal["points", "images", "series"]
+PLACE = 6
+"""Digits with which the place of a mode is written, at most."""
 
 
 class Modes(NamedTuple):
-    """Where the modes of a mixture of equal, round Gaussians are.
+    """Where the modes of a mixture of round Gaussians are.
 
     Attributes:
         means: ``[K, D]``, in data units.
         std: of each mode along each axis, in data units.
+        shares: how likely each is, ``[K]``; None if they are equally likely.
     """
 
     means: Tensor
     std: float
+    shares: Tensor | None = None
+
+    def place(self, k: int) -> str:
+        """Where mode k is, in words: ``(0, -1)``, as exactly as its standard deviation is wide."""
+        digits = 1 - math.floor(math.log10(self.std))
+        # "+ 0" as -0 is 0; what rounding to some digits leaves is 0 too, never 6.12e-17.
+        places = (round(x, digits) + 0 for x in self.means[k].double().tolist())
+        return f"({', '.join(f'{x:.{PLACE}g}' for x in places)})"
 
 
 class Dataset:
@@ -215,6 +227,8 @@ class Dataset:
     def fingerprint(self) -> str:
         """SHA-256 (hex) of the samples, labels and settings: equal iff the data is equal."""
         modes = self.modes and [self.modes.means.tolist(), self.modes.std]
+        if self.modes and modes and self.modes.shares is not None:
+            modes.append(self.modes.shares.tolist())
         affine = [self.scale.tolist(), self.shift.tolist()]
         parts = [self.kind, self.shape, self.classes, modes, affine, self.store.digest()]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -44,6 +44,20 @@ def temperatures() -> Dataset:
     return _mixture("temperatures", means, 4.0, ("Alice Springs", "South Pole"))
 
 
+def rare_mode() -> Dataset:
+    """9 Gaussians (std 0.1): 8 of 12.4 % on the circle of radius 2, and one of 1 % in its middle.
+
+    Ours. 2-D.
+    """
+    means = torch.cat([2 * _circle(8), torch.zeros(1, 2)])
+    return _mixture("rare-mode", means, 0.1, shares=torch.tensor([0.12375] * 8 + [0.01]))
+
+
+def gaussians_10d() -> Dataset:
+    """10 Gaussians (std 0.1) in ten dimensions, one on each axis at 1: ours."""
+    return _mixture("gaussians-10d", torch.eye(10), 0.1)
+
+
 def swiss_roll() -> Dataset:
     """A spiral: 2-D, connected, hence without modes, as in the toy code of WGAN-GP.
 
@@ -60,14 +74,23 @@ def _circle(modes: int) -> Tensor:
     return torch.stack([angle.cos(), angle.sin()], 1).float()
 
 
-def _mixture(name: str, means: Tensor, std: float, classes: tuple[str, ...] = ()) -> Dataset:
+def _mixture(
+    name: str,
+    means: Tensor,
+    std: float,
+    classes: tuple[str, ...] = (),
+    shares: Tensor | None = None,
+) -> Dataset:
     generator = torch.Generator().manual_seed(SEED)
-    component = torch.randint(len(means), (POINTS,), generator=generator)
+    if shares is None:
+        component = torch.randint(len(means), (POINTS,), generator=generator)
+    else:
+        component = torch.multinomial(shares, POINTS, replacement=True, generator=generator)
     noise = torch.randn(POINTS, means.shape[1], generator=generator)
     return from_tensor(
         means[component] + std * noise,
         component,
         name=name,
         classes=classes or tuple(map(str, range(len(means)))),
-        modes=Modes(means, std),
+        modes=Modes(means, std, shares),
     )

@@ -27,14 +27,13 @@ from uncollapse.evaluation.rows import (
     Sure,
     rows,
 )
-from uncollapse.evaluation.tabular import CHANCE, Columns
+from uncollapse.evaluation.tabular import Columns
+from uncollapse.metrics.classes import CHANCE, RARE
 from uncollapse.metrics.neighbours import k_nearest, nearest, squared_distances
 from uncollapse.names import Registry
 
 BINS, A_BIN = 100, 10
 """Bins of NDB, and real samples that each has at least on average, or there are fewer bins."""
-RARE = 0.1
-"""Part of its share below which a class or bin counts as lost."""
 WITHIN = 0.01
 """The ε at which the collapse region is read."""
 RELABELLED = 200
@@ -65,27 +64,26 @@ class Modes(Measure):
         assert data.modes is not None
         assert sets.pool is not None
         assert sets.fake is not None
-        means, std = data.modes
+        modes = data.modes
+        means, _, shares = modes
         K = len(means)
+        p = torch.full((K,), 1 / K) if shares is None else shares
 
         def take(real: Tensor, fake: Tensor) -> tuple[float, ...]:
-            found = metrics.mode_coverage(fake, means, std)
-            return (*found[:3], metrics.mode_balance(found.counts))
+            found = metrics.mode_coverage(fake, *modes)
+            return (*found[:3], metrics.mode_balance(found.counts, shares))
 
         pool, fake = data.restore(sets.pool), data.restore(sets.fake)
         quantities = [
             Quantity("modes", (0, K), alone=True),
             Quantity("high quality", SHARE, alone=True),
-            Quantity("reverse kl", (0, math.log(K)), alone=True),
+            Quantity("reverse kl", (0, -math.log(float(p.min()))), alone=True),
             Quantity("balance", SHARE, alone=True),
         ]
-        counts = metrics.mode_coverage(fake, means, std).counts
-        by_chance = K * (1 - 1 / K) ** sets.n_fake  # how many of equal modes so few samples miss
+        counts = metrics.mode_coverage(fake, *modes).counts
         lost = [
-            f"mode {data.classes[k] if data.classes else k} at "
-            f"({', '.join(f'{x:.3g}' for x in means[k].double().round(decimals=9).tolist())})"
-            for k in range(K)
-            if not counts[k] and by_chance < CHANCE
+            f"mode {data.classes[k] if data.classes else k} at {modes.place(k)}"
+            for k in metrics.lost_modes(counts, sets.n_fake, shares)
         ]
         return Measured(
             rows("modes", sets, sure, quantities, take, pool, fake, "modes", counts=True), lost
@@ -131,23 +129,8 @@ class Classes(Measure):
         where = sets.classifier.name
         found = rows("classes", sets, sure, quantities, take, pool, fake, where, counts=True)
         names = sets.reference.classes if sets.reference else ()
-        lost = _gone(pool[: sets.n_real].argmax(1), fake.argmax(1), K)
+        lost = metrics.lost_classes(pool[: sets.n_real].argmax(1), fake.argmax(1), K)
         return Measured(found, [f"class {names[k]}" for k in lost])
-
-
-def _gone(real: Tensor, fake: Tensor, count: int) -> list[int]:
-    """Classes with less than a tenth of their share, as chance hardly ever leaves them.
-
-    If both sides drew from one source, of the samples of a class about ``m / (n + m)`` would be
-    fakes; Bonferroni for all classes.
-    """
-    from scipy.stats import binom  # late: half a second to import
-
-    n, m = len(real), len(fake)
-    a, b = (torch.bincount(x, minlength=count).cpu().numpy() for x in (real, fake))
-    rare = b / m < RARE * a / n
-    unlikely = binom.cdf(b, a + b, m / (n + m)) * count < CHANCE
-    return [int(k) for k in np.flatnonzero(rare & unlikely)]
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,9 @@ from uncollapse import metrics
 from uncollapse.data.tables import Table
 from uncollapse.evaluation.comparison import Comparison, pick
 from uncollapse.evaluation.rows import FROM_0, SHARE, Measure, Measured, Quantity, Row, Sure, rows
+from uncollapse.metrics.classes import CHANCE
 from uncollapse.metrics.tables import Codes, agreement, coded, counted, paired
 
-CHANCE = 0.01
-"""How often a perfect sampler may be said to have lost anything at all."""
 MISSING = "missing"
 
 

@@ -25,6 +25,9 @@ class Duel:
     randomness: dict[str, Streams] = field(init=False, repr=False, compare=False)
     matches: dict[str, Match] = field(init=False, repr=False, compare=False)
 
+    members = 1
+    updates = 1
+
     def set_up(self, table: Table) -> None:
         """Seats the two players."""
         self.table = table

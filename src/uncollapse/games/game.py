@@ -41,6 +41,14 @@ class Draw(Protocol):
 class Game(Protocol):
     """Who plays whom: a dataclass of the game's settings, with the round as a method."""
 
+    @property
+    def members(self) -> int:
+        """Networks of one kind that it has for each replica, at most."""
+
+    @property
+    def updates(self) -> int:
+        """How often a round updates the generators that samples come from."""
+
     players: dict[str, Player]
     """Everyone who learns, by role; all of them are checkpointed."""
     output: Stack

@@ -90,6 +90,16 @@ class SGAN:
                 "cannot be with sharing or diversity: leave these 0"
             )
 
+    @property
+    def members(self) -> int:
+        """The local pairs."""
+        return self.pairs
+
+    @property
+    def updates(self) -> int:
+        """Once a round, or once for each local pair."""
+        return self.pairs if self.global_updates == "per-local" else 1
+
     def set_up(self, table: Table) -> None:
         """Seats N local pairs and one global pair for each replica.
 

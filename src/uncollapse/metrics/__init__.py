@@ -9,13 +9,14 @@ from uncollapse.metrics.classes import (
     class_entropy,
     class_total_variation,
     inception_score,
+    lost_classes,
     stacked_labels,
 )
 from uncollapse.metrics.collisions import Collisions, collision_rate, duplicate_rate
 from uncollapse.metrics.densities import adagan_coverage, log_likelihood
-from uncollapse.metrics.energy import energy_distance
+from uncollapse.metrics.energy import energy_distance, expected_energy_distance
 from uncollapse.metrics.memorisation import Memorisation, memorisation
-from uncollapse.metrics.modes import ModeCoverage, mode_balance, mode_coverage
+from uncollapse.metrics.modes import ModeCoverage, lost_modes, mode_balance, mode_coverage
 from uncollapse.metrics.moments import KernelDistance, frechet_distance, kernel_distance
 from uncollapse.metrics.prdc import PRDC, expected_coverage, prdc
 from uncollapse.metrics.regions import CollapseRegion, collapse_region
@@ -50,10 +51,13 @@ __all__ = [
     "duplicate_rate",
     "energy_distance",
     "expected_coverage",
+    "expected_energy_distance",
     "frechet_distance",
     "inception_score",
     "kernel_distance",
     "log_likelihood",
+    "lost_classes",
+    "lost_modes",
     "memorisation",
     "mode_balance",
     "mode_coverage",

@@ -15,6 +15,10 @@ from uncollapse.metrics.samples import Array, rows, tensor
 
 SUM_TOLERANCE = 1e-3
 """How far a row of probabilities may be from a sum of 1."""
+RARE = 0.1
+"""Part of its share below which a class, or a bin, is lost."""
+CHANCE = 0.01
+"""How often a perfect sampler may be said to have lost anything at all."""
 
 
 class InceptionScore(NamedTuple):
@@ -150,6 +154,30 @@ def stacked_labels(red: Array, green: Array, blue: Array) -> Tensor:
     """
     digits = [_probabilities(p).argmax(1) for p in (red, green, blue)]
     return 100 * digits[0] + 10 * digits[1] + digits[2]
+
+
+def lost_classes(real: Array, fake: Array, classes: int) -> list[int]:
+    """Classes with less than a tenth of their share, as chance hardly ever leaves them.
+
+    If both sides drew from one source, of the samples of a class about ``m / (n + m)`` would be
+    fakes; the exact binomial test, with Bonferroni's correction for all classes.
+
+    Args:
+        real: the class of each of n real samples, ``[n]``, in 0 … classes - 1.
+        fake: likewise of m fakes, by the same classifier.
+        classes: how many there are.
+
+    Returns:
+        Their numbers, in order.
+    """
+    from scipy.stats import binom  # late: half a second to import
+
+    a, b = (torch.bincount(tensor(x, "labels"), minlength=classes).cpu().numpy()
+            for x in (real, fake))  # fmt: skip
+    n, m = a.sum(), b.sum()
+    rare = b / m < RARE * a / n
+    unlikely = binom.cdf(b, a + b, m / (n + m)) * classes < CHANCE
+    return [int(k) for k in np.flatnonzero(rare & unlikely)]
 
 
 def divergence_from_uniform(counts: NDArray[Any]) -> float:

@@ -60,6 +60,22 @@ class Remedy:
 
     # Before the game.
 
+    def lasts(self, updates: int) -> None:
+        """Told how many updates of the generator the run has in all.
+
+        Raises:
+            ConfigError: it cannot take part for so long.
+        """
+
+    def prolonged(self, updates: int, before: int) -> str | None:
+        """What changes, in words, in a run that goes on longer than it was begun for.
+
+        Args:
+            updates: of the generator, so far.
+            before: how many the run was to have.
+        """
+        return None
+
     def judged_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of what a discriminator judges, for samples of ``shape``."""
         return shape

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from uncollapse import data as data_room
+from uncollapse import recipes
 from uncollapse.data import Data, Dataset
 from uncollapse.data.reading import Choices
 from uncollapse.errors import (
@@ -39,27 +40,27 @@ from uncollapse.training.trackers import start as start_trackers
 from uncollapse.training.training import Training, resolve_device
 from uncollapse.training.way import AUTO, ONE_BY_ONE, faster, has_members_of_its_own
 
-STEPS = 5000
+PARTS = ("generator", "discriminator", "game", "objective", "remedies", "optimizer")
+"""Words that stand for things; the others are numbers."""
 CHECKPOINTS = 20
 """Checkpoints and pictures in a run, unless somebody says how often."""
-DEFAULTS = {"images": (64, 2e-4), "points": (256, 2e-4), "series": (64, 2e-4)}
-"""Batch and learning rate by kind of data."""
 
 
 def train(
     data: Data,
     *,
+    recipe: str = "default",
     generator: Network | None = None,
     discriminator: Network | None = None,
-    game: str | Game = "duel",
-    objective: str | Objective = "non-saturating",
-    remedies: Sequence[str | Remedy] = (),
+    game: str | Game | None = None,
+    objective: str | Objective | None = None,
+    remedies: Sequence[str | Remedy] | None = None,
     latent: int | Sequence[int] | None = None,
     batch: int | None = None,
-    steps: int = STEPS,
+    steps: int | None = None,
     lr: float | Sequence[float] | None = None,
-    optimizer: str | Optimizer = "adam",
-    critic_steps: int = 1,
+    optimizer: str | Optimizer | None = None,
+    critic_steps: int | None = None,
     replicas: int = 1,
     members: str = "auto",
     seed: int = 0,
@@ -85,15 +86,20 @@ def train(
     Args:
         data: a name (``ring8``, ``mnist``, …), ``images:FOLDER``, ``array:FILE``, ``idx:FOLDER``,
             a tensor ``[n, *shape]``, a loader, or a data set of :mod:`uncollapse.data`.
+        recipe: fixes all that is not given of the words from ``generator`` to ``critic_steps``:
+            "default", chosen by measurement for each kind of data, or a paper's own, such as
+            "gan", "wgan-gp" or "pacgan"; see :mod:`uncollapse.recipes`.
         generator: a family of networks by name, ``package.module:factory``, a factory without
             arguments, or a module (which is copied); latents ``[batch, *latent]`` to samples
-            ``[batch, *shape]``. By default what suits the data's shape. With a generator of your
+            ``[batch, *shape]``. With a generator of your
             own, tensors and loaders are taken as they are; otherwise data is scaled for the
             network and samples are scaled back.
         discriminator: likewise; samples to logits, ``[batch]``, ``[batch, 1]`` or a patch map.
-        game: who plays whom.
-        objective: what they play for: losses and penalties.
-        remedies: who else takes part.
+        game: which networks train against which: "duel", a generator and a discriminator, or
+            "sgan".
+        objective: the losses of both, and the discriminator's penalties.
+        remedies: additions to the training, by name or as objects; they take the place of the
+            recipe's, and ``()`` is none.
         latent: size or shape of one latent, where the generator does not tell.
         batch: samples a member and update.
         steps: generator updates.
@@ -136,28 +142,42 @@ def train(
         colour, background, skip_unreadable,
     )  # fmt: skip
     dataset = open_data(data, choices, generator)
+    label, words, replaced = recipes.settle(
+        recipe,
+        dataset,
+        {
+            "generator": generator,
+            "discriminator": discriminator,
+            "game": game,
+            "objective": objective,
+            "remedies": remedies,
+            "batch": batch,
+            "steps": steps,
+            "lr": lr,
+            "optimizer": optimizer,
+            "critic_steps": critic_steps,
+        },
+    )
     parts = choose(
         dataset,
-        generator=generator,
-        discriminator=discriminator,
-        game=game,
-        objective=objective,
-        remedies=remedies,
-        optimizer=optimizer,
+        **{word: words[word] for word in PARTS},
         latent=_sizes(latent),
         replicas=replicas,
     )
-    default_batch, default_lr = DEFAULTS[dataset.kind]
+    if batch is None:
+        words["batch"] = _batch(parts.remedies, words["batch"], len(dataset))
+    steps = words["steps"]
     positive("steps", steps)
     often = max(10, steps // CHECKPOINTS)
     config = Config(
         data=data if isinstance(data, str) else GIVEN,
         **dataclasses.asdict(choices),
+        recipe=label,
         latent=parts.latent,
-        batch=_batch(parts.remedies, default_batch, len(dataset)) if batch is None else batch,
+        batch=words["batch"],
         steps=steps,
-        lr=_rates(default_lr if lr is None else lr),
-        critic_steps=critic_steps,
+        lr=_rates(words["lr"]),
+        critic_steps=words["critic_steps"],
         replicas=replicas,
         members=members,
         seed=seed,
@@ -180,7 +200,14 @@ def train(
     trial = make(way)
     rehearse(trial)
     shown = progress if ranks.number == 0 else False
-    lines = [dataset.described, *(f"note: {remark}" for remark in remarks(trial))]
+    lines = [dataset.described, trial.config.described]
+    if replaced and not set(replaced) <= set(config.remedies):
+        given = ", ".join(config.remedies) or "no remedies"
+        lines.append(
+            f"note: {given} instead of the recipe's {', '.join(replaced)}: to keep these, name "
+            "them too"
+        )
+    lines += [f"note: {remark}" for remark in remarks(trial)]
     if members == AUTO and has_members_of_its_own(trial):
         way, reason = faster(make)
         lines.append(f"members run {way} ({reason})")
@@ -249,6 +276,7 @@ def resume(
         remedies=remedies,
         optimizer=optimizer,
     )
+    planned = config.steps
     if steps is not None:
         positive("steps", steps)
         config = dataclasses.replace(config, steps=steps)
@@ -292,8 +320,12 @@ def resume(
             if first:
                 if start == checkpoint.BEST:
                     checkpoint.return_to(folder.checkpoints, start)
-                folder.forget_after(training.step)
+                # A run that begins anew records its first look again.
+                folder.forget_after(training.step or -1)
                 folder.keep_config(config)  # a kill must not forget the new last step
+        if planned != config.steps:
+            for line in training.prolonged(planned):
+                say(line, progress if first else False)
     except BaseException:
         folder.unlock()
         raise
@@ -313,7 +345,7 @@ def _go(training: Training, folder: RunFolder | None, progress: bool | None) -> 
         recorder = Recorder(folder, watching, training.game.players)
         if training.step == 0:
             take_pictures(training, folder, recorder)
-        loop(training, folder, recorder, progress)
+        said = loop(training, folder, recorder, progress)
     except NonFiniteError as error:
         raise failed(error, training, folder) from None
     except Exception as error:
@@ -328,7 +360,7 @@ def _go(training: Training, folder: RunFolder | None, progress: bool | None) -> 
         if folder is not None:
             folder.unlock()
     run = finished(training, folder, recorder.rows)
-    run.remarks = remarks(training)
+    run.remarks = (*remarks(training), *said)
     return run
 
 

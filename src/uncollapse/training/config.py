@@ -24,6 +24,7 @@ KINDS: dict[str, type] = {
     "data": str,
     "size": int,
     "flips": bool,
+    "recipe": str,
     "generator": str,
     "discriminator": str,
     "game": str,
@@ -93,6 +94,7 @@ class Config:
     colour: str | None = None
     background: str | None = None
     skip_unreadable: bool = False
+    recipe: str = ""
 
     def __post_init__(self) -> None:
         for name in ("batch", "steps", "critic_steps", "replicas", "sample_every"):
@@ -117,6 +119,18 @@ class Config:
     def choices(self) -> Choices:
         """How the data is read."""
         return Choices(**{f.name: getattr(self, f.name) for f in dataclasses.fields(Choices)})
+
+    @property
+    def described(self) -> str:
+        """How it trains, in a line: what a person would want to have said."""
+        remedies = ", ".join(self.remedies) or "no remedies"
+        rates = f"{self.lr[0]:g}" if len(set(self.lr)) == 1 else f"{self.lr[0]:g}, {self.lr[1]:g}"
+        critic = f", {self.critic_steps} critic steps" if self.critic_steps > 1 else ""
+        return (
+            f"recipe {self.recipe}: {self.game}, {self.objective}, {remedies}, {self.optimizer} at "
+            f"{rates}, batches of {self.batch}{critic}, {self.steps:,} steps; generator "
+            f"{self.generator}, discriminator {self.discriminator}"
+        )
 
     def to_yaml(self) -> str:
         """The config as YAML, with a line that says what the file is good for."""

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
+from functools import partial
 
 from uncollapse.data.pictures import draw
 from uncollapse.errors import NonFiniteError
+from uncollapse.metrics import expected_energy_distance
 from uncollapse.training import checkpoint
+from uncollapse.training.alarms import Alarms, learning
 from uncollapse.training.checkpoint import Checkpoint
-from uncollapse.training.folder import RunFolder
+from uncollapse.training.folder import Row, RunFolder
+from uncollapse.training.looks import Looks
+from uncollapse.training.outcome import KNOWN, REAL, outcome
 from uncollapse.training.progress import ProgressLine
 from uncollapse.training.recorder import Recorder
 from uncollapse.training.run import PICTURED
 from uncollapse.training.signals import StoppedBySignal, StopRequest
-from uncollapse.training.training import Training
+from uncollapse.training.training import SCORED, Training
 
 
 def loop(
     training: Training, folder: RunFolder | None, recorder: Recorder, shown: bool | None
-) -> None:
+) -> tuple[str, ...]:
     """Trains until the config's last step.
+
+    Returns:
+        What went wrong on the way, a line each.
 
     Raises:
         NonFiniteError: something became NaN or infinite; the last good checkpoint is kept.
@@ -30,6 +39,12 @@ def loop(
         StopRequest() as stop,
         ProgressLine(training.data.name, training.step, config.steps, shown) as progress,
     ):
+        alarms = Alarms(training.reference_mb, progress.say)
+        looked = None
+        if training.ranks.number == 0:  # of several processes, the first one looks
+            looked = partial(look, training, recorder, alarms, progress, Looks(training.data))
+            if training.step == 0:
+                looked()
         while training.step < config.steps:
             observation = training.game.step(training.draw)
             training.step += 1
@@ -38,12 +53,13 @@ def loop(
             signal = training.ranks.largest(stop.number or 0) or None
 
             recorder.observe(step, observation)
+            alarms.numbers(step, recorder.latest_by_member)
             if step % config.sample_every == 0 or finished:
                 take_pictures(training, folder, recorder)
             if step % config.checkpoint_every == 0 or finished:
-                save(training, folder, recorder, scored=True)
+                save(training, folder, recorder, looked)
             elif signal is not None:
-                save(training, folder, recorder, scored=False)
+                save(training, folder, recorder)
             progress.update(step, recorder.latest)
 
             if signal is not None and not finished:
@@ -52,6 +68,7 @@ def loop(
                 how = how if training.ranks.number == 0 else "the first process says how to go on"
                 training.ranks.largest(0)  # torchrun ends all as soon as one has ended
                 raise StoppedBySignal(f"stopped at step {step} of {config.steps}: {how}", signal)
+    return tuple(alarms.said)
 
 
 def take_pictures(training: Training, folder: RunFolder | None, recorder: Recorder) -> None:
@@ -67,20 +84,63 @@ def take_pictures(training: Training, folder: RunFolder | None, recorder: Record
             tracker.picture(training.step, member, picture)
 
 
-def save(training: Training, folder: RunFolder | None, recorder: Recorder, *, scored: bool) -> None:
-    """Checks that all is finite, scores the samples, and writes a checkpoint.
+def look(
+    training: Training,
+    recorder: Recorder,
+    alarms: Alarms,
+    progress: ProgressLine,
+    looks: Looks,
+) -> float:
+    """Measures samples of fixed noise, records what they have and says it.
 
-    A checkpoint made because somebody asked to stop is not scored: the record of a run must not
-    depend on when it was interrupted.
+    The first look, at generators that have learned nothing, also records what real samples have.
+
+    Returns:
+        The members' mean distance to the data.
+
+    Raises:
+        NonFiniteError: samples or measures are NaN or infinite.
+    """
+    step, fake_mb = training.step, training.sample(SCORED)
+    recorder.check_tensors(step, {"samples": fake_mb})
+    distances = training.score(fake_mb)
+    rows: list[Row] = [
+        {"energy_distance": distance} | looks(fake)
+        for distance, fake in zip(distances, fake_mb, strict=True)
+    ]
+    if step == 0:
+        facts = {REAL + k: v for k, v in looks.real.items()}
+        facts |= {KNOWN + k: v for k, v in looks.known.items()}
+        for row, real in zip(rows, training.reference_mb, strict=True):
+            if len(real) > 1:
+                row[f"{REAL}energy_distance"] = expected_energy_distance(real, SCORED)
+            row |= facts | ({"lacks": looks.lacks} if looks.lacks else {})
+    recorder.measure(step, rows)
+    if step > 0:
+        alarms.samples(step, fake_mb, learning(training.game.players))
+        stands = outcome(recorder.measured, step)
+        assert stands is not None
+        progress.say(stands.line)
+    return sum(distances) / len(distances)
+
+
+def save(
+    training: Training,
+    folder: RunFolder | None,
+    recorder: Recorder,
+    look: Callable[[], float] | None = None,
+) -> None:
+    """Checks that all is finite, looks at the samples, and writes a checkpoint.
+
+    A checkpoint made because somebody asked to stop comes without a look: the record of a run must
+    not depend on when it was interrupted.
     """
     recorder.flush()
     saved = training.checkpoint()
     recorder.check_tensors(training.step, saved.tensors)
     best = False
-    if scored and training.ranks.number == 0:
-        distances = training.score()
-        recorder.measure(training.step, {"energy_distance": distances})
-        mean = sum(distances) / len(distances)
+    if look is not None:
+        mean = look()
         if best := mean < training.best:
             training.best = mean
             saved = Checkpoint(saved.tensors, {**saved.facts, "best": mean})

@@ -18,7 +18,7 @@ from uncollapse import nets
 from uncollapse.data import Data, Dataset
 from uncollapse.data.reading import Choices
 from uncollapse.errors import ConfigError
-from uncollapse.games import SGAN, Game
+from uncollapse.games import Game
 from uncollapse.games import registry as game_names
 from uncollapse.names import Registry
 from uncollapse.objectives import Objective
@@ -104,7 +104,7 @@ def choose(
         ConfigError: a name, a setting or an object that cannot be.
     """
     chosen_game, game_name = _choose(game_names, game)
-    single = replicas == 1 and not isinstance(chosen_game, SGAN)
+    single = replicas == 1 and chosen_game.members == 1
     make_generator, generator_name = _network(generator, "generator", data.shape, latent, single)
     chosen_objective, objective_name = _choose(objective_names, objective)
     cures = [_choose(remedy_names, remedy) for remedy in several(remedies)]
@@ -148,7 +148,7 @@ def _choose(registry: Registry[T], choice: str | T) -> tuple[T, str]:
     chosen = copy.deepcopy(registry.get(choice))
     if not dataclasses.is_dataclass(chosen):
         raise ConfigError(f"{choice!r} is no {registry.what}: give a name or an object of one")
-    name = registry.spec(chosen)
+    name = registry.full(chosen)
     return chosen, GIVEN if name is None else name
 
 
@@ -173,7 +173,7 @@ def _network(
                 f"the {role} must be a name, a module or a factory, not {type(network).__name__}"
             )
         return network, _importable(network)
-    name = network or str(nets.families.spec(nets.default(shape)))
+    name = _in_full(nets.default(shape) if network is None else network)
     if role == "discriminator":
         return nets.build_discriminator(name, shape), name
     return nets.build_generator(name, shape, latent[0] if latent else None), name
@@ -213,6 +213,13 @@ def _default_discriminator(dataset: Dataset, objective: Objective, cures: Sequen
     if bare:
         family = family.per_sample()
     return str(nets.families.spec(family))
+
+
+def _in_full(network: str | nets.Family) -> str:
+    """A family's name with all its settings; other names as they are."""
+    if isinstance(network, str) and network.partition(":")[0] not in nets.families:
+        return network
+    return str(nets.families.full(nets.families.get(network)))
 
 
 def _importable(factory: Callable[[], nn.Module]) -> str:

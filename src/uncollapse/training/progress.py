@@ -87,6 +87,16 @@ class ProgressLine:
                 line = f"{self.title}: step {step}/{self.steps}  {text}"
                 print(line, file=sys.stderr, flush=True)
 
+    def say(self, line: str) -> None:
+        """A line that stays, where progress is shown."""
+        if self.hidden:
+            return
+        with self._seen():
+            if self.live:
+                self.live.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            else:
+                print(line, file=sys.stderr, flush=True)
+
     @contextlib.contextmanager
     def _seen(self) -> Iterator[None]:
         """Around what is written: where nobody can read it, the run goes on without."""

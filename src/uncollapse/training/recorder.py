@@ -45,7 +45,10 @@ class Recorder:
         self.trackers = trackers
         self.players = players
         self.rows: list[Row] = []
+        kept = [] if folder is None else folder.metrics()
+        self.measured = [row for row in kept if row["step"] == 0]  # what a run began with
         self.latest: dict[str, float] = {}
+        self.latest_by_member: dict[str, Sequence[float]] = {}
         self.waiting: list[tuple[int, Observation]] = []
 
     def observe(self, step: int, observation: Observation) -> None:
@@ -58,17 +61,19 @@ class Recorder:
         if step % EVERY == 0 or step == 1 or all(t.is_cpu for t in observation.values()):
             self._look(step)
 
-    def measure(self, step: int, measures: dict[str, Sequence[float]]) -> None:
-        """Records measures of the samples, one number a member.
+    def measure(self, step: int, measures: Sequence[Row]) -> None:
+        """Records measures of the samples, by name for each member; names of what is lost too.
 
         Raises:
             NonFiniteError: a measure is NaN or infinite, hence the samples are.
         """
-        for name, values in measures.items():
-            for member, value in enumerate(values):
-                if not math.isfinite(value):
+        for member, row in enumerate(measures):
+            for name, value in row.items():
+                if isinstance(value, float) and not math.isfinite(value):
                     raise NonFiniteError(self._report(step, name, member, value), step)
-        self._write(step, measures)
+        rows = [{"step": step, "member": m} | row for m, row in enumerate(measures)]
+        self.measured += rows
+        self._keep(rows)
 
     def flush(self) -> None:
         """Looks at all that waits.
@@ -102,7 +107,8 @@ class Recorder:
         self.waiting.clear()
         if step % EVERY == 0 or step == 1:
             self._write(step, dict(zip(names, table[-1], strict=True)))
-        self.latest = {n: sum(v) / len(v) for n, v in zip(names, table[-1], strict=True)}
+        self.latest_by_member = dict(zip(names, table[-1], strict=True))
+        self.latest = {n: sum(v) / len(v) for n, v in self.latest_by_member.items()}
 
     def _write(self, step: int, measures: dict[str, Sequence[float]]) -> None:
         members = len(next(iter(measures.values())))
@@ -110,12 +116,16 @@ class Recorder:
             {"step": step, "member": m} | {name: values[m] for name, values in measures.items()}
             for m in range(members)
         ]
+        self._keep(rows)
+
+    def _keep(self, rows: list[Row]) -> None:
         if self.folder is None:
             self.rows += rows
         else:
             self.folder.append_metrics(rows)
+        numbers = [{k: v for k, v in row.items() if isinstance(v, int | float)} for row in rows]
         for tracker in self.trackers:
-            tracker.numbers(rows)
+            tracker.numbers(numbers)
 
     def _report(self, step: int, name: str, member: int, value: float) -> str:
         what = f"step {step}: {name} ({MEANING.get(name, name)}) of member {member} is {value}"

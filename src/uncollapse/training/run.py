@@ -24,6 +24,7 @@ from uncollapse.training import checkpoint
 from uncollapse.training.chunks import in_chunks
 from uncollapse.training.config import GIVEN, Config
 from uncollapse.training.folder import Row, RunFolder
+from uncollapse.training.outcome import Outcome, outcome
 from uncollapse.training.training import Training
 
 CHUNK = 256
@@ -61,8 +62,8 @@ class Run:
         folder: where it is kept; None if only in memory.
         generators: one a replica, in evaluation mode, on the CPU: latents ``[batch, *latent]`` to
             samples ``[batch, *shape]`` in the data's own units. With an EMA, the averaged ones.
-        remarks: what was worth saying of the networks when it trained, a line each; of a loaded
-            run nothing.
+        remarks: what was worth saying of the networks when it trained, and what went wrong, a line
+            each; of a loaded run nothing.
     """
 
     def __init__(
@@ -90,8 +91,16 @@ class Run:
 
     @property
     def metrics(self) -> list[Row]:
-        """The recorded rows: step, member, losses, mean logits, energy distance."""
+        """The recorded rows: step, member, losses, mean logits, measures of the samples."""
         return self._rows if self._files is None else self._files.metrics()
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How it stands: modes or classes held and lost, coverage, distance; print it.
+
+        As recorded at its last checkpoint that was measured; None where there is no such record.
+        """
+        return outcome(self.metrics, self.step)
 
     def sample(self, count: int, *, seed: int = 0, replica: int = 0) -> Tensor:
         """Draws samples.

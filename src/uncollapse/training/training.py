@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from uncollapse import nets
 from uncollapse.data import Dataset
 from uncollapse.errors import CheckpointError, ConfigError
-from uncollapse.games import SGAN, Game, Table
+from uncollapse.games import Game, Table
 from uncollapse.metrics import energy_distance
 from uncollapse.objectives import Objective
 from uncollapse.players import Optimizer
 from uncollapse.ranks import Ranks
-from uncollapse.remedies import LRDecay, Remedy, check_batch, drawn, equipped, judged_shape
+from uncollapse.remedies import Remedy, check_batch, drawn, equipped, judged_shape
 from uncollapse.streams import Ambient, Streams
 from uncollapse.training.checkpoint import Checkpoint
 from uncollapse.training.chunks import in_chunks
@@ -78,14 +78,8 @@ class Training:
         self.data = data.to(self.device)
         self.game = game
         self.remedies = list(cures)
-        updates = config.steps * _updates_a_step(game)
         for cure in cures:
-            if isinstance(cure, LRDecay) and cure.steps < updates:
-                raise ConfigError(
-                    f"lr-decay: learning rates are 0 after {cure.steps} of {updates} generator "
-                    f"updates, and nothing is learned in the rest: take lr-decay:{updates}, or "
-                    f"train to step {cure.steps // _updates_a_step(game)} at most"
-                )
+            cure.lasts(config.steps * game.updates)
         self.step = 0
         self.best = float("inf")
         self.judged_shape = judged_shape(cures, data.shape)
@@ -125,6 +119,12 @@ class Training:
         )
         self.reference_mb = _reference(self.data, config.seeds)
 
+    def prolonged(self, planned: int) -> list[str]:
+        """What changes, in words, in a run that was begun for ``planned`` steps."""
+        updates = self.game.updates
+        said = [cure.prolonged(self.step * updates, planned * updates) for cure in self.remedies]
+        return [line for line in said if line]
+
     def sample(self, count: int) -> Tensor:
         """Samples from fixed noise, always the same: ``[member, count, *shape]``, network units.
 
@@ -145,9 +145,8 @@ class Training:
         """How many samples of a member :meth:`sample` draws at once."""
         return max(self.config.batch, 64)
 
-    def score(self) -> list[float]:
-        """The energy distance between fixed real samples and :meth:`sample`, one a member."""
-        fake_mb = self.sample(SCORED)
+    def score(self, fake_mb: Tensor) -> list[float]:
+        """The energy distance between fixed real samples and those of :meth:`sample`, by member."""
         return [
             energy_distance(real, fake)
             for real, fake in zip(self.reference_mb, fake_mb, strict=True)
@@ -228,7 +227,7 @@ class Training:
             for name, tensor in tensors.items()
             if (name.startswith(("draw/role ", *places)) and tensor.dim() > 0) or name in streams
         }
-        return shares, int(getattr(self.game, "pairs", 1))
+        return shares, self.game.members
 
     @staticmethod
     def _spread(game: Game) -> tuple[str, ...]:
@@ -240,11 +239,6 @@ class Training:
             | {f"remedy/{i}": remedy for i, remedy in enumerate(self.remedies)}
             | {"draw": self.draw}
         )
-
-
-def _updates_a_step(game: Game) -> int:
-    """How often the generator that samples come from is updated in a step."""
-    return game.pairs if isinstance(game, SGAN) and game.global_updates == "per-local" else 1
 
 
 def _in_float32(*networks: nn.Module) -> None:

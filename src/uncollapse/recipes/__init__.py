@@ -1,0 +1,82 @@
+"""Ways of training, whole: the papers' own, and the default, chosen by measurement."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from uncollapse.data import Dataset
+from uncollapse.errors import ConfigError, unknown
+from uncollapse.recipes import published
+from uncollapse.recipes.default import default
+from uncollapse.recipes.recipe import Recipe, Settings
+
+registry = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe("default", 1, "measured: docs/default.md", default),
+        Recipe("gan", 1, 'neptune.ai, "GAN failure modes"', published.gan),
+        Recipe("dcgan", 1, "Radford et al. 2016", published.dcgan),
+        Recipe("wgan", 1, "Arjovsky et al. 2017", published.wgan),
+        Recipe("wgan-gp", 1, "Gulrajani et al. 2017", published.wgan_gp),
+        Recipe("dragan", 1, "Kodali et al. 2017", published.dragan),
+        Recipe("pacgan", 1, "Lin et al. 2018", published.pacgan),
+        Recipe("r3gan", 1, "Huang et al. 2024", published.r3gan),
+        Recipe("sgan", 1, "Chavdarova and Fleuret 2018", published.sgan),
+    )
+}
+"""The recipes there are, by name."""
+
+
+def get(name: str) -> Recipe:
+    """The recipe of a name, or of a name and version as a config keeps it (``default@1``).
+
+    Raises:
+        ConfigError: there is none, or its version is another by now.
+    """
+    short, at, version = name.partition("@")
+    if short not in registry:
+        raise unknown("recipe", short, registry)
+    recipe = registry[short]
+    if at and version != str(recipe.version):
+        raise ConfigError(
+            f"recipe '{short}' is at version {recipe.version} here, not {version}: say "
+            f"'{short}' to take it as it is, or each of its settings"
+        )
+    return recipe
+
+
+class Settled(NamedTuple):
+    """What a run is trained with."""
+
+    recipe: str  # name and version
+    words: dict[str, Any]
+    replaced: tuple[str, ...]  # the recipe's remedies, where others are given
+
+
+def settle(name: str, data: Dataset, given: Mapping[str, Any]) -> Settled:
+    """All words that a recipe fixes, with those that are given in the place of its own.
+
+    Args:
+        name: of the recipe, see :func:`get`.
+        data: what is learned.
+        given: values by word; None leaves the word to the recipe.
+
+    Where every word is given, as in a run's whole config, the recipe is not looked at, and may be
+    of a version that is gone.
+
+    Raises:
+        ConfigError: there is no such recipe.
+    """
+    chosen = {word: value for word, value in given.items() if value is not None}
+    fixed = {field.name for field in dataclasses.fields(Settings)}
+    if "@" in name and fixed <= chosen.keys():
+        return Settled(name, dict(given), ())
+    recipe = get(name)
+    settings = recipe.settings(data)
+    replaced = settings.remedies if "remedies" in chosen else ()
+    return Settled(recipe.label, dict(given) | settings.words() | chosen, replaced)
+
+
+__all__ = ["Recipe", "Settings", "Settled", "default", "get", "registry", "settle"]

@@ -1,0 +1,139 @@
+"""The papers' own recipes: networks, loss, optimiser, rates, batch and steps as published.
+
+Where a paper has no experiment of a kind (points, or images), what it says of the other is taken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from uncollapse.data import Dataset
+from uncollapse.recipes.recipe import Settings
+
+
+def gan(data: Dataset) -> Settings:
+    """The plain GAN, as most begin: what collapses.
+
+    neptune.ai's article "GAN failure modes" on MNIST: its two small networks, Adam at 2e-4 with β1
+    0.5, batches of 1,024 for 100 epochs, 5,900 updates. It has no points: they get batches of 256.
+    """
+    images = Settings(
+        generator="conv28" if data.shape[1:] == (28, 28) else None,
+        discriminator="conv28" if data.shape[1:] == (28, 28) else None,
+        optimizer="adam:beta1=0.5,beta2=0.999",
+        lr=(2e-4, 2e-4),
+        batch=1024,
+        steps=5900,
+    )
+    return replace(images, batch=256, steps=5000) if data.kind == "points" else images
+
+
+def dcgan(data: Dataset) -> Settings:
+    """Radford, Metz & Chintala 2016, §3: batch norm in both networks, Adam at 2e-4 with β1 0.5."""
+    return Settings(
+        optimizer="adam:beta1=0.5,beta2=0.999", lr=(2e-4, 2e-4), batch=128, steps=25_000
+    )
+
+
+def wgan(data: Dataset) -> Settings:
+    """Arjovsky, Chintala & Bottou 2017, algorithm 1: clipped, five critic steps, RMSprop."""
+    return Settings(
+        objective="wgan",
+        optimizer="rmsprop:alpha=0.99",
+        lr=(5e-5, 5e-5),
+        batch=64,
+        critic_steps=5,
+        steps=100_000,
+    )
+
+
+def wgan_gp(data: Dataset) -> Settings:
+    """Gulrajani et al. 2017, algorithm 1: λ 10, five critic steps, Adam at 1e-4 with β1 0, β2 0.9.
+
+    Points as in the authors' ``gan_toy.py``: λ 0.1, three layers of 512, batches of 256.
+    """
+    images = Settings(
+        objective="wgan-gp:gp=10",
+        optimizer="adam:beta1=0,beta2=0.9",
+        lr=(1e-4, 1e-4),
+        batch=64,
+        critic_steps=5,
+        steps=100_000,
+    )
+    toy = replace(
+        images,
+        generator="mlp:width=512,depth=3,latent=2",
+        discriminator="mlp:width=512,depth=3",
+        objective="wgan-gp:gp=0.1",
+        batch=256,
+    )
+    return toy if data.kind == "points" else images
+
+
+def dragan(data: Dataset) -> Settings:
+    """Kodali et al. 2017, §3: λ 10 around real samples, one critic step; Adam at 2e-4, β1 0.5."""
+    return Settings(
+        objective="dragan:dragan=10",
+        optimizer="adam:beta1=0.5,beta2=0.999",
+        lr=(2e-4, 2e-4),
+        batch=64,
+        steps=50_000,
+    )
+
+
+def pacgan(data: Dataset) -> Settings:
+    """Lin et al. 2018: two samples judged at once; on points its own networks, 400,000 updates.
+
+    Points as in its §4.1: Adam at 1e-4 with β1 0.8, batches of 100 packs. Images as in its
+    §4.2 (VEEGAN's experiment): DCGAN, Adam at 2e-4 with β1 0.5, batches of 64.
+    """
+    if data.kind == "points":
+        return Settings(
+            generator="pacgan",
+            discriminator="pacgan",
+            remedies=("packing:m=2,same=packs",),
+            optimizer="adam:beta1=0.8,beta2=0.999",
+            lr=(1e-4, 1e-4),
+            batch=100,
+            steps=400_000,
+        )
+    return Settings(
+        remedies=("packing:m=2,same=packs",),
+        optimizer="adam:beta1=0.5,beta2=0.999",
+        lr=(2e-4, 2e-4),
+        batch=64,
+        steps=100_000,
+    )
+
+
+def r3gan(data: Dataset) -> Settings:
+    """Huang et al. 2024: relativistic loss, R1 and R2 of γ 1, no norms, Adam with β1 0, an average.
+
+    The paper lets γ fall and β2 rise as training goes on; here both stay (γ 1, β2 0.99). It has no
+    points.
+    """
+    return Settings(
+        objective="r3gan:r1=1,r2=1",
+        remedies=("ema:decay=0.999",),
+        optimizer="adam:beta1=0,beta2=0.99",
+        lr=(2e-4, 2e-4),
+        batch=256,
+        steps=50_000,
+    )
+
+
+def sgan(data: Dataset) -> Settings:
+    """Chavdarova & Fleuret 2018: five local pairs train one global pair; Adam at 1e-5, β1 0.5.
+
+    As in its appendices A.1 (points: four layers of 512) and B.1 (images: DCGAN, batches of 64),
+    for as many rounds as its table 1 shows.
+    """
+    return Settings(
+        generator="mlp" if data.kind == "points" else None,
+        discriminator="mlp" if data.kind == "points" else None,
+        game="sgan:pairs=5",
+        optimizer="adam:beta1=0.5,beta2=0.999",
+        lr=(1e-5, 1e-5),
+        batch=64,
+        steps=5000,
+    )

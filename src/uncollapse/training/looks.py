@@ -1,0 +1,233 @@
+"""What people want to know of samples at every checkpoint: what they hold, and what is lost.
+
+Looks are quick: some hundred samples, no network, nothing trained. All that they need of the data
+is taken once, by streams of their own, and depends on the data alone, so a run's record is the same
+however often it was stopped. ``uncollapse evaluate`` is the thorough way.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from uncollapse.data import Dataset
+from uncollapse.metrics import lost_classes, lost_modes, mode_coverage, prdc
+from uncollapse.metrics.classes import RARE
+from uncollapse.metrics.features import DIMENSIONS, PCA, Raw
+from uncollapse.metrics.neighbours import k_nearest
+from uncollapse.streams import Ambient, Streams
+
+Facts = dict[str, float | list[str]]
+"""Measures by name, and under ``lost`` what is missing, by name."""
+
+SAMPLES = 512
+"""Real samples that fakes are compared with, and as many others in the place of fakes."""
+LEAST = 16
+"""Of each, or nothing is measured by them."""
+KNOWN = 5000
+"""Labelled real samples that tell the classes of others."""
+NUMBERS = 2**25
+"""Numbers in these samples, at most: of large images there are fewer samples."""
+CLEAR = 0.7
+"""Part of real samples whose class the nearest other one must tell, or classes are not measured."""
+FAR = 1e6
+"""Times the largest real number beyond which a number is as far as any."""
+MANY = 2**22
+"""Samples that are not put in order any more: of so many, none is drawn twice."""
+SEED = 0
+
+
+class Look(Protocol):
+    """One measure, ready to be taken of samples."""
+
+    known: dict[str, int]
+    """How many modes or classes there are, by the name of the measure that counts them."""
+
+    def __call__(self, samples: Tensor) -> Facts:
+        """Measures ``[n, *shape]``, network units."""
+
+
+class Looks:
+    """All that is soon measured of samples of a data set.
+
+    Modes, where they are known; classes, where there are labels and the nearest real sample mostly
+    tells the class; coverage and precision (:func:`uncollapse.metrics.prdc`) for all but points
+    with known modes.
+
+    Args:
+        data: what is learned.
+
+    Attributes:
+        real: what real samples have, as many as are compared.
+        known: how many modes or classes there are.
+        lacks: what is not measured, and why: a line each.
+    """
+
+    def __init__(self, data: Dataset) -> None:
+        looks: list[Look] = []
+        self.lacks: list[str] = []
+        count = min(SAMPLES, len(data) // 2, NUMBERS // (2 * math.prod(data.shape)))
+        order = _order(len(data), count + KNOWN)
+        other = _take(data, order[: max(count, 1)])
+        if data.modes is not None:
+            looks.append(Modes(data))
+        elif count < LEAST:
+            self.lacks.append(
+                f"coverage and precision are not measured: they need {2 * LEAST} samples that fit "
+                f"into memory, and {data.name} has {min(len(data), 2 * count)}"
+            )
+        else:
+            real = _take(data, order[count : 2 * count])
+            view = View(torch.cat([real, other]))
+            if (known := _labelled(data, order[count:])) is not None:
+                classes = Classes(data, view, known, other, order[:count])
+                if classes.accuracy < CLEAR:
+                    self.lacks.append(
+                        "classes are not measured: the nearest real sample has the same one in "
+                        f"{100 * classes.accuracy:.0f} % of cases only; `uncollapse evaluate` "
+                        "trains a classifier"
+                    )
+                else:
+                    looks.append(classes)
+            looks.append(Coverage(view, real))
+        self.looks = looks
+        self.far = FAR * float(other.abs().max())
+        self.known = {name: number for look in looks for name, number in look.known.items()}
+        self.real = {k: v for k, v in self(other).items() if isinstance(v, float | int)}
+
+    def __call__(self, samples: Tensor) -> Facts:
+        """Measures samples ``[n, *shape]``, finite, in network units."""
+        near = samples.clamp(-self.far, self.far)
+        facts: Facts = {}
+        for look in self.looks:
+            facts |= look(near)
+        return facts
+
+
+class View:
+    """What distances are taken in: at most 64 dimensions, of real samples' mean and spread.
+
+    Args:
+        real: ``[n, *shape]``; where samples have more numbers than 64, their PCA is taken.
+    """
+
+    def __init__(self, real: Tensor) -> None:
+        wide = real[0].numel() > DIMENSIONS
+        self.features = PCA(real, DIMENSIONS, seed=SEED) if wide else Raw()
+        features = self.features(real).double()
+        self.mean = features.mean(0)
+        # One scale for all: distances keep their order, and no square is too large for float32.
+        self.scale = float((features - self.mean).square().mean().sqrt()) or 1.0
+
+    def __call__(self, samples: Tensor) -> Tensor:
+        """``[n, *shape]`` to ``[n, d]``."""
+        return ((self.features(samples).double() - self.mean) / self.scale).float()
+
+
+class Modes:
+    """Known modes: how many are held, and the part of the samples that lies on one.
+
+    Args:
+        data: whose modes are known.
+    """
+
+    def __init__(self, data: Dataset) -> None:
+        assert data.modes is not None
+        self.data = data
+        self.modes = data.modes
+        self.known = {"modes": len(data.modes.means)}
+
+    def __call__(self, samples: Tensor) -> Facts:
+        """See :func:`uncollapse.metrics.mode_coverage`."""
+        found = mode_coverage(self.data.restore(samples), *self.modes)
+        lost = [self._name(k) for k in lost_modes(found.counts, len(samples), self.modes.shares)]
+        return {"modes": found.modes, "high_quality": found.high_quality, "lost": lost}
+
+    def _name(self, k: int) -> str:
+        names = self.data.classes
+        return self.modes.place(k) if not names or names[k] == str(k) else names[k]
+
+
+class Classes:
+    """Classes, each sample's being that of the nearest labelled real one.
+
+    A class is held if samples have a tenth of its share among real ones, and one sample at least.
+
+    Args:
+        data: whose classes they are.
+        view: what distances are taken in.
+        known: which samples tell the classes of others.
+        other: real samples in the place of fakes.
+        index: which they are.
+
+    Attributes:
+        accuracy: part of the real samples in the place of fakes whose class is told.
+    """
+
+    def __init__(
+        self, data: Dataset, view: View, known: Tensor, other: Tensor, index: Tensor
+    ) -> None:
+        self.view = view
+        self.names = data.classes
+        self.known = {"classes": len(self.names)}
+        self.near = view(_take(data, known))
+        self.labels = data.labels(known)
+        truth = data.labels(index)
+        assert truth is not None
+        self.real = self._classes(other)
+        self.accuracy = float((self.real == truth.to(self.real.device)).double().mean())
+
+    def __call__(self, samples: Tensor) -> Facts:
+        """How many classes are held, and which are lost for more than chance."""
+        fake, K = self._classes(samples), len(self.names)
+        shares = [torch.bincount(x, minlength=K).double() / len(x) for x in (self.real, fake)]
+        held = (shares[1] > 0) & (shares[1] >= RARE * shares[0])
+        lost = [self.names[k] for k in lost_classes(self.real, fake, K)]
+        return {"classes": int(held.sum()), "lost": lost}
+
+    def _classes(self, samples: Tensor) -> Tensor:
+        assert self.labels is not None
+        nearest = k_nearest(self.view(samples), self.near, 1)[:, 0]
+        return self.labels[nearest.to(self.labels.device)]
+
+
+class Coverage:
+    """Coverage and precision, by 5 nearest neighbours of as many real samples as fakes.
+
+    Args:
+        view: what distances are taken in.
+        real: ``[n, *shape]``.
+    """
+
+    def __init__(self, view: View, real: Tensor) -> None:
+        self.view = view
+        self.real = view(real)
+        self.known: dict[str, int] = {}
+
+    def __call__(self, samples: Tensor) -> Facts:
+        """See :func:`uncollapse.metrics.prdc`."""
+        found = prdc(self.real, self.view(samples[: len(self.real)]))
+        return {"coverage": found.coverage, "precision": found.precision}
+
+
+def _order(count: int, wanted: int) -> Tensor:
+    """Numbers of samples at random, each once."""
+    generator = Streams([SEED], "looks").generators[0]
+    if count > MANY:
+        return torch.randint(count, (wanted,), generator=generator)
+    return torch.randperm(count, generator=generator)[:wanted]
+
+
+def _take(data: Dataset, index: Tensor) -> Tensor:
+    """Samples of data that may augment as it is taken, always in the same way."""
+    taken: Tensor = Ambient([SEED], "looks").run(0, data.take, index)
+    return taken
+
+
+def _labelled(data: Dataset, index: Tensor) -> Tensor | None:
+    """As many samples of these as can tell the classes of others; None where nothing does."""
+    known = index[: NUMBERS // math.prod(data.shape)]
+    return known if len(data.classes) > 1 and data.labels(known) is not None else None
