@@ -10,6 +10,7 @@ from uncollapse.cli.reading import Reading
 WORDS = [
     "data",
     "recipe",
+    "init",
     "generator",
     "discriminator",
     "game",
@@ -26,9 +27,11 @@ WORDS = [
     "seed",
     "device",
     "out",
+    "overwrite",
     "sample_every",
     "checkpoint_every",
     "trackers",
+    "callbacks",
     "size",
     "flips",
     "axes",
@@ -50,7 +53,11 @@ def test_the_command_line_takes_the_same_words():
     singular = {"remedies": "remedy", "trackers": "tracker"}
     options = set(inspect.signature(train).parameters) - {"config", "pairs", "reading"}
     options |= {field.name for field in dataclasses.fields(Reading)}
-    assert options - {"grey", "rgb"} == {singular.get(w, w) for w in WORDS} - {"progress", "colour"}
+    assert options - {"grey", "rgb"} == {singular.get(w, w) for w in WORDS} - {
+        "progress",
+        "colour",
+        "callbacks",
+    }
 
 
 def test_names():

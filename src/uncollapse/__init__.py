@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         training,
     )
     from uncollapse.errors import UncollapseError
-    from uncollapse.training import Config, Run, load, resume, train
+    from uncollapse.training import Config, Run, Stop, load, resume, train
 
 __version__ = "0.1.0"
 
@@ -47,6 +47,7 @@ _ROOMS = {
 _NAMES = {
     "Config": "training",
     "Run": "training",
+    "Stop": "training",
     "UncollapseError": "errors",
     "load": "training",
     "resume": "training",
@@ -56,6 +57,7 @@ _NAMES = {
 __all__ = [
     "Config",
     "Run",
+    "Stop",
     "UncollapseError",
     "data",
     "evaluation",

@@ -104,8 +104,8 @@ def test_image_folder_and_idx_folder(command, tmp_path):
 
 def test_replicas_get_pictures_of_their_own(command, tmp_path):
     command("train", "ring8", "--steps", "2", "--replicas", "2", "--out", "r", *OPTIONS)
-    names = sorted(p.name for p in (tmp_path / "r/samples").iterdir())
-    assert names[-2:] == ["step-0000002-member-0.png", "step-0000002-member-1.png"]
+    names = sorted(str(p.relative_to(tmp_path / "r")) for p in (tmp_path / "r").rglob("*.png"))
+    assert names == [f"samples/replica-{r}/step-000000{s}.png" for r in (0, 1) for s in (0, 2)]
     assert command("sample", "r", "--replica", "1", "--out", "s.png")[0] == 0
 
 

@@ -161,3 +161,62 @@ def test_data_that_has_moved_in_python(tmp_path, points, tiny):
     with pytest.raises(CheckpointError, match="is not the data"):
         uc.resume("run", steps=4, data="ring8")
     assert uc.resume("run", steps=4, data="array:e.npy").config.data.endswith("e.npy")
+
+
+def test_overwriting_replaces_a_runs_own_files_and_no_others(tmp_path, points, tiny, capfd):
+    folder = tmp_path / "run"
+    uc.train(points, steps=20, seed=1, replicas=2, out=folder, **(tiny | {"sample_every": 5}))
+    (folder / "samples" / "replica-0" / "notes.txt").write_text("mine")
+    (folder / "notes.txt").write_text("mine")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(RunFolderError, match=r"already holds a run.*or replace it \(overwrite\)"):
+        uc.train(points, steps=4, out=folder, **tiny)
+    with pytest.raises(uc.UncollapseError):  # in the rehearsal
+        uc.train(points, steps=4, out=folder, overwrite=True, **(tiny | {"generator": "dcgan"}))
+    assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    run = uc.train(points, steps=4, out=folder, overwrite=True, progress=True, **tiny)
+    assert f"{folder} held a run of 20 steps: it is replaced" in capfd.readouterr().err
+    assert run.metrics == uc.train(points, steps=4, **tiny).metrics
+    files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert {"notes.txt", "samples/replica-0/notes.txt"} <= files
+    assert {f for f in files if f.endswith(".png")} == {
+        "samples/step-0000000.png",
+        "samples/step-0000004.png",
+    }
+    assert uc.load(folder).step == 4
+
+
+def test_what_another_process_trains_or_is_no_run_is_not_overwritten(tmp_path, points, tiny):
+    folder = tmp_path / "run"
+    uc.train(points, steps=4, out=folder, **tiny)
+    other = RunFolder(folder)
+    other.lock()
+    with pytest.raises(RunFolderError, match="another process is training"):
+        uc.train(points, steps=4, out=folder, overwrite=True, **tiny)
+    other.unlock()
+    assert uc.load(folder).step == 4
+    with pytest.raises(uc.UncollapseError, match="say out"):
+        uc.train(points, steps=4, overwrite=True, **tiny)
+    with pytest.raises(uc.UncollapseError, match="init is the run that would be replaced"):
+        uc.train(points, init=folder, steps=4, out=folder, overwrite=True)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "config.yaml").write_text("a: 1")
+    with pytest.raises(RunFolderError, match="not a run's"):
+        uc.train(points, steps=4, out=tmp_path / "mine", overwrite=True, **tiny)
+
+
+def test_pictures_of_replicas_under_their_old_names_are_forgotten_too(tmp_path, points, tiny):
+    folder = tmp_path / "run"
+    uc.train(points, steps=20, replicas=2, out=folder, **(tiny | {"sample_every": 10}))
+    samples = folder / "samples"
+    assert sorted(p.name for p in (samples / "replica-1").iterdir()) == [
+        f"step-00000{s}.png" for s in ("00", "10", "20")
+    ]
+    for replica in range(2):  # as they were once
+        for picture in (samples / f"replica-{replica}").iterdir():
+            picture.rename(samples / f"{picture.stem}-member-{replica}.png")
+    RunFolder(folder).forget_after(10)
+    assert sorted(p.name for p in samples.glob("*.png")) == [
+        f"step-00000{s}-member-{r}.png" for s in ("00", "10") for r in (0, 1)
+    ]
+    assert uc.resume(folder, steps=30, data=points).step == 30

@@ -44,7 +44,8 @@ def train_command(given: dict[str, Any], config: Path | None) -> int:
             "array:FILE or idx:FOLDER"
         )
     data = words.pop("data")
-    words["out"] = words.get("out") or FreeFolder(Path("runs") / _named_after(str(data)))
+    place = Path("runs") / _named_after(str(data))
+    words["out"] = words.get("out") or (place if "overwrite" in words else FreeFolder(place))
     if isinstance(words.get("lr"), list | tuple) and len(words["lr"]) == 1:
         words["lr"] = words["lr"][0]
     return _report(uc.train(data, progress=True, **words))

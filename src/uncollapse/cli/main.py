@@ -56,6 +56,7 @@ def train(
     /,
     *,
     out: Annotated[Path | None, Parameter(group=RUN)] = None,
+    overwrite: Annotated[bool | None, Parameter(group=RUN, negative="", show_default=False)] = None,
     steps: Annotated[Whole | None, Parameter(group=RUN)] = None,
     seed: Annotated[Whole | None, Parameter(group=RUN)] = None,
     replicas: Annotated[Whole | None, Parameter(group=RUN)] = None,
@@ -64,6 +65,7 @@ def train(
     checkpoint_every: Annotated[Whole | None, Parameter(group=RUN)] = None,
     tracker: Annotated[tuple[str, ...], REPEATED, Parameter(group=RUN)] = (),
     config: Annotated[Path | None, Parameter(group=RUN)] = None,
+    init: Annotated[str | None, Parameter(group=RUN)] = None,
     recipe: Annotated[str | None, Parameter(group=LEARNING)] = None,
     game: Annotated[str | None, Parameter(group=PLAYERS)] = None,
     pairs: Annotated[Whole | None, Parameter(group=PLAYERS)] = None,
@@ -92,7 +94,8 @@ def train(
     steps. The default one holds modes; `--recipe gan` is the plain GAN that loses them.
 
     Examples: `uncollapse train digits`, `uncollapse train grid25 --recipe wgan-gp --steps 2000`,
-    `uncollapse train images:photos --size 32 --flips`.
+    `uncollapse train images:photos --size 32 --flips`,
+    `uncollapse train images:mine --init runs/photos --lr 1e-4`.
 
     Parameters
     ----------
@@ -100,6 +103,8 @@ def train(
         What to learn: a name from `uncollapse data list`, or images:FOLDER, array:FILE, idx:FOLDER.
     out
         The run's folder. Default: the first free of runs/DATA, runs/DATA-2, …
+    overwrite
+        Replace the run that is in the folder, of --out or runs/DATA: its own files, no others.
     steps
         Generator updates. Default: the recipe's.
     seed
@@ -116,6 +121,9 @@ def train(
         Who else gets the numbers and pictures: tensorboard. May be repeated.
     config
         A YAML file of these words, such as another run's config.yaml; options given here win.
+    init
+        A run's folder: all networks begin from its weights (the generator's as it learned, not
+        averaged), with new optimisers, and are its networks unless others are given.
     recipe
         default, chosen by measurement for each kind of data; or a paper's own: gan, dcgan, wgan,
         wgan-gp, dragan, pacgan, r3gan, sgan, with the paper's number of steps. Any option below
@@ -150,15 +158,16 @@ def train(
         snapshot-replay:every=100,length=10,who=both; ema:decay=0.999;
         lr-decay:steps=0,begin=0.5 (0 is the whole run); instance-noise:std=0.1,until=0;
         label-smoothing:real=0.9; gradient-clipping:norm=1; weight-clipping:limit=0.01;
-        spectral-norm:iterations=1; weight-norm.
+        spectral-norm:iterations=1; weight-norm;
+        augment:p=1,target=0,images=100000,colour=true,translation=true,cutout=true.
     batch
-        Samples per update. Default: the recipe's; DEFAULT_BATCH.
+        Samples per update. Default: the recipe's; of the default 128 points, 64 images or series.
     lr
         Learning rate; given twice: the generator's, then the discriminator's. Default: the
-        recipe's; DEFAULT_RATES.
+        recipe's; of the default 0.002, of series 0.0005.
     optimizer
         adam, rmsprop or sgd, with settings if you like: adam:beta1=0.9. Default: the recipe's;
-        DEFAULT_OPTIMIZER.
+        of the default adam:beta1=0,beta2=0.99.
     critic_steps
         Discriminator updates for each generator update. Default: the recipe's, 1 or 5.
     flips
@@ -167,6 +176,7 @@ def train(
     given = {
         "data": data,
         "out": out,
+        "overwrite": overwrite,
         "steps": steps,
         "seed": seed,
         "replicas": replicas,
@@ -174,6 +184,7 @@ def train(
         "sample_every": sample_every,
         "checkpoint_every": checkpoint_every,
         "trackers": tracker or None,
+        "init": init,
         "recipe": recipe,
         "game": game,
         "pairs": pairs,

@@ -1,10 +1,21 @@
 """Who plays whom: one file a game, whose round reads like its paper's algorithm."""
 
+from uncollapse.games.beginning import Beginning
 from uncollapse.games.duel import Duel
-from uncollapse.games.game import Draw, Game, Observation, Table
+from uncollapse.games.game import Draw, Game, Observation, Part, Table
 from uncollapse.games.sgan import SGAN
 from uncollapse.names import Registry
 
 registry: Registry[Game] = Registry("game", {"duel": Duel, "sgan": SGAN})
 
-__all__ = ["SGAN", "Draw", "Duel", "Game", "Observation", "Table", "registry"]
+__all__ = [
+    "SGAN",
+    "Beginning",
+    "Draw",
+    "Duel",
+    "Game",
+    "Observation",
+    "Part",
+    "Table",
+    "registry",
+]

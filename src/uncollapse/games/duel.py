@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 
-from uncollapse.games.game import Draw, Observation, Table, mean_by_member
+from uncollapse.games.game import Draw, Observation, Part, Table, mean_by_member
 from uncollapse.players import Player, Stack
 from uncollapse.remedies import Match
 from uncollapse.streams import Streams
@@ -27,6 +29,7 @@ class Duel:
 
     members = 1
     updates = 1
+    parts: ClassVar[Mapping[str, Part]] = {}
 
     def set_up(self, table: Table) -> None:
         """Seats the two players."""

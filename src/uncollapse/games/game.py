@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from uncollapse.errors import ConfigError
+from uncollapse.games.beginning import Beginning
 from uncollapse.nets import refuse_lazy
 from uncollapse.objectives import Objective, penalties
 from uncollapse.players import AtOnce, Optimizer, Player, Stack
@@ -58,11 +59,27 @@ class Game(Protocol):
     randomness: dict[str, Streams]
     """The game's own random numbers, by purpose; all of them are checkpointed."""
 
+    @property
+    def parts(self) -> Mapping[str, Part]:
+        """Whose samples can be drawn besides those of ``output``, by name."""
+
     def set_up(self, table: Table) -> None:
         """Seats the players."""
 
     def step(self, draw: Draw) -> Observation:
         """Plays one round."""
+
+
+class Part(NamedTuple):
+    """A generator that can be asked for by name.
+
+    Attributes:
+        role: the player that it belongs to.
+        number: which of that player's networks it is, among those of one replica.
+    """
+
+    role: str
+    number: int
 
 
 @dataclass(frozen=True)
@@ -83,6 +100,9 @@ class Table:
         at_once: whether a stack of several members runs all of them at once.
         ranks: the processes that play this game together.
         group: how many members in a row belong to one replica.
+        beginning: an earlier run, from whose weights all players begin.
+        whole: how many members there are in all processes; 0 if all of them are here.
+        first: the number of the first one here among them.
     """
 
     generator: Callable[[], nn.Module]
@@ -97,6 +117,9 @@ class Table:
     at_once: bool = False
     ranks: Ranks = field(default_factory=Ranks)
     group: int = 1
+    beginning: Beginning | None = None
+    whole: int = 0
+    first: int = 0
 
     def __post_init__(self) -> None:
         if self.critic_steps < 1:
@@ -107,10 +130,13 @@ class Table:
 
         Where several processes play together, only this process's share of them sits here.
         """
-        seeds = spread_seeds(self.seeds, count)
+        every = seeds = spread_seeds(self.seeds, count)
+        first = 0
         if self.ranks.count > 1:  # of a single replica
-            seeds = seeds[self.ranks.share(count)]
-        return replace(self, seeds=seeds, group=len(seeds) // len(self.seeds))
+            share = self.ranks.share(count)
+            seeds, first = every[share], share.start
+        group = len(seeds) // len(self.seeds)
+        return replace(self, seeds=seeds, group=group, whole=len(every), first=first)
 
     def seat_generator(self, role: str, sharing: float = 0.0) -> Player:
         """A player of generators, one a member, each initialised from its member's seed.
@@ -120,14 +146,15 @@ class Table:
             sharing: about this part of the parameters, nearest to the samples, is common to the
                 members of a replica.
         """
-        networks = self._networks(role, self.generator)
+        networks = self._networks(role, "generator", self.generator)
         if sharing:
             tie(networks, self.group, lower_layers(networks[0], sharing, first=False))
         return self._seat(role, networks, self.lr[0])
 
     def seat_discriminator(self, role: str, sharing: float = 0.0) -> Player:
         """A player of discriminators, likewise; kept within the objective's clip."""
-        networks = self._networks(role, equipped(self.remedies, self.discriminator))
+        make = equipped(self.remedies, self.discriminator)
+        networks = self._networks(role, "discriminator", make)
         if sharing:
             tie(networks, self.group, lower_layers(networks[0], sharing, first=True))
         player = self._seat(role, networks, self.lr[1])
@@ -137,15 +164,18 @@ class Table:
             )
         return player
 
-    def match(self, name: str, streams: Streams, *meetings: tuple[str, str]) -> Match:
+    def match(
+        self, name: str, streams: Streams, *meetings: tuple[str, str], judges: str | None = None
+    ) -> Match:
         """A match of discriminators against generators, with a member for each seed.
 
         Args:
             name: what tells it from the game's other matches.
             streams: where its penalties' random points come from.
             meetings: who learns from whom in it, by role: (learner, opponent).
+            judges: the match whose discriminators judge in this one too, if they are not its own.
         """
-        return Match(name, self.objective, self.remedies, streams, self.seeds, meetings)
+        return Match(name, self.objective, self.remedies, streams, self.seeds, meetings, judges)
 
     def welcome_remedies(self, game: Playing) -> None:
         """Lets every remedy join, in order; called once all players are seated.
@@ -166,13 +196,17 @@ class Table:
         """Random numbers for one purpose, one stream a member."""
         return Streams(self.seeds, purpose, self.device)
 
-    def _networks(self, role: str, make: Callable[[], nn.Module]) -> list[nn.Module]:
+    def _networks(self, role: str, kind: str, make: Callable[[], nn.Module]) -> list[nn.Module]:
         birth = Ambient(self.seeds, f"{role}/birth", self.device)
         networks = [birth.run(m, make).to(self.device) for m in range(len(self.seeds))]
         weights = [{id(p) for p in (*n.parameters(), *n.buffers())} for n in networks]
         if len(set().union(*weights)) < sum(map(len, weights)):
             raise ConfigError(f"the {role}'s factory gives the same weights again: make new ones")
         refuse_lazy(role, networks[0])
+        if self.beginning is not None:
+            here = range(self.first, self.first + len(networks))
+            whole = self.whole or len(networks)
+            self.beginning.fill(networks, role, kind, here=here, whole=whole, group=self.group)
         return networks
 
     def _seat(self, role: str, networks: list[nn.Module], lr: float) -> Player:

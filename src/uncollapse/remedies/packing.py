@@ -9,7 +9,6 @@ from torch import Tensor
 from uncollapse.errors import ConfigError, ShapeError
 from uncollapse.names import check_kinds
 from uncollapse.nets.family import is_series
-from uncollapse.remedies.match import Match
 from uncollapse.remedies.remedy import Remedy
 
 SAME = ("samples", "packs")
@@ -99,6 +98,6 @@ class Packing(Remedy):
             )
         return batch
 
-    def bundle(self, match: Match, samples_mb: Tensor) -> Tensor:
+    def bundle(self, samples_mb: Tensor) -> Tensor:
         """Packs, ``[member, packs, *judged_shape]``."""
         return self(samples_mb, batch_axes=2)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from uncollapse.errors import CheckpointError, ConfigError, DataError
 from uncollapse.nets import refuse_lazy
-from uncollapse.objectives import Judgement
+from uncollapse.objectives import Judgement, Objective
 from uncollapse.players import Player, Stack, unwrapped
 from uncollapse.streams import Streams
 
@@ -67,6 +67,10 @@ class Remedy:
             ConfigError: it cannot take part for so long.
         """
 
+    def misfit(self, objective: Objective) -> str | None:
+        """Why it has no meaning with an objective; None if it has."""
+        return None
+
     def prolonged(self, updates: int, before: int) -> str | None:
         """What changes, in words, in a run that goes on longer than it was begun for.
 
@@ -108,7 +112,7 @@ class Remedy:
         """Who is met in the place of ``player``, if anybody; it gets no gradient."""
         return None
 
-    def bundle(self, match: Match, samples_mb: Tensor) -> Tensor:
+    def bundle(self, samples_mb: Tensor) -> Tensor:
         """Samples, real or fake, in the bundles that are judged as one; gradients flow through."""
         return samples_mb
 
@@ -119,6 +123,9 @@ class Remedy:
     def show(self, match: Match, samples_mb: Tensor) -> Tensor:
         """What a discriminator sees of samples, real or fake; gradients flow through."""
         return samples_mb
+
+    def hear(self, match: Match, judged: Judgement) -> None:
+        """What discriminators, ``[member, ...]``, thought as they learned; once for each update."""
 
     # The losses.
 
@@ -163,6 +170,11 @@ def judged_shape(remedies: Sequence[Remedy], shape: tuple[int, ...]) -> tuple[in
     return shape
 
 
+def judged_as_one(remedies: Sequence[Remedy]) -> int:
+    """How many samples are judged as one; those of images stand behind each other as channels."""
+    return math.prod(judged_shape(remedies, (1,)))
+
+
 def drawn(remedies: Sequence[Remedy], batch: int) -> int:
     """How many samples are drawn for a batch of ``batch`` when all ``remedies`` take part."""
     for remedy in remedies:
@@ -200,11 +212,10 @@ def check_batch(remedies: Sequence[Remedy], batch: int, count: int) -> None:
 
 def _misfit(remedies: Sequence[Remedy], batch: int, count: int) -> ConfigError | DataError | None:
     """What is wrong with a batch, and not yet what would be right."""
-    together = math.prod(judged_shape(remedies, (1,)))  # samples judged as one
     try:
         needed = drawn(remedies, batch)
         for remedy in remedies:
-            remedy.check_batch(needed // together)
+            remedy.check_batch(needed // judged_as_one(remedies))
     except ConfigError as error:
         return error
     if needed <= count:

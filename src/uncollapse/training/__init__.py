@@ -1,8 +1,9 @@
 """Runs: trained, recorded, kept, and resumed to the same bits."""
 
 from uncollapse.training.api import resume, train
+from uncollapse.training.callbacks import Callback, Stop
 from uncollapse.training.config import Config
 from uncollapse.training.run import Run, load
 from uncollapse.training.signals import StoppedBySignal
 
-__all__ = ["Config", "Run", "StoppedBySignal", "load", "resume", "train"]
+__all__ = ["Callback", "Config", "Run", "Stop", "StoppedBySignal", "load", "resume", "train"]

@@ -19,6 +19,7 @@ from uncollapse.errors import (
     out_of_memory,
     where,
 )
+from uncollapse.files import home
 from uncollapse.games import Game
 from uncollapse.memory import keep_freed_memory
 from uncollapse.objectives import Objective
@@ -26,6 +27,8 @@ from uncollapse.players import Optimizer
 from uncollapse.ranks import join
 from uncollapse.remedies import Remedy, fitting
 from uncollapse.training import checkpoint
+from uncollapse.training.callbacks import Callback, Callbacks
+from uncollapse.training.callbacks import check as check_callbacks
 from uncollapse.training.config import GIVEN, Config, positive
 from uncollapse.training.folder import RunFolder
 from uncollapse.training.loop import failed, loop, still_there, take_pictures
@@ -38,6 +41,7 @@ from uncollapse.training.trackers import Tracker
 from uncollapse.training.trackers import check as check_trackers
 from uncollapse.training.trackers import start as start_trackers
 from uncollapse.training.training import Training, resolve_device
+from uncollapse.training.warm import taken_over, warm_start
 from uncollapse.training.way import AUTO, ONE_BY_ONE, faster, has_members_of_its_own
 
 PARTS = ("generator", "discriminator", "game", "objective", "remedies", "optimizer")
@@ -50,6 +54,7 @@ def train(
     data: Data,
     *,
     recipe: str = "default",
+    init: str | Path | Run | None = None,
     generator: Network | None = None,
     discriminator: Network | None = None,
     game: str | Game | None = None,
@@ -66,9 +71,11 @@ def train(
     seed: int = 0,
     device: str = "auto",
     out: str | Path | RunFolder | None = None,
+    overwrite: bool = False,
     sample_every: int | None = None,
     checkpoint_every: int | None = None,
     trackers: Sequence[str] = (),
+    callbacks: Sequence[Callback] = (),
     size: int | tuple[int, int] | None = None,
     flips: bool = False,
     axes: str | None = None,
@@ -89,6 +96,12 @@ def train(
         recipe: fixes all that is not given of the words from ``generator`` to ``critic_steps``:
             "default", chosen by measurement for each kind of data, or a paper's own, such as
             "gan", "wgan-gp" or "pacgan"; see :mod:`uncollapse.recipes`.
+        init: a run to begin from, or its folder (its last checkpoint): all networks begin from its
+            weights, and everything else anew: optimisers, averages, memories of remedies, steps.
+            The generator begins from the one that learned, not from its average (EMA), as that is
+            whom the discriminator knows. Networks are the run's unless given; they must fit.
+            Players begin from those of the same role if there are as many, else all from the pair
+            that the run's samples come from. The new data may be scaled otherwise for networks.
         generator: a family of networks by name, ``package.module:factory``, a factory without
             arguments, or a module (which is copied); latents ``[batch, *latent]`` to samples
             ``[batch, *shape]``. With a generator of your
@@ -114,9 +127,17 @@ def train(
         seed: all randomness follows from it.
         device: "auto", "cpu", "cuda", …
         out: a folder for the run; without it nothing is written.
+        overwrite: replaces a run that is in the folder, once the new one has passed its rehearsal:
+            the run's own files, and no others.
         sample_every: steps between two pictures.
         checkpoint_every: steps between two checkpoints, at which samples are also scored.
         trackers: who else gets the numbers and pictures: "tensorboard".
+        callbacks: functions that are called at each checkpoint with the run as it stands (its
+            ``step``, ``metrics``, ``sample(n)``, ``generator``, …, all copies). One may return
+            numbers by name (of several replicas lists of one each), which go into the record and
+            to trackers, or ``uc.Stop(reason, numbers)``, which ends the run there, whole. Looking
+            changes nothing; a callback that raises ends the run in its own error, the checkpoint
+            kept. Only the first of several processes calls.
         size: images are resized and cropped to this many pixels, or (height, width).
         flips: images are also learned flipped left to right.
         axes: what the axes of an array are; likewise for all ways to read data, which
@@ -141,8 +162,11 @@ def train(
         size, flips, axes, None if range is None else (float(range[0]), float(range[1])), key,
         colour, background, skip_unreadable,
     )  # fmt: skip
+    start = None if init is None else warm_start(init)
+    if start is not None:
+        generator, discriminator, latent = taken_over(start, generator, discriminator, latent)
     dataset = open_data(data, choices, generator)
-    label, words, replaced = recipes.settle(
+    label, words, notes = recipes.settle(
         recipe,
         dataset,
         {
@@ -163,6 +187,7 @@ def train(
         **{word: words[word] for word in PARTS},
         latent=_sizes(latent),
         replicas=replicas,
+        beginning=None if start is None else start.beginning,
     )
     if batch is None:
         words["batch"] = _batch(parts.remedies, words["batch"], len(dataset))
@@ -186,8 +211,14 @@ def train(
         checkpoint_every=often if checkpoint_every is None else checkpoint_every,
         trackers=tuple(several(trackers)),
         data_fingerprint=dataset.fingerprint,
+        init=None if start is None else start.word,
         **parts.words,
     )
+    if overwrite and out is None:
+        raise ConfigError("overwrite replaces the run in a folder: say out")
+    if overwrite and start is not None and _same_place(start.word, out):
+        raise ConfigError("init is the run that would be replaced: choose another place (out)")
+    check_callbacks(callbacks)
     check_trackers(config.trackers)
     if config.trackers and out is None:
         raise ConfigError("trackers write into the run's folder: say out")
@@ -201,13 +232,7 @@ def train(
     rehearse(trial)
     shown = progress if ranks.number == 0 else False
     lines = [dataset.described, trial.config.described]
-    if replaced and not set(replaced) <= set(config.remedies):
-        given = ", ".join(config.remedies) or "no remedies"
-        lines.append(
-            f"note: {given} instead of the recipe's {', '.join(replaced)}: to keep these, name "
-            "them too"
-        )
-    lines += [f"note: {remark}" for remark in remarks(trial)]
+    lines += [f"note: {remark}" for remark in (*notes, *remarks(trial))]
     if members == AUTO and has_members_of_its_own(trial):
         way, reason = faster(make)
         lines.append(f"members run {way} ({reason})")
@@ -217,11 +242,11 @@ def train(
     if out is not None and ranks.number == 0:
         folder = out if isinstance(out, RunFolder) else RunFolder(out)
     with ranks.first_may_fail():
-        if folder is not None and folder.create(training.config):
-            lines.append(f"{folder.path} held a run without a checkpoint: it begins anew")
+        if folder is not None and (found := folder.create(training.config, overwrite=overwrite)):
+            lines.append(f"{folder.path} {found}")
     for line in lines:  # once nothing can be refused any more
         say(line, shown)
-    return _go(training, folder, progress)
+    return _go(training, folder, progress, callbacks)
 
 
 def resume(
@@ -236,6 +261,7 @@ def resume(
     objective: Objective | None = None,
     remedies: Sequence[str | Remedy] | None = None,
     optimizer: Optimizer | None = None,
+    callbacks: Sequence[Callback] = (),
     progress: bool | None = None,
 ) -> Run:
     """Goes on with a run, exactly as if it had never stopped.
@@ -252,6 +278,7 @@ def resume(
         objective: as for ``data``.
         remedies: as for ``data``; all of them.
         optimizer: as for ``data``.
+        callbacks: as for :func:`train`; a run does not remember them.
         progress: as for :func:`train`.
 
     Returns:
@@ -263,6 +290,7 @@ def resume(
     """
     if start not in (checkpoint.LAST, checkpoint.BEST):
         raise ConfigError(f"start must be 'last' or 'best', not '{start}'")
+    check_callbacks(callbacks)
     folder = RunFolder(out)
     config = folder.config()
     _check_given(
@@ -329,10 +357,15 @@ def resume(
     except BaseException:
         folder.unlock()
         raise
-    return _go(training, folder if first else None, progress)
+    return _go(training, folder if first else None, progress, callbacks)
 
 
-def _go(training: Training, folder: RunFolder | None, progress: bool | None) -> Run:
+def _go(
+    training: Training,
+    folder: RunFolder | None,
+    progress: bool | None,
+    callbacks: Sequence[Callback],
+) -> Run:
     """Trains, whatever happens leaving the run folder whole."""
     keep_freed_memory()
     if training.ranks.number > 0:  # the first process speaks for all
@@ -345,7 +378,8 @@ def _go(training: Training, folder: RunFolder | None, progress: bool | None) -> 
         recorder = Recorder(folder, watching, training.game.players)
         if training.step == 0:
             take_pictures(training, folder, recorder)
-        said = loop(training, folder, recorder, progress)
+        asked = Callbacks(callbacks, training, folder, recorder) if callbacks else None
+        ended = loop(training, folder, recorder, progress, asked)
     except NonFiniteError as error:
         raise failed(error, training, folder) from None
     except Exception as error:
@@ -360,7 +394,7 @@ def _go(training: Training, folder: RunFolder | None, progress: bool | None) -> 
         if folder is not None:
             folder.unlock()
     run = finished(training, folder, recorder.rows)
-    run.remarks = (*remarks(training), *said)
+    run.remarks, run.stopped = (*remarks(training), *ended.alarms), ended.stopped
     return run
 
 
@@ -370,6 +404,11 @@ def _absolute(data: str) -> str:
     if colon and f"{form}:" in {known.partition(":")[0] + ":" for known in data_room.FORMS}:
         return f"{form}:{Path(path).expanduser().resolve()}"
     return data
+
+
+def _same_place(folder: str, out: str | Path | RunFolder | None) -> bool:
+    place = out.path if isinstance(out, RunFolder) else home(out or "")
+    return Path(folder) == place.resolve()
 
 
 def _same_data(

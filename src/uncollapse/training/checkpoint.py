@@ -120,6 +120,13 @@ def return_to(folder: Path, name: str) -> None:
     _sweep(folder)
 
 
+def remove(folder: Path) -> None:
+    """Removes all checkpoints: the names first, so that none ever leads nowhere."""
+    for name in (LAST, BEST):
+        (folder / f"{name}.json").unlink(missing_ok=True)
+    _sweep(folder)
+
+
 def _sweep(folder: Path) -> None:
     wanted = set()
     for name in (LAST, BEST):

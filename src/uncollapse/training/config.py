@@ -22,6 +22,7 @@ GIVEN = "given in Python"
 
 KINDS: dict[str, type] = {
     "data": str,
+    "init": str,
     "size": int,
     "flips": bool,
     "recipe": str,
@@ -63,7 +64,8 @@ class Config:
     """All settings of a run, resolved: no default is left to change under it later.
 
     The fields are the words of :func:`uncollapse.train` and of ``uncollapse train``; names are in
-    the grammar of :mod:`uncollapse.names`. ``data_fingerprint`` is recorded, not chosen.
+    the grammar of :mod:`uncollapse.names`. ``data_fingerprint`` is recorded, not chosen; ``init``
+    is where the run began from, which going on with it does not read again.
     """
 
     data: str
@@ -95,6 +97,7 @@ class Config:
     background: str | None = None
     skip_unreadable: bool = False
     recipe: str = ""
+    init: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("batch", "steps", "critic_steps", "replicas", "sample_every"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import io
 import itertools
@@ -21,6 +22,8 @@ from uncollapse.training import checkpoint
 from uncollapse.training.config import Config
 
 Row = dict[str, Any]
+TENSORBOARD = "tensorboard"
+"""The folder of a tracker's events within a run's."""
 
 
 class RunFolder:
@@ -39,19 +42,23 @@ class RunFolder:
         self._verdicts = self.path / "verdicts.jsonl"
         self._lock: int | None = None
 
-    def create(self, config: Config) -> bool:
+    def create(self, config: Config, *, overwrite: bool = False) -> str | None:
         """Begins a run here; in the place of one that never got to a checkpoint, if there is one.
 
         Files that are not a run's stay as they are.
 
+        Args:
+            config: of the new run.
+            overwrite: also in the place of one that has checkpoints.
+
         Returns:
-            Whether there was such a run.
+            What was here, and what becomes of it, in words; None if no run was.
 
         Raises:
             RunFolderError: there is a run already, or one that another process is training, or the
                 folder cannot be written.
         """
-        self._refuse_what_is_kept()
+        self._refuse_what_is_kept(overwrite)
         try:
             for folder in (self.checkpoints, self.samples):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -59,24 +66,27 @@ class RunFolder:
             raise cannot_write(self.path, error) from None
         self.lock()
         try:
-            self._refuse_what_is_kept()  # by a process that has just ended
-            anew = self.config_path.exists()
-            if anew:
+            self._refuse_what_is_kept(overwrite)  # by a process that has just ended
+            found = None
+            if self.config_path.exists():
+                found = "held a run without a checkpoint: it begins anew"
+                if kept := checkpoint.newest(self.checkpoints):
+                    found = f"held a run of {kept.step} steps: it is replaced"
                 self._clear()
             self.keep_config(config)
         except BaseException:
             self.unlock()
             raise
-        return anew
+        return found
 
-    def _refuse_what_is_kept(self) -> None:
+    def _refuse_what_is_kept(self, overwrite: bool) -> None:
         if not self.config_path.exists():
             return
-        if checkpoint.newest(self.checkpoints) is not None:
+        if checkpoint.newest(self.checkpoints) is not None and not overwrite:
             quoted = shlex.quote(str(self.path))
             raise RunFolderError(
                 f"{self.path} already holds a run: go on with `uncollapse resume {quoted}` (in "
-                "Python uc.resume), or choose another place (out)"
+                "Python uc.resume), choose another place (out), or replace it (overwrite)"
             )
         try:
             ours = self.checkpoints.is_dir() and Config.from_yaml(self.config_path) is not None
@@ -88,13 +98,26 @@ class RunFolder:
             )
 
     def _clear(self) -> None:
-        """Removes what a run recorded, and nothing else."""
-        pictures = [path for path in self.samples.glob("step-*.png") if _step(path) is not None]
+        """Removes what a run recorded, and nothing else.
+
+        Checkpoints go first, as a run without one begins anew, however far this gets.
+        """
+        events = (self.path / TENSORBOARD).glob("events.out.tfevents.*")
         try:
-            for path in (self._metrics, self._verdicts, *pictures):
+            checkpoint.remove(self.checkpoints)
+            for path in (self._metrics, self._verdicts, *self._pictures(), *events):
                 path.unlink(missing_ok=True)
         except OSError as error:
             raise cannot_write(self.path, error) from None
+        for folder in (*self.samples.glob("replica-*"), self.path / TENSORBOARD):
+            with contextlib.suppress(OSError):  # others' files are in it, or it is none
+                folder.rmdir()
+
+    def _pictures(self) -> Iterator[Path]:
+        """The run's own; those of several replicas had no folders of their own once."""
+        for path in (*self.samples.glob("step-*.png"), *self.samples.glob("replica-*/step-*.png")):
+            if _step(path) is not None:
+                yield path
 
     def keep_config(self, config: Config) -> None:
         """Writes ``config.yaml``."""
@@ -156,11 +179,16 @@ class RunFolder:
         """All complete rows of ``verdicts.jsonl``."""
         return list(_rows(self._verdicts))
 
-    def save_picture(self, name: str, picture: Image.Image) -> None:
-        """Writes a PNG into ``samples/``."""
+    def save_picture(self, step: int, replica: int | None, picture: Image.Image) -> None:
+        """Writes a PNG into ``samples/``, or into the folder there of one of several replicas."""
+        folder = self.samples if replica is None else self.samples / f"replica-{replica}"
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise cannot_write(folder, error) from None
         content = io.BytesIO()
         picture.save(content, format="PNG")
-        write_atomically(self.samples / name, content.getvalue())
+        write_atomically(folder / f"step-{step:07}.png", content.getvalue())
 
     def forget_after(self, step: int) -> None:
         """Drops what was recorded after ``step``: a resumed run records it again."""
@@ -168,7 +196,7 @@ class RunFolder:
             if path.exists():
                 kept = [row for row in _rows(path) if row["step"] <= step]
                 write_atomically(path, "".join(json.dumps(row) + "\n" for row in kept))
-        for picture in self.samples.glob("step-*.png"):
+        for picture in self._pictures():
             drawn = _step(picture)
             if drawn is not None and drawn > step:
                 picture.unlink(missing_ok=True)
@@ -177,7 +205,7 @@ class RunFolder:
 class FreeFolder(RunFolder):
     """The first free one of NAME, NAME-2, NAME-3, …: taken when the run begins, by one alone."""
 
-    def create(self, config: Config) -> bool:
+    def create(self, config: Config, *, overwrite: bool = False) -> str | None:
         """As for :class:`RunFolder`; from here on ``path`` is the folder that was free."""
         first = self.path
         for number in itertools.count(1):
@@ -193,7 +221,7 @@ class FreeFolder(RunFolder):
             except OSError as error:
                 raise cannot_write(path, error) from None
             super().__init__(path)
-            return super().create(config)
+            return super().create(config, overwrite=overwrite)
         raise AssertionError("unreachable")
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 from uncollapse.data.pictures import draw
 from uncollapse.errors import NonFiniteError
 from uncollapse.metrics import expected_energy_distance
 from uncollapse.training import checkpoint
 from uncollapse.training.alarms import Alarms, learning
+from uncollapse.training.callbacks import Callbacks
 from uncollapse.training.checkpoint import Checkpoint
 from uncollapse.training.folder import Row, RunFolder
 from uncollapse.training.looks import Looks
@@ -22,13 +24,26 @@ from uncollapse.training.signals import StoppedBySignal, StopRequest
 from uncollapse.training.training import SCORED, Training
 
 
-def loop(
-    training: Training, folder: RunFolder | None, recorder: Recorder, shown: bool | None
-) -> tuple[str, ...]:
-    """Trains until the config's last step.
+class Ended(NamedTuple):
+    """How a loop ended.
 
-    Returns:
-        What went wrong on the way, a line each.
+    Attributes:
+        alarms: what went wrong on the way, a line each.
+        stopped: why a callback ended it before the last step; None if none did.
+    """
+
+    alarms: tuple[str, ...]
+    stopped: str | None
+
+
+def loop(
+    training: Training,
+    folder: RunFolder | None,
+    recorder: Recorder,
+    shown: bool | None,
+    asked: Callbacks | None = None,
+) -> Ended:
+    """Trains until the config's last step, or until a callback says stop.
 
     Raises:
         NonFiniteError: something became NaN or infinite; the last good checkpoint is kept.
@@ -45,7 +60,8 @@ def loop(
             looked = partial(look, training, recorder, alarms, progress, Looks(training.data))
             if training.step == 0:
                 looked()
-        while training.step < config.steps:
+        reason = None
+        while training.step < config.steps and reason is None:
             observation = training.game.step(training.draw)
             training.step += 1
             step, finished = training.step, training.step == config.steps
@@ -54,21 +70,36 @@ def loop(
 
             recorder.observe(step, observation)
             alarms.numbers(step, recorder.latest_by_member)
-            if step % config.sample_every == 0 or finished:
+            pictured = step % config.sample_every == 0 or finished
+            if pictured:
                 take_pictures(training, folder, recorder)
             if step % config.checkpoint_every == 0 or finished:
-                save(training, folder, recorder, looked)
+                reason = save(training, folder, recorder, looked, asked)
             elif signal is not None:
                 save(training, folder, recorder)
             progress.update(step, recorder.latest)
+            if finished:
+                reason = None
+            if reason is not None:
+                if not pictured:
+                    take_pictures(training, folder, recorder)
+                how = f", go on with `uncollapse resume {_quoted(folder)}`" if folder else ""
+                progress.say(f"stopped at step {step} of {config.steps}: {reason}{how}")
 
             if signal is not None and not finished:
-                quoted = shlex.quote(str(folder.path)) if folder else ""
-                how = f"go on with `uncollapse resume {quoted}`" if folder else "nothing kept"
+                how = (
+                    f"go on with `uncollapse resume {_quoted(folder)}`"
+                    if folder
+                    else "nothing kept"
+                )
                 how = how if training.ranks.number == 0 else "the first process says how to go on"
                 training.ranks.largest(0)  # torchrun ends all as soon as one has ended
                 raise StoppedBySignal(f"stopped at step {step} of {config.steps}: {how}", signal)
-    return tuple(alarms.said)
+    return Ended(tuple(alarms.said), reason)
+
+
+def _quoted(folder: RunFolder) -> str:
+    return shlex.quote(str(folder.path))
 
 
 def take_pictures(training: Training, folder: RunFolder | None, recorder: Recorder) -> None:
@@ -78,8 +109,7 @@ def take_pictures(training: Training, folder: RunFolder | None, recorder: Record
     fake_mb = training.sample(PICTURED[training.data.kind]).cpu()
     for member, (fake, real) in enumerate(zip(fake_mb, training.reference_mb, strict=True)):
         picture = draw(training.data, fake, background=real)
-        suffix = f"-member-{member}" if len(fake_mb) > 1 else ""
-        folder.save_picture(f"step-{training.step:07}{suffix}.png", picture)
+        folder.save_picture(training.step, member if len(fake_mb) > 1 else None, picture)
         for tracker in recorder.trackers:
             tracker.picture(training.step, member, picture)
 
@@ -129,11 +159,16 @@ def save(
     folder: RunFolder | None,
     recorder: Recorder,
     look: Callable[[], float] | None = None,
-) -> None:
-    """Checks that all is finite, looks at the samples, and writes a checkpoint.
+    asked: Callbacks | None = None,
+) -> str | None:
+    """Checks that all is finite, looks at the samples, asks callbacks, and writes a checkpoint.
 
+    It is written even if a callback fails, which then has no numbers in the record.
     A checkpoint made because somebody asked to stop comes without a look: the record of a run must
     not depend on when it was interrupted.
+
+    Returns:
+        Why a callback says stop; None if none does.
     """
     recorder.flush()
     saved = training.checkpoint()
@@ -144,11 +179,14 @@ def save(
         if best := mean < training.best:
             training.best = mean
             saved = Checkpoint(saved.tensors, {**saved.facts, "best": mean})
-    if folder is not None:
-        for tracker in recorder.trackers:  # before the checkpoint, which is never ahead of a record
-            tracker.flush()
-        folder.sync()
-        checkpoint.save(folder.checkpoints, saved, best=best)
+    try:
+        return None if asked is None else asked(saved)
+    finally:
+        if folder is not None:
+            for tracker in recorder.trackers:  # the checkpoint is never ahead of a record
+                tracker.flush()
+            folder.sync()
+            checkpoint.save(folder.checkpoints, saved, best=best)
 
 
 def failed(error: NonFiniteError, training: Training, folder: RunFolder | None) -> NonFiniteError:

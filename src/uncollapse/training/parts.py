@@ -18,7 +18,7 @@ from uncollapse import nets
 from uncollapse.data import Data, Dataset
 from uncollapse.data.reading import Choices
 from uncollapse.errors import ConfigError
-from uncollapse.games import Game
+from uncollapse.games import Beginning, Game
 from uncollapse.games import registry as game_names
 from uncollapse.names import Registry
 from uncollapse.objectives import Objective
@@ -30,6 +30,7 @@ from uncollapse.remedies import Remedy, judged_shape
 from uncollapse.remedies import registry as remedy_names
 from uncollapse.streams import Ambient
 from uncollapse.training.config import GIVEN, Config
+from uncollapse.training.delivered import sees_other_units, undelivered
 from uncollapse.training.training import Factory, Training
 
 T = TypeVar("T")
@@ -59,6 +60,7 @@ class Parts:
         optimizer: how the players learn.
         latent: shape of one latent.
         words: what a config calls them, ``GIVEN`` where nothing leads to them.
+        beginning: an earlier run, from whose weights the players begin.
     """
 
     data: Dataset
@@ -70,6 +72,7 @@ class Parts:
     optimizer: Optimizer
     latent: tuple[int, ...]
     words: dict[str, Any]
+    beginning: Beginning | None = None
 
     def training(self, config: Config, ranks: Ranks) -> Training:
         """A training of them; of its own game and remedies, as several can be made."""
@@ -83,6 +86,7 @@ class Parts:
             self.objective,
             self.optimizer,
             ranks,
+            self.beginning,
         )
 
 
@@ -97,14 +101,17 @@ def choose(
     optimizer: str | Optimizer,
     latent: tuple[int, ...] | None,
     replicas: int,
+    beginning: Beginning | None = None,
 ) -> Parts:
     """The parts that are named or given.
+
+    Where all networks begin from the weights of an earlier run, one module may stand for several.
 
     Raises:
         ConfigError: a name, a setting or an object that cannot be.
     """
     chosen_game, game_name = _choose(game_names, game)
-    single = replicas == 1 and chosen_game.members == 1
+    single = beginning is not None or (replicas == 1 and chosen_game.members == 1)
     make_generator, generator_name = _network(generator, "generator", data.shape, latent, single)
     chosen_objective, objective_name = _choose(objective_names, objective)
     cures = [_choose(remedy_names, remedy) for remedy in several(remedies)]
@@ -132,6 +139,7 @@ def choose(
             "remedies": tuple(name for _, name in cures),
             "optimizer": optimizer_name,
         },
+        beginning=beginning,
     )
 
 
@@ -139,6 +147,7 @@ def open_data(data: Data, choices: Choices, generator: Network | None) -> Datase
     """The data set. With a generator of somebody's own, tensors and loaders are not scaled."""
     family = generator.partition(":")[0] if isinstance(generator, str) else generator
     own = family is not None and not (isinstance(family, str) and family in nets.families)
+    own = own and not sees_other_units(generator)
     identity = own and not isinstance(data, (str, Dataset))
     return data_room.load(data, **dataclasses.asdict(choices), identity=identity)
 
@@ -161,6 +170,8 @@ def _network(
 ) -> tuple[Factory, str]:
     """A factory for a player's networks, and the words that name it (or ``GIVEN``)."""
     if isinstance(network, nn.Module):
+        network = undelivered(network)
+    if isinstance(network, nn.Module):
         if not single:
             raise ConfigError(
                 f"several replicas or pairs need a {role} each, and none like the others: give a "
@@ -177,6 +188,13 @@ def _network(
     if role == "discriminator":
         return nets.build_discriminator(name, shape), name
     return nets.build_generator(name, shape, latent[0] if latent else None), name
+
+
+def factory(
+    network: Network, role: str, shape: tuple[int, ...], latent: tuple[int, ...] | None
+) -> Factory:
+    """What makes a player's networks, for samples of ``shape``."""
+    return _network(network, role, shape, latent, single=True)[0]
 
 
 def named(word: str, part: Any) -> str:

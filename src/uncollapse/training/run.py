@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,6 @@ import torch
 from PIL.Image import Image
 from torch import Tensor, nn
 
-from uncollapse import nets
 from uncollapse.data import Dataset
 from uncollapse.data.pictures import draw
 from uncollapse.data.ranges import Range
@@ -21,35 +19,22 @@ from uncollapse.errors import ConfigError
 from uncollapse.players import Stack
 from uncollapse.streams import Ambient, Streams
 from uncollapse.training import checkpoint
+from uncollapse.training.cast import Cast
 from uncollapse.training.chunks import in_chunks
 from uncollapse.training.config import GIVEN, Config
+from uncollapse.training.delivered import deliver, deliver_discriminator
 from uncollapse.training.folder import Row, RunFolder
 from uncollapse.training.outcome import Outcome, outcome
 from uncollapse.training.training import Training
 
 CHUNK = 256
 """Samples drawn at once."""
+PIECE = 32 * CHUNK
+"""Samples drawn in one piece."""
 MOST = 1_000_000
 """Samples given at once."""
 PICTURED = {"images": 64, "points": 1024, "series": 64}
 """Samples in a picture, by kind of data."""
-
-
-class Delivered(nn.Module):
-    """A generator whose samples are in the data's own units: ``network(z) * scale + shift``."""
-
-    def __init__(self, network: nn.Module, scale: Tensor, shift: Tensor) -> None:
-        super().__init__()
-        self.network = network
-        self.scale: Tensor
-        self.shift: Tensor
-        self.register_buffer("scale", scale)
-        self.register_buffer("shift", shift)
-
-    def forward(self, latents: Tensor) -> Tensor:
-        """Latents ``[batch, *latent]`` to samples ``[batch, *shape]``."""
-        samples: Tensor = self.network(latents)
-        return samples * self.scale + self.shift
 
 
 class Run:
@@ -64,6 +49,8 @@ class Run:
             samples ``[batch, *shape]`` in the data's own units. With an EMA, the averaged ones.
         remarks: what was worth saying of the networks when it trained, and what went wrong, a line
             each; of a loaded run nothing.
+        stopped: why a callback ended it early; None of one that was not, and of a loaded run.
+        cast: the weights of all who played.
     """
 
     def __init__(
@@ -73,14 +60,17 @@ class Run:
         networks: Sequence[nn.Module],
         data: Dataset,
         folder: RunFolder | None,
+        cast: Cast,
         rows: list[Row] | None = None,
     ) -> None:
         self.config = config
         self.step = step
         self.data = data
         self.folder = None if folder is None else folder.path
-        self.generators = [_deliver(network, data.scale, data.shift) for network in networks]
+        self.generators = [self._deliver(network) for network in networks]
         self.remarks: tuple[str, ...] = ()
+        self.stopped: str | None = None
+        self.cast = cast
         self._files = folder
         self._rows = rows or []
 
@@ -88,6 +78,28 @@ class Run:
     def generator(self) -> nn.Module:
         """The generator (of the first replica), in evaluation mode."""
         return self.generators[0]
+
+    @property
+    def discriminator(self) -> nn.Module:
+        """The discriminator (of the first replica), in evaluation mode, on the CPU.
+
+        It takes samples as :attr:`generator` gives them, ``[batch, *shape]`` in the data's own
+        units, and gives logits, ``[batch]`` or as the network shapes them. With packing, m samples
+        in a row are a pack: ``[batch / m, ...]`` comes out, of batches that are multiples of m.
+        Of several it is the one that the generator learned against last; SGAN's is the global one.
+
+        Raises:
+            ConfigError: it was an object that no name leads to, and was not given again to
+                :func:`uncollapse.load`.
+        """
+        return self.discriminators[0]
+
+    @cached_property
+    def discriminators(self) -> list[nn.Module]:
+        """One a replica; see :attr:`discriminator`."""
+        scale, shift, remedies = self.data.scale, self.data.shift, self.cast.remedies
+        networks = self.cast.discriminators()
+        return [deliver_discriminator(network, scale, shift, remedies) for network in networks]
 
     @property
     def metrics(self) -> list[Row]:
@@ -102,62 +114,114 @@ class Run:
         """
         return outcome(self.metrics, self.step)
 
-    def sample(self, count: int, *, seed: int = 0, replica: int = 0) -> Tensor:
+    def sample(
+        self, count: int, *, seed: int = 0, replica: int = 0, of: str | None = None
+    ) -> Tensor:
         """Draws samples.
 
         Args:
             count: how many.
             seed: of the latents; the same seed gives the same samples, the first ones of many.
-            replica: which of the run's generators.
+            replica: which of the run's replicas.
+            of: another generator than the one that the run is about, by name: ``"local-3"`` is
+                the fourth local one of SGAN. It is as it learned, without an EMA.
 
         Returns:
             ``[count, ...]`` in the data's own units and its own order of axes, on the CPU.
 
         Raises:
-            ConfigError: no such replica, or too few or too many samples.
+            ConfigError: no such replica or part, or too few or too many samples.
             ShapeError: the generator takes no such batches, nor those of its run.
         """
-        return self.data.as_given(self._draw(count, seed, replica))
+        return self.data.as_given(self._draw(count, seed, replica, of))
 
-    @torch.no_grad()
-    def _draw(self, count: int, seed: int, replica: int) -> Tensor:
+    def _draw(self, count: int, seed: int, replica: int, of: str | None) -> Tensor:
         """Samples with their axes as networks see them."""
-        if not 0 <= replica < len(self.generators):
-            raise ConfigError(f"replica must be 0 to {len(self.generators) - 1}, not {replica}")
         if not 0 < count <= MOST:
             raise ConfigError(
                 f"the number of samples must be 1 to {MOST:,}, not {count:,}: draw more in parts, "
                 "each with a seed of its own"
             )
+        return torch.cat(list(self.draws(count, seed=seed, replica=replica, of=of)))
+
+    def draws(
+        self, count: int, *, seed: int = 0, replica: int = 0, of: str | None = None
+    ) -> Iterator[Tensor]:
+        """The same samples piece by piece, so that memory need not hold all of them.
+
+        Args:
+            count: how many in all.
+            seed: as for :meth:`sample`.
+            replica: likewise.
+            of: likewise.
+
+        Yields:
+            ``[n, *shape]``, n at most 8,192, with axes as networks see them.
+
+        Raises:
+            ConfigError: as for :meth:`sample`, before anything is drawn.
+        """
+        if not 0 <= replica < len(self.generators):
+            raise ConfigError(f"replica must be 0 to {len(self.generators) - 1}, not {replica}")
+        if count < 1:
+            raise ConfigError(f"the number of samples must be 1 or more, not {count:,}")
+        generator = self.generators[replica] if of is None else self._part(of, replica)
+        device = device_of(generator)
         noise = Streams([seed], "samples")
-        sizes = [min(CHUNK, count - begun) for begun in range(0, count, CHUNK)]
-        chunks = [noise.normal(CHUNK, *self.config.latent)[0][:size] for size in sizes]
+        ambient = begun = Ambient([seed], "samples", device)
 
         def begin() -> Callable[[Tensor], Tensor]:
-            return partial(Ambient([seed], "samples").run, 0, self.generators[replica])
+            nonlocal begun
+            begun = ambient.copy()
+            return lambda latents: begun.run(0, generator, latents.to(device)).cpu()
 
-        return in_chunks(begin, torch.cat(chunks), CHUNK, self.config.batch, axis=0)
+        for first in range(0, count, PIECE):
+            end = min(first + PIECE, count)
+            sizes = [min(CHUNK, end - i) for i in range(first, end, CHUNK)]
+            latents = torch.cat([noise.normal(CHUNK, *self.config.latent)[0][:n] for n in sizes])
+            with torch.no_grad():
+                made = in_chunks(begin, latents, CHUNK, self.config.batch, axis=0)
+            ambient = begun
+            yield made
 
-    def as_data(self, count: int, *, seed: int = 0, replica: int = 0) -> Dataset:
+    def _part(self, name: str, replica: int) -> nn.Module:
+        return self._deliver(self.cast.part(name, replica))
+
+    def _deliver(self, network: nn.Module) -> nn.Module:
+        device = device_of(network)
+        return deliver(network, self.data.scale.to(device), self.data.shift.to(device))
+
+    def as_data(
+        self, count: int, *, seed: int = 0, replica: int = 0, of: str | None = None
+    ) -> Dataset:
         """Samples as a data set of their own, in the units and range of what was learned.
 
         Args:
             count: how many.
             seed: as for :meth:`sample`.
             replica: likewise.
+            of: likewise.
         """
-        samples = self.data.rounded(self._draw(count, seed, replica))
+        samples = self.data.rounded(self._draw(count, seed, replica, of))
         return self.data.holding(Held(samples), f"run {self.folder}")
 
-    def picture(self, count: int | None = None, *, seed: int = 0, replica: int = 0) -> Image:
+    def picture(
+        self,
+        count: int | None = None,
+        *,
+        seed: int = 0,
+        replica: int = 0,
+        of: str | None = None,
+    ) -> Image:
         """A picture of samples: a grid of images, or points over real ones.
 
         Args:
             count: how many; 64 images or 1024 points by default.
             seed: as for :meth:`sample`.
             replica: likewise.
+            of: likewise.
         """
-        samples = self._draw(count or PICTURED[self.data.kind], seed, replica)
+        samples = self._draw(count or PICTURED[self.data.kind], seed, replica, of)
         return draw(self.data, ((samples - self.data.shift) / self.data.scale).float())
 
     def __repr__(self) -> str:
@@ -165,11 +229,17 @@ class Run:
         return f"<run on {self.config.data}, step {self.step}{where}>"
 
 
+def device_of(network: nn.Module) -> torch.device:
+    """Where a network's weights are."""
+    return next((weight.device for weight in network.parameters()), torch.device("cpu"))
+
+
 def load(
     folder: str | Path,
     *,
     start: str = checkpoint.LAST,
     generator: nn.Module | Callable[[], nn.Module] | None = None,
+    discriminator: nn.Module | Callable[[], nn.Module] | None = None,
 ) -> Run:
     """The run in a folder, as :func:`uncollapse.train` returned it.
 
@@ -178,6 +248,7 @@ def load(
         start: which checkpoint, "last" or "best".
         generator: the run's generator (module or factory), where it was given as an object that
             no name leads to.
+        discriminator: likewise; only :attr:`Run.discriminator` asks for it.
 
     Raises:
         RunFolderError: no run is there.
@@ -192,52 +263,49 @@ def load(
             "again, uncollapse.load(folder, generator=...)"
         )
     saved = checkpoint.load(files.checkpoints, start)
-    networks = [network_of(config, saved, generator) for _ in range(config.replicas)]
+    cast = Cast.of(config, saved, generator=generator, discriminator=discriminator)
+    networks = [cast.generator() for _ in range(config.replicas)]
     prefix = "output/"
     output = {k.removeprefix(prefix): v for k, v in saved.tensors.items() if k.startswith(prefix)}
     Stack(networks, Ambient(config.seeds, "load")).restore(output)
-    return Run(config, int(saved.facts["step"]), networks, _described(saved), files)
-
-
-def network_of(
-    config: Config,
-    saved: checkpoint.Checkpoint,
-    given: nn.Module | Callable[[], nn.Module] | None,
-) -> nn.Module:
-    """A generator of the run's architecture; its weights are still to be loaded."""
-    if isinstance(given, nn.Module):
-        return copy.deepcopy(given)
-    if given is not None:
-        return given()
-    shape = tuple(saved.facts["data"]["shape"])
-    latent = config.latent[0] if len(config.latent) == 1 else None
-    return nets.build_generator(config.generator, shape, latent)()
+    return Run(config, int(saved.facts["step"]), networks, _described(saved), files, cast)
 
 
 def finished(training: Training, folder: RunFolder | None, rows: list[Row]) -> Run:
     """The run that a training has become."""
     networks = [network.cpu() for network in training.game.output.separate()]
-    return Run(training.config, training.step, networks, training.data.to("cpu"), folder, rows)
+    cast = Cast.of(training.config, training.checkpoint(), **training.given)
+    data = training.data.to("cpu")
+    return Run(training.config, training.step, networks, data, folder, cast, rows)
+
+
+def standing(
+    training: Training, saved: checkpoint.Checkpoint, folder: RunFolder | None, rows: list[Row]
+) -> Run:
+    """The run that a training is now: copies, with the generators on the training's device.
+
+    Args:
+        training: which trains on.
+        saved: its checkpoint of now.
+        folder: where it is kept.
+        rows: the record, if it is kept in memory.
+    """
+    config, networks = training.config, training.game.output.separate()
+    cast = Cast.of(config, saved, **training.given)
+    return Run(config, training.step, networks, _described(saved), folder, cast, rows)
 
 
 def _described(saved: checkpoint.Checkpoint) -> Dataset:
     """The run's data as its checkpoint describes it: units and shape, and some points to draw."""
     facts, tensors = saved.facts["data"], saved.tensors
-    kept = tensors.get("data/reference", torch.empty(0, *facts["shape"]))
+    kept = tensors.get("data/reference", torch.empty(0, *facts["shape"])).cpu()
     return Dataset(
         facts["name"],
         Held(kept),
         facts["kind"],
-        scale=tensors["data/scale"],
-        shift=tensors["data/shift"],
+        scale=tensors["data/scale"].cpu(),
+        shift=tensors["data/shift"].cpu(),
         source_dtype=np.dtype(facts["dtype"]),
         axes=facts["axes"],
         range=facts["range"] and Range(*facts["range"]),
     )
-
-
-def _deliver(network: nn.Module, scale: Tensor, shift: Tensor) -> nn.Module:
-    network = network.eval().requires_grad_(False)
-    if bool((scale == 1).all()) and bool((shift == 0).all()):
-        return network
-    return Delivered(network, scale, shift).eval()

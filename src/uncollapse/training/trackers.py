@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from PIL import Image
 
 from uncollapse.errors import MissingExtraError, unknown
+from uncollapse.training.folder import TENSORBOARD
 
 
 class Tracker(Protocol):
@@ -41,7 +42,7 @@ class TensorBoard:
         from torch.utils.tensorboard import SummaryWriter
 
         make: Any = SummaryWriter
-        self.writer = make(str(folder / "tensorboard"), purge_step=step + 1 if step else 0)
+        self.writer = make(str(folder / TENSORBOARD), purge_step=step + 1 if step else 0)
 
     @staticmethod
     def check() -> None:

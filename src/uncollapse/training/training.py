@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 import os
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from uncollapse import nets
 from uncollapse.data import Dataset
 from uncollapse.errors import CheckpointError, ConfigError
-from uncollapse.games import Game, Table
+from uncollapse.games import Beginning, Game, Table
 from uncollapse.metrics import energy_distance
 from uncollapse.objectives import Objective
 from uncollapse.players import Optimizer
@@ -46,6 +47,7 @@ class Training:
         objective: what the players play for.
         optimizer: how they learn.
         ranks: the processes that play together.
+        beginning: an earlier run, from whose weights the players begin.
 
     Raises:
         ShapeError: the networks fit neither the data nor each other.
@@ -64,6 +66,7 @@ class Training:
         objective: Objective,
         optimizer: Optimizer,
         ranks: Ranks | None = None,
+        beginning: Beginning | None = None,
     ) -> None:
         self.config = config
         self.ranks = ranks or Ranks()
@@ -78,6 +81,11 @@ class Training:
         self.data = data.to(self.device)
         self.game = game
         self.remedies = list(cures)
+        self.given = {  # as they are before they join
+            "generator": generator,
+            "discriminator": discriminator,
+            "remedies": copy.deepcopy(self.remedies),
+        }
         for cure in cures:
             cure.lasts(config.steps * game.updates)
         self.step = 0
@@ -115,6 +123,7 @@ class Training:
                 device=self.device,
                 at_once=config.members == "at-once",
                 ranks=self.ranks,
+                beginning=beginning,
             )
         )
         self.reference_mb = _reference(self.data, config.seeds)
@@ -179,6 +188,7 @@ class Training:
                 "axes": self.data.axes,
                 "range": self.data.range and list(self.data.range),
             },
+            "parts": {name: list(part) for name, part in self.game.parts.items()},
             "torch": torch.__version__,
             "config": dataclasses.asdict(self.config),
         }

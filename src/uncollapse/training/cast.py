@@ -1,0 +1,142 @@
+"""The players of a run, kept as weights: networks are made of them when somebody asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from uncollapse.errors import ConfigError
+from uncollapse.games import Part
+from uncollapse.players import Stack
+from uncollapse.remedies import Remedy, equipped, judged_shape
+from uncollapse.remedies import registry as remedy_names
+from uncollapse.streams import Ambient
+from uncollapse.training.checkpoint import Checkpoint
+from uncollapse.training.config import GIVEN, Config
+from uncollapse.training.parts import Network, factory
+
+PLAYER, NETWORK = "player/", "/network/"
+"""Between them a checkpoint's names of weights have the player's role."""
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Who played in a run.
+
+    Args:
+        config: the run's.
+        shape: of a sample.
+        players: weights and buffers by role and name, each ``[member, ...]``.
+        parts: generators that have names.
+        given: what was given as objects in Python: "generator", "discriminator", "remedies".
+    """
+
+    config: Config
+    shape: tuple[int, ...]
+    players: Mapping[str, Mapping[str, Tensor]]
+    parts: Mapping[str, Part]
+    given: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, config: Config, saved: Checkpoint, **given: Any) -> Cast:
+        """Out of a checkpoint.
+
+        Args:
+            config: the run's.
+            saved: its checkpoint.
+            given: as above; None for what was not.
+        """
+        players: dict[str, dict[str, Tensor]] = {}
+        for name, tensor in saved.tensors.items():
+            role, marked, weight = name.removeprefix(PLAYER).partition(NETWORK)
+            if name.startswith(PLAYER) and marked:
+                players.setdefault(role, {})[weight] = tensor.cpu()
+        parts = {name: Part(*part) for name, part in saved.facts.get("parts", {}).items()}
+        shape = tuple(saved.facts["data"]["shape"])
+        return cls(config, shape, players, parts, {k: v for k, v in given.items() if v is not None})
+
+    def generator(self) -> nn.Module:
+        """A new generator of the run's architecture.
+
+        Raises:
+            ConfigError: nothing leads to it.
+        """
+        network, latent = self._network("generator"), self.config.latent
+        return self._make(factory(network, "generator", self.shape, latent))
+
+    def discriminator(self) -> nn.Module:
+        """A new discriminator, with all that remedies add to it, likewise."""
+        remedies = self.remedies
+        judged = judged_shape(remedies, self.shape)
+        make = factory(self._network("discriminator"), "discriminator", judged, None)
+        return self._make(equipped(remedies, make))
+
+    @property
+    def remedies(self) -> list[Remedy]:
+        """The run's, as they were before it.
+
+        Raises:
+            ConfigError: nothing leads to them.
+        """
+        if "remedies" in self.given:
+            return list(self.given["remedies"])
+        if GIVEN in self.config.remedies:
+            raise self._missing("remedies")
+        return [remedy_names.get(name) for name in self.config.remedies]
+
+    def part(self, name: str, replica: int) -> nn.Module:
+        """The generator called ``name``, of a replica, with its weights.
+
+        Raises:
+            ConfigError: there is none of this name.
+        """
+        if name not in self.parts:
+            known = ", ".join(self.parts) or "none that has a name"
+            raise ConfigError(
+                f"of '{name}': besides the generator that its samples come from, this run has "
+                f"{known}"
+            )
+        part = self.parts[name]
+        state = self.players[part.role]
+        group = len(next(iter(state.values()))) // self.config.replicas
+        return self._with_weights([self.generator()], state, [replica * group + part.number])[0]
+
+    def discriminators(self) -> list[nn.Module]:
+        """Those of the pair that samples come from, one a replica, with their weights.
+
+        Raises:
+            ConfigError: nothing leads to them, or there is no such pair.
+        """
+        if "discriminator" not in self.players:
+            raise ConfigError(f"game {self.config.game} has no discriminator of its own to give")
+        replicas = range(self.config.replicas)
+        networks = [self.discriminator() for _ in replicas]
+        return self._with_weights(networks, self.players["discriminator"], list(replicas))
+
+    def _network(self, role: str) -> Network:
+        written: str = getattr(self.config, role)
+        if written == GIVEN and role not in self.given:
+            raise self._missing(role)
+        network: Network = self.given.get(role, written)
+        return network
+
+    def _missing(self, role: str) -> ConfigError:
+        return ConfigError(
+            f"the run's {role} was an object of the program that trained it: give it again, "
+            f"uncollapse.load(folder, {role}=...)"
+        )
+
+    def _make(self, make: Any) -> nn.Module:
+        network: nn.Module = Ambient(self.config.seeds, "load").run(0, make)
+        return network
+
+    @staticmethod
+    def _with_weights(
+        networks: Sequence[nn.Module], state: Mapping[str, Tensor], rows: list[int]
+    ) -> list[nn.Module]:
+        stack = Stack(networks, Ambient(rows, "load"))
+        stack.restore({name: tensor[rows] for name, tensor in state.items()})
+        return list(networks)
