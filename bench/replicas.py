@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 import uncollapse as uc
 
@@ -18,7 +19,7 @@ STEPS = "STEPS"
 
 
 def train(
-    data: str, words: dict[str, Any], steps: int, seeds: int, first: int
+    data: str | Tensor, words: dict[str, Any], steps: int, seeds: int, first: int
 ) -> tuple[uc.Run, float]:
     """A run with a replica a seed, and its seconds of all threads."""
     remedies = [remedy.replace(STEPS, str(steps)) for remedy in words.get("remedies", [])]

@@ -10,6 +10,7 @@ from uncollapse.cli.main import run_command
 torch.set_num_threads(1)  # tests run side by side
 
 TINY = {
+    "recipe": "gan",
     "generator": "mlp:width=8,depth=1,latent=2",
     "discriminator": "mlp:width=8,depth=1",
     "batch": 16,

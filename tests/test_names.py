@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import uncollapse as uc
 from uncollapse.errors import ConfigError, unknown
 from uncollapse.names import Registry
 
@@ -248,3 +249,29 @@ def test_the_nearest_name_is_offered_and_all_are_listed():
     error = unknown("game", "Dule", ["sgan", "duel"])
     assert str(error) == "unknown game 'Dule'. Did you mean 'duel'? Known: duel, sgan"
     assert "Did you mean" not in str(unknown("game", "xyzzy", ["sgan", "duel"]))
+
+
+def test_what_has_no_default_is_asked_for():
+    @dataclass
+    class Timed:
+        steps: int
+        begin: float = 0.5
+
+    registry = Registry("thing", {"timed": Timed})
+    for named in ("timed", "timed:begin=0.5", Timed):
+        with pytest.raises(ConfigError, match=r"(timed|Timed)' needs steps: say .*[:(]steps="):
+            registry.get(named)
+
+
+def test_a_full_name_has_every_setting_and_leads_back():
+    """Of a ready instance only what it turns on."""
+    for registry in (
+        uc.objectives.registry, uc.games.registry, uc.remedies.registry, uc.nets.families,
+    ):  # fmt: skip
+        for name in registry:
+            full = registry.full(registry.get(name))
+            assert registry.get(full) == registry.get(name)
+    assert uc.remedies.registry.full(uc.remedies.EMA()) == "ema:decay=0.999"
+    assert uc.objectives.registry.full(uc.objectives.get("hinge:r1=5")) == "hinge:r1=5.0"
+    assert uc.objectives.registry.full(uc.objectives.get("wgan-gp")) == "wgan-gp:gp=10.0"
+    assert uc.remedies.registry.full(object()) is None

@@ -21,11 +21,13 @@ PAGES = {
         )
     )
 }
+IMAGES = {"augment": (3, 4, 4)}
+"""Pages whose samples are no points in the plane."""
 REMEDIES = set(uc.remedies.registry) | {"tprelu"}
 
 
 class D(nn.Module):
-    """Of points in the plane, or packs of them; with labels or without."""
+    """Of points in the plane, packs of them, or images; with labels or without."""
 
     def __init__(self, inputs):
         super().__init__()
@@ -33,7 +35,7 @@ class D(nn.Module):
         self.head = nn.Linear(8, 1)
 
     def forward(self, x, y=None):
-        return self.head(self.body(x).tanh()) + (0 if y is None else y[:, None])
+        return self.head(self.body(x.flatten(1)).tanh()) + (0 if y is None else y[:, None])
 
 
 def test_every_remedy_has_a_page_with_such_lines():
@@ -44,8 +46,11 @@ def test_every_remedy_has_a_page_with_such_lines():
 def test_lines_run(page):
     torch.manual_seed(0)
     names = {"uc": uc, "torch": torch, "nn": nn, "y": torch.arange(8) % 10}
-    names |= {"G": nn.Linear(3, 2), "D": D(4 if page == "packing" else 2)}
-    names |= {"z": torch.randn(8, 3), "real": torch.randn(8, 2), "one_hot": one_hot(names["y"], 10)}
+    shape = IMAGES.get(page, (2,))
+    inputs = torch.Size(shape).numel()
+    names |= {"G": nn.Sequential(nn.Linear(3, inputs), nn.Unflatten(1, shape))}
+    names |= {"D": D(2 * inputs if page == "packing" else inputs), "z": torch.randn(8, 3)}
+    names |= {"real": torch.randn(8, *shape), "one_hot": one_hot(names["y"], 10)}
     names["fake"] = names["G"](names["z"])
     names["d_loss"] = lambda r, f: (softplus(-r) + softplus(f)).mean()
     names["g_loss"] = lambda f: softplus(-f).mean()

@@ -9,6 +9,7 @@ from uncollapse.cli.reading import Reading
 
 WORDS = [
     "data",
+    "recipe",
     "init",
     "generator",
     "discriminator",

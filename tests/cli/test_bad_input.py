@@ -44,7 +44,10 @@ def refused(command, tmp_path, monkeypatch):
         (["train", "mnits"], "unknown data set 'mnits'. Did you mean 'mnist'?"),
         (["train", "grid52"], "Did you mean 'grid25'?"),
         (["train", "digits", "--game", "dual"], "unknown game 'dual'. Did you mean 'duel'?"),
-        (["train", "ring8", "--pairs", "3"], "--pairs 3 is for sgan: say --game sgan too"),
+        (
+            ["train", "ring8", "--game", "duel", "--pairs", "3"],
+            "--pairs 3 is for sgan: say --game sg",
+        ),
         (
             ["train", "ring8", "--game", "sgan:pairs=4", "--pairs", "3"],
             "--pairs 3 and --game sgan:pairs=4 disagree: give pairs once",
@@ -66,6 +69,8 @@ def refused(command, tmp_path, monkeypatch):
         (["train", "digits", "--lr", "0"], "learning rate must be above 0"),
         (["train", "digits", "--lr", "1", "--lr", "1", "--lr", "1"], "lr takes one rate, or two"),
         (["train", "ring8", "--size", "32"], "size is for images"),
+        (["train", "digits", "--size", "48x"], "'48x' is neither a whole number nor HEIGHTxWIDTH"),
+        (["train", "digits", "--size", "48x4"], "size must be 8 to 4096 pixels, or height and wid"),
         (["train", "ring8", "--generator", "dcgan"], "dcgan"),
         (["train", "digits", "--config", "none.yaml"], "none.yaml"),
         (["train", "array:none.npz"], "none.npz is not a file"),

@@ -84,11 +84,16 @@ def test_image_folder_and_idx_folder(command, tmp_path):
         pixels = rng.integers(0, 255, (20 + i, 30, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / "photos" / f"{i}.jpg")
     options = ["--steps", "3", "--batch", "4", "--generator", "dcgan:width=4"]
-    code, _, err = command("train", "images:photos", "--size", "16", "--flips", *options)
+    code, _, err = command("train", "images:photos", "--size", "16x24", "--flips", *options)
+    assert code == 0, err
+    code, _, err = command("resume", "runs/photos", "--steps", "4")
+    assert code == 0, err
+    again = ["--config", "runs/photos/config.yaml", "--out", "again", "--steps", "1"]
+    code, _, err = command("train", *again)
     assert code == 0, err
     command("sample", "runs/photos", "--out", "s.npz", "-n", "3")
     samples = np.load("s.npz")["samples"]
-    assert (samples.shape, samples.dtype) == ((3, 3, 16, 16), np.uint8)
+    assert (samples.shape, samples.dtype) == ((3, 3, 16, 24), np.uint8)
 
     images = rng.integers(0, 255, (30, 28, 28), dtype=np.uint8)
     idx.write(tmp_path / "train-images-idx3-ubyte", images)

@@ -1,8 +1,11 @@
 """What every data set promises: units, restoring, labels, flips, fingerprints."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import TensorDataset
 
 from uncollapse import data
 from uncollapse.data.reading import OPTIONS, Choices, Reading, refuse_unused
@@ -183,6 +186,12 @@ def test_size_crops_and_resizes():
     assert resized.shape == (1, 12, 12)
     assert (resized.restore(resized.take(torch.arange(3))).round() == 200).all()
     assert data.load(images.float(), size=8).shape == (1, 8, 8)
+    assert resized.reading.guesses[-1] == (
+        "3 images of 8x16 pixels are cropped to squares (--size HEIGHTxWIDTH says otherwise)"
+    )  # 6x12 would be too small
+    assert data.load("digits", size=(8, 12)).reading.guesses == [
+        "1,797 images of 8x8 pixels are cropped to the shape of 8x12 (--size 12 says otherwise)"
+    ]
 
 
 def test_options_for_images_are_refused_for_points():
@@ -190,7 +199,7 @@ def test_options_for_images_are_refused_for_points():
         data.load("ring8", size=32)
     with pytest.raises(ConfigError, match=r"^flips is for images"):
         data.load("ring8", flips=True)
-    with pytest.raises(ConfigError, match=r"^size must be 8 to 4096 pixels, not 4$"):
+    with pytest.raises(ConfigError, match=r"^size must be 8 to 4096 pixels, or height .*, not 4$"):
         data.load("digits", size=4)
 
 
@@ -275,13 +284,46 @@ def test_numbers_kept_in_any_way_are_taken(values):
     torch.testing.assert_close(restored, wanted)
 
 
-@pytest.mark.parametrize("size", [9.5, "16", None])
-def test_sizes_that_are_no_whole_numbers(size):
-    if size is None:
-        assert data.load("digits", size=np.int64(9)).shape == (1, 9, 9)
-        return
-    with pytest.raises(ConfigError, match=f"^size must be 8 to 4096 pixels, not {size}$"):
+WRONG_SIZES = [9.5, "16", True, 0, (9, 7), (4097, 8), (9, 9, 9), (), (9.0, 9), [[9], 9]]
+
+
+@pytest.mark.parametrize("size", WRONG_SIZES)
+def test_sizes_that_are_none(size):
+    says = rf"^size must be 8 to 4096 pixels, or height and width .*, not {re.escape(repr(size))}$"
+    with pytest.raises(ConfigError, match=says):
         data.load("digits", size=size)
+
+
+@pytest.mark.parametrize("size", [np.int64(9), 9, (9, 9), [9], (np.int32(9), 9)])
+def test_a_size_has_one_form(size):
+    dataset = data.load("digits", size=size)
+    assert dataset.shape == (1, 9, 9)
+    assert dataset.reading.choices == Choices(size=9)
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize(
+    ("image", "size", "part"),
+    [
+        ((30, 40), (9, 12), (slice(None), slice(None))),
+        ((40, 30), (9, 12), (slice(9, 31), slice(None))),  # 30 * 9 / 12, or 22, of 40 rows
+        ((30, 40), (40, 10), (slice(None), slice(16, 24))),  # 7.5 of 40 columns
+        ((9, 12), (18, 24), (slice(None), slice(None))),
+    ],
+)
+def test_images_are_cropped_around_their_centre_to_the_shape_of_a_size(lazy, image, size, part):
+    images = torch.randint(0, 256, (5, 3, *image), dtype=torch.uint8)
+    source = TensorDataset(images) if lazy else images
+    dataset = data.load(source, size=size, range=(0, 255))
+    seen = dataset.restore(dataset.take(torch.arange(5)))
+    rows, columns = part
+    wanted = torch.nn.functional.interpolate(
+        images[:, :, rows, columns].float(), size, mode="bilinear", antialias=True
+    )
+    assert seen.shape == (5, 3, *size)
+    assert (seen - wanted).abs().max() <= 0.51
+    whole = part == (slice(None), slice(None))
+    assert any("cropped" in guess for guess in dataset.reading.guesses) is not whole
 
 
 def test_a_dict_of_arrays_is_one_batch():

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from uncollapse import data
-from uncollapse.data import images
+from uncollapse.data import images, pixels
 from uncollapse.errors import ConfigError, DataError
 
 
@@ -43,6 +43,38 @@ def test_centre_is_kept_and_resizing_is_antialiased(tmp_path):
     image = first(data.load(f"images:{tmp_path}", size=8))
     assert image.shape == (1, 8, 8)
     assert (image[:, :, 1:-1] - 100).abs().max() <= 12  # grey, not moiré
+
+
+def test_images_keep_their_shape(tmp_path):
+    """Height comes first, as in samples; what is cropped is said, with the size that keeps it."""
+    rows = np.arange(48, dtype=np.uint8)[:, None] * 5
+    save(tmp_path / "a.png", "L", (640, 480))
+    Image.fromarray(rows.repeat(64, 1)).resize((640, 480)).save(tmp_path / "a.png")
+    square, whole = (data.load(f"images:{tmp_path}", size=size) for size in (64, (48, 64)))
+    assert square.reading.guesses == [
+        "1 image of 480x640 pixels is cropped to squares (--size 48x64 says otherwise)"
+    ]
+    assert (whole.shape, whole.reading.guesses) == ((1, 48, 64), [])
+    assert (first(whole)[0] - torch.from_numpy(rows)).abs().max() <= 3
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned right: a portrait
+    Image.open(tmp_path / "a.png").save(tmp_path / "b.png", exif=exif)
+    (said,) = data.load(f"images:{tmp_path}", size=(48, 64)).reading.guesses
+    assert said == (
+        "1 of 2 images is cropped to the shape of 48x64 (--size HEIGHTxWIDTH says otherwise)"
+    )
+    save(tmp_path / "thin" / "c.png", "L", (900, 30), 200)  # 2 x 64 would be too low
+    _, said = data.load(f"images:{tmp_path / 'thin'}", size=64).reading.guesses
+    assert said.endswith("30x900 pixels is cropped to squares (--size HEIGHTxWIDTH says otherwise)")
+
+
+@pytest.mark.parametrize("image", [(333, 500), (767, 1023), (1080, 1920), (41, 64), (12, 13)])
+def test_the_size_that_is_advised_crops_nothing(tmp_path, image):
+    save(tmp_path / "a.png", "L", image[::-1], 200)
+    height, width = pixels.same_shape(image, 64)
+    dataset = data.load(f"images:{tmp_path}", size=(height, width))
+    assert max(height, width) == 64
+    assert dataset.reading.guesses == ["1 of 1 image of one colour"]
 
 
 def test_exif_orientation_is_applied(tmp_path):
@@ -95,7 +127,7 @@ def test_errors_name_the_file(tmp_path):
     grey = save(tmp_path / "a.png", "L")
     with pytest.raises(DataError, match="is a file, not a folder"):
         data.load(f"images:{grey}")
-    with pytest.raises(ConfigError, match="8 to 4096 pixels, not 7"):
+    with pytest.raises(ConfigError, match=r"8 to 4096 pixels, or height .*, not 7"):
         data.load(spec, size=7)
     colour = save(tmp_path / "b.png", "RGB")
     colour.write_bytes(b"no image\nat all")

@@ -13,6 +13,7 @@ from uncollapse.nets import (
     Conv1d,
     Conv28,
     PacGAN,
+    ResNet,
     build_discriminator,
     build_generator,
     default,
@@ -66,10 +67,19 @@ def theirs(tmp_path, monkeypatch):
 def test_families_by_name() -> None:
     assert resolve("mlp:width=128,depth=4") == MLP(width=128, depth=4)
     assert resolve("dcgan:norm=none") == DCGAN(norm="none")
+    assert resolve("resnet:8,blocks=2") == ResNet(width=8, blocks=2)
     assert resolve("conv28") == Conv28()
     assert resolve("conv1d:8,kernel=3") == Conv1d(width=8, kernel=3)
     assert resolve("pacgan:latent=3") == PacGAN(latent=3)
-    assert list(families) == ["mlp", "dcgan", "conv1d", "conv28", "pacgan", "unrolled-gan"]
+    assert list(families) == [
+        "mlp",
+        "dcgan",
+        "resnet",
+        "conv1d",
+        "conv28",
+        "pacgan",
+        "unrolled-gan",
+    ]
     for name in families:
         assert families.spec(families.get(name)) == name
 
@@ -81,8 +91,10 @@ def test_families_by_name() -> None:
         ((1, 28, 28), DCGAN),
         ((1, 8, 8), DCGAN),
         ((3, 64, 64), DCGAN),
-        ((3, 30, 30), MLP),
-        ((3, 32, 64), MLP),
+        ((3, 30, 30), DCGAN),
+        ((3, 32, 64), DCGAN),
+        ((1, 1, 64), DCGAN),
+        ((3, 7, 7), MLP),
         ((32, 20), Conv1d),
         ((2, 1), Conv1d),
         ((1, 5), MLP),
@@ -95,9 +107,9 @@ def test_default(shape: tuple[int, ...], kind: type) -> None:
 
 def test_families_say_how_samples_are_judged_alone() -> None:
     assert DCGAN(width=8).per_sample() == DCGAN(width=8, norm="none")
-    for family in (MLP(), Conv1d(), Conv28(), PacGAN()):
+    for family in (MLP(), ResNet(), Conv1d(), Conv28(), PacGAN()):
         assert family.per_sample() is family
-        shape = {Conv1d: (9, 2), Conv28: (1, 28, 28)}.get(type(family), (2,))
+        shape = {ResNet: (1, 9, 8), Conv1d: (9, 2), Conv28: (1, 28, 28)}.get(type(family), (2,))
         x, discriminator = torch.randn(6, *shape), family.discriminator(shape)
         torch.testing.assert_close(discriminator(x)[:3], discriminator(x[:3]))
 

@@ -5,8 +5,9 @@ import torch
 from torch import nn
 
 from uncollapse.errors import ShapeError
-from uncollapse.nets import DCGAN, MLP, Conv1d, Conv28, Maxout, PacGAN, UnrolledGAN
-from uncollapse.nets.dcgan import halvings
+from uncollapse.nets import DCGAN, MLP, Conv1d, Conv28, Maxout, PacGAN, ResNet, UnrolledGAN
+from uncollapse.nets.halving import halvings
+from uncollapse.nets.resnet import Residual
 
 
 def size(network: nn.Module) -> int:
@@ -84,22 +85,106 @@ def test_dcgan_without_norm_judges_each_sample_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("side", "expected"),
-    [(8, (4, 1)), (14, (7, 1)), (28, (7, 2)), (32, (4, 3)), (96, (6, 4)), (128, (4, 5))]
-    + [(side, None) for side in (1, 4, 7, 9, 30, 33, 100)],
+    ("image", "sizes", "maps"),
+    [
+        ((8, 8), [(4, 4)], [1]),
+        ((28, 28), [(14, 14), (7, 7)], [1, 2]),
+        ((96, 96), [(48, 48), (24, 24), (12, 12), (6, 6)], [1, 2, 4, 8]),
+        ((256, 256), [(2**i, 2**i) for i in (7, 6, 5, 4, 3, 2)], [1, 2, 4, 8, 16, 32]),
+        ((30, 30), [(15, 15), (8, 8), (4, 4)], [1, 2, 4]),
+        ((17, 23), [(9, 12), (5, 6)], [1, 2]),
+        ((90, 160), [(45, 80), (23, 40), (12, 20), (6, 10), (6, 5)], [1, 2, 4, 8, 8]),
+        ((128, 1), [(64, 1), (32, 1), (16, 1), (8, 1), (4, 1)], [1, 2, 4, 8, 8]),
+    ],
 )
-def test_halvings(side: int, expected: tuple[int, int] | None) -> None:
-    assert halvings(side) == expected
+def test_each_side_is_halved_until_it_is_short(image, sizes, maps) -> None:
+    steps = halvings("anybody", (3, *image), 5)
+    assert [step.short for step in steps] == sizes
+    assert [step.long for step in steps] == [image, *sizes[:-1]]
+    assert [step.inner for step in steps] == [5 * n for n in maps]
+    assert [step.outer for step in steps] == [3, *(5 * n for n in maps[:-1])]
 
 
-@pytest.mark.parametrize("shape", [(1, 30, 30), (1, 4, 4), (3, 32, 28), (2,), (32, 32)])
-def test_dcgan_says_which_sizes_fit(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ShapeError) as caught:
-        DCGAN().discriminator(shape)
-    said = str(caught.value)
-    assert "\n" not in said
-    assert str(shape[-1]) in said
-    assert ("28, 32" in said) == (len(shape) == 3 and shape[1] == shape[2])
+FAMILIES = [DCGAN(width=4), DCGAN(width=4, norm="none"), ResNet(width=2)]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("image", [(17, 23), (20, 15), (11, 30), (1, 9), (40, 2), (16, 7), (8, 33)])
+def test_every_pixel_is_made_and_seen(family, image: tuple[int, int]) -> None:
+    """Whatever the size: nothing is cut off, made up, or passed over."""
+    torch.manual_seed(0)
+    shape = (2, *image)
+    discriminator, generator = family.discriminator(shape), family.generator(shape, 5)
+    x = torch.randn(40, *shape, requires_grad=True)
+    assert (torch.autograd.grad(discriminator(x).square().sum(), x)[0] != 0).any(0).all()
+    fake = generator(torch.randn(400, 5))
+    assert fake.shape[1:] == shape
+    assert (fake.std(0) > 0).all()
+    (fake.square().sum() + discriminator(x).sum()).backward()
+    for network in (discriminator, generator):
+        for name, weight in network.named_parameters():
+            assert weight.grad is not None, name
+            assert weight.grad.isfinite().all(), name
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 4), (3, 7, 1), (2,), (32, 32)])
+@pytest.mark.parametrize("family", [DCGAN(), ResNet()])
+def test_what_is_no_image_or_too_small_is_said(family, shape: tuple[int, ...]) -> None:
+    says = "one side must be at least 8; mlp takes" if len(shape) == 3 else "[channels, height, wi"
+    for build in (family.discriminator, lambda shape: family.generator(shape, 3)):
+        with pytest.raises(ShapeError) as caught:
+            build(shape)
+        assert says in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("blocks", [1, 3])
+def test_resnet_at_32_pixels(blocks: int) -> None:
+    family = ResNet(width=16, blocks=blocks)
+    generator, discriminator = family.generator((3, 32, 32), 64), family.discriminator((3, 32, 32))
+    branches = blocks * sum(9 * w * w + w + w * w + w for w in (16, 32, 64))
+    wider = (16 * 32) + (32 * 64)
+    assert size(discriminator) == (
+        (3 * 16 * 16 + 16) + branches + wider + (32 + 64) + (64 * 4 * 4 + 1)
+    )
+    assert size(generator) == (
+        (64 + 1) * 64 * 4 * 4 + branches + wider + (32 + 16) + (16 * 3 * 16 + 3)
+    )
+    norms = (nn.BatchNorm2d, nn.LayerNorm, nn.GroupNorm, nn.InstanceNorm2d)
+    assert not of_kind(generator, *norms) + of_kind(discriminator, *norms)
+
+
+def test_resnet_starts_as_fixup_says() -> None:
+    """Branches add nothing at first, and mean squares stay as they are on the way through."""
+    torch.manual_seed(0)
+    family = ResNet(width=32, blocks=2)
+    generator, discriminator = family.generator((3, 32, 32), 64), family.discriminator((3, 32, 32))
+    for network in (generator, discriminator):
+        branches = of_kind(network, Residual)
+        assert len(branches) == 6
+        for branch in branches:
+            maps = branch.branch[3].in_channels
+            x = torch.randn(5, maps, 8, 8)
+            assert torch.equal(branch(x), x)
+            std = branch.branch[1].weight.std().item()  # He's, over the root of six branches
+            assert std == pytest.approx((2 / 1.04 / (9 * maps) / 6) ** 0.5, rel=0.05)
+    inside = generator.layers[:-1](torch.randn(500, 64))  # before tanh
+    assert inside.square().mean().item() == pytest.approx(1, abs=0.25)
+
+
+def test_a_residual_block_is_its_formula() -> None:
+    block, x = Residual(3, (5, 4)).requires_grad_(False), torch.randn(2, 3, 5, 4)
+    _, first, _, second = block.branch
+
+    def leaky(x: torch.Tensor) -> torch.Tensor:
+        return torch.where(x > 0, x, 0.2 * x)
+
+    padded = nn.functional.pad(leaky(x), (1, 1, 1, 1))
+    patches = torch.stack([padded[:, :, i : i + 5, j : j + 4] for i in range(3) for j in range(3)])
+    middle = torch.einsum("oikl,klbihw->bohw", first.weight, patches.view(3, 3, 2, 3, 5, 4))
+    middle = leaky(middle + first.bias[:, None, None])
+    made = torch.einsum("oi,bihw->bohw", second.weight[..., 0, 0], middle)
+    torch.testing.assert_close(block(x), x + made + second.bias[:, None, None])
 
 
 def test_conv1d_goes_through_halved_lengths() -> None:

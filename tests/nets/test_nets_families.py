@@ -8,7 +8,7 @@ from torch import nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from uncollapse.errors import ConfigError, ShapeError
-from uncollapse.nets import DCGAN, MLP, Conv1d, Conv28, Family, PacGAN, UnrolledGAN
+from uncollapse.nets import DCGAN, MLP, Conv1d, Conv28, Family, PacGAN, ResNet, UnrolledGAN
 
 CASES = [
     (MLP(width=16, depth=2), (2,)),
@@ -21,6 +21,13 @@ CASES = [
     (DCGAN(width=2), (2, 64, 64)),
     (DCGAN(width=1), (1, 128, 128)),
     (DCGAN(width=4, norm="none"), (3, 16, 16)),
+    *[
+        (family, shape)
+        for family in (DCGAN(width=2), ResNet(width=2, blocks=2))
+        for shape in [(3, 17, 23), (3, 100, 75), (3, 90, 160), (1, 30, 30), (1, 1, 64), (2, 9, 1)]
+    ],
+    (ResNet(width=4), (1, 28, 28)),
+    (ResNet(width=4), (3, 64, 64)),
     *[(Conv1d(width=4), (steps, 1)) for steps in (2, 3, 7, 8, 9, 24, 97, 100, 128, 1000, 1009)],
     (Conv1d(width=4), (24, 6)),
     (Conv1d(width=1, kernel=3), (25, 2)),
@@ -54,6 +61,8 @@ def test_shapes(family: Family, shape: tuple[int, ...]) -> None:
         (MLP(width=16, depth=2), (1, 4, 4)),
         (DCGAN(width=4), (1, 16, 16)),
         (DCGAN(width=4, norm="none"), (1, 16, 16)),
+        (DCGAN(width=4), (2, 9, 20)),
+        (ResNet(width=4), (2, 9, 20)),
         (Conv1d(width=4), (25, 3)),
         (Conv28(), (1, 28, 28)),
         (PacGAN(width=20), (2,)),
@@ -84,7 +93,7 @@ def test_a_stack_gives_what_its_members_give(family: Family, shape: tuple[int, .
 
 def test_images_are_bounded_and_vectors_are_not() -> None:
     z = 100 * torch.randn(8, 4)
-    for family in (MLP(width=8), DCGAN(width=2), Conv28(), UnrolledGAN()):
+    for family in (MLP(width=8), DCGAN(width=2), ResNet(width=2), Conv28(), UnrolledGAN()):
         assert family.generator((1, 28, 28), 4)(z).abs().max() <= 1
     for family in (MLP(width=8), PacGAN(width=8)):
         assert not any(isinstance(m, nn.Tanh) for m in family.generator((2,), 4).modules())
@@ -97,7 +106,9 @@ def test_building_draws_from_torchs_generator_alone() -> None:
         nets = [family.generator(shape, 4), family.discriminator(shape)]
         return torch.cat([p.flatten() for net in nets for p in net.parameters()])
 
-    for family in (MLP(width=8), DCGAN(width=2), Conv28(), PacGAN(width=8), UnrolledGAN()):
+    for family in (
+        MLP(width=8), DCGAN(width=2), ResNet(width=2), Conv28(), PacGAN(width=8), UnrolledGAN(),
+    ):  # fmt: skip
         assert torch.equal(weights(family), weights(family))
     assert torch.equal(weights(Conv1d(), (9, 2)), weights(Conv1d(), (9, 2)))
 
@@ -110,6 +121,9 @@ def test_building_draws_from_torchs_generator_alone() -> None:
         lambda: MLP(latent=0),
         lambda: DCGAN(width=0),
         lambda: DCGAN(norm="layer"),
+        lambda: ResNet(width=0),
+        lambda: ResNet(blocks=0),
+        lambda: ResNet().generator((1, 8, 8), 0),
         lambda: Conv1d(width=0),
         lambda: Conv1d(latent=0),
         lambda: Conv1d(kernel=1),
@@ -132,7 +146,9 @@ def test_settings_out_of_range(build) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("family", [MLP(), DCGAN(), Conv1d(), Conv28(), PacGAN(), UnrolledGAN()])
+@pytest.mark.parametrize(
+    "family", [MLP(), DCGAN(), ResNet(), Conv1d(), Conv28(), PacGAN(), UnrolledGAN()]
+)
 @pytest.mark.parametrize("shape", [(), (0,), (1, 0, 0), (4, 0)])
 def test_samples_of_nothing(family: Family, shape: tuple[int, ...]) -> None:
     for build in (lambda: family.generator(shape, 2), lambda: family.discriminator(shape)):

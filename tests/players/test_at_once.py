@@ -110,6 +110,7 @@ FAMILIES = {
     "dcgan": ("dcgan:width=3", IMAGE),
     "dcgan in colour": ("dcgan:width=2", (3, 16, 16)),
     "dcgan without norm": ("dcgan:width=3,norm=none", IMAGE),
+    "resnet": ("resnet:width=3", (1, 9, 8)),
     "pacgan": ("pacgan:width=8", POINT),
     "conv1d": ("conv1d:width=3", (9, 2)),
     "conv28": ("conv28", (1, 28, 28)),

@@ -10,6 +10,7 @@ from uncollapse.players import optimizers
 from uncollapse.training.draw import DataDraw
 
 BATCH, LATENT = 8, 3
+IMAGE = (3, 5, 6)
 
 
 def generator():
@@ -20,6 +21,14 @@ def discriminator(inputs=2):
     return nn.Sequential(
         nn.Linear(inputs, 6), nn.Softplus(), nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 1)
     )
+
+
+def image_generator():
+    return nn.Sequential(nn.Linear(LATENT, 90), nn.Tanh(), nn.Unflatten(1, IMAGE))
+
+
+def image_discriminator(channels=IMAGE[0]):
+    return nn.Sequential(nn.Flatten(), *discriminator(channels * 30))
 
 
 def seat(*remedies, game=None, inputs=2, make_d=None, make_g=generator, **words):
@@ -47,10 +56,14 @@ def seat(*remedies, game=None, inputs=2, make_d=None, make_g=generator, **words)
     return game
 
 
-def drawing(seeds=(1, 2), batch=BATCH):
+def drawing(seeds=(1, 2), batch=BATCH, shape=(2,)):
     """The same samples and noise whenever it is called."""
-    values = torch.randn(64, 2, generator=torch.Generator().manual_seed(1)) + 1
-    return DataDraw(uc.data.load(values), batch, (LATENT,), seeds, torch.device("cpu"))
+    values = torch.randn(64, *shape, generator=torch.Generator().manual_seed(1)) + 1
+    if len(shape) == 3:  # as images are
+        values = (values / 4).clamp(-1, 1)
+    return DataDraw(
+        uc.data.load(values, identity=len(shape) == 3), batch, (LATENT,), seeds, torch.device("cpu")
+    )
 
 
 def doubled(make, *arguments):

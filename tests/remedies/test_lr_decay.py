@@ -102,7 +102,7 @@ def test_pairs_count_the_global_generators_updates():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: LRDecay(0), "lr-decay: steps must be at least 1, not 0"),
+        (lambda: LRDecay(-1), "lr-decay: steps must be 0 or more, not -1"),
         (lambda: LRDecay(5, begin=1.0), "lr-decay: begin must be at least 0 and below 1, not 1.0"),
         (lambda: LRDecay(5, begin=-0.1), "lr-decay: begin must be at least 0"),
     ],
@@ -116,8 +116,32 @@ def test_a_run_longer_than_its_decay_is_refused(tmp_path):
     words = {"generator": "mlp:width=8,depth=1", "batch": 4, "remedies": ["lr-decay:2"]}
     with pytest.raises(ConfigError, match="rates are 0 after 2 of 3 generator updates"):
         uc.train("ring8", **words, steps=3)
-    with pytest.raises(ConfigError, match=r"after 2 of 4 .* take lr-decay:4, or train to step 1 "):
+    with pytest.raises(ConfigError, match=r"after 2 of 4 .* take lr-decay without a number"):
         uc.train("ring8", **words, steps=2, game=SGAN(2, global_updates="per-local"))
     uc.train("ring8", **words, steps=2, out=tmp_path / "run")
     with pytest.raises(ConfigError, match="rates are 0 after 2 of 3 generator updates"):
         uc.resume(tmp_path / "run", steps=3)
+
+
+@pytest.mark.parametrize("game", ["duel", "sgan:pairs=2,global_updates=per-local"])
+def test_without_a_number_it_is_as_long_as_the_run(tmp_path, tiny, game):
+    words = tiny | {"checkpoint_every": 1, "game": game}
+    own = uc.train("ring8", **words, steps=4, remedies=["lr-decay"])
+    updates = 8 if "sgan" in game else 4
+    said = uc.train("ring8", **words, steps=4, remedies=[f"lr-decay:{updates}"])
+    assert torch.equal(own.sample(5), said.sample(5))
+    longer = uc.train("ring8", **words, steps=4, remedies=["lr-decay:100"])
+    assert not torch.equal(own.sample(5), longer.sample(5))
+
+
+def test_a_prolonged_run_says_how_its_rates_go_on(tmp_path, tiny, capfd):
+    """At step 4 of 4 they are 0; of 16 they are full, as they are until step 8."""
+    uc.train("ring8", **tiny, steps=4, remedies=["lr-decay"], out=tmp_path / "run")
+    capfd.readouterr()
+    uc.resume(tmp_path / "run", steps=16, progress=True)
+    assert "learning rates go from 0 % of their full size to 100 %" in capfd.readouterr().err
+
+
+def test_alone_it_must_be_told_how_long():
+    with pytest.raises(ConfigError, match=r"say how many updates there are in all, LRDecay\(steps"):
+        LRDecay().factor(3)

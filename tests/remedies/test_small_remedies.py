@@ -405,9 +405,9 @@ def test_a_norm_twice_is_refused():
 
 @pytest.mark.parametrize("norm", ["spectral-norm", "weight-norm"])
 def test_the_default_discriminator_has_no_other_norm(norm):
-    words = {"generator": "dcgan:width=4,latent=4", "batch": 4, "steps": 1}
-    assert uc.train("digits", remedies=[norm], **words).config.discriminator == "dcgan:norm=none"
-    assert uc.train("digits", **words).config.discriminator == "dcgan"
+    words = {"generator": "dcgan:width=4,latent=4", "batch": 4, "steps": 1, "recipe": "dcgan"}
+    assert uc.train("digits", remedies=[norm], **words).config.discriminator.endswith("norm=none")
+    assert uc.train("digits", **words).config.discriminator.endswith("norm=batch")
 
 
 @pytest.mark.parametrize("norm", [SpectralNorm(), WeightNorm()])

@@ -107,7 +107,7 @@ REFUSED = [
     ({"discriminator": lambda: Grouped(1), "batch": 4, "remedies": ["packing:2"]}, ShapeError,
      r"cannot take \[2, 4\], a batch of 2: .*; with packing it must be made for \[4\]"),
     ({"discriminator": Far, "objective": "wgan-gp"}, ConfigError, "discriminator cannot learn from "
-     r"its loss \(objective wgan-gp\): NotImplementedError: .*_cdist_b"),
+     r"its loss \(objective wgan-gp:gp=10.0\): NotImplementedError: .*_cdist_b"),
     ({"discriminator": OwnBackward, "objective": "r3gan"}, ConfigError,
      "differentiated twice, and can only once"),
     ({"discriminator": OwnBackward, "remedies": ["unrolling:2"]}, ConfigError,
@@ -144,7 +144,8 @@ def test_the_turn_is_named(points, tiny):
         uc.train(points, steps=3, **(tiny | {"discriminator": Moody, "remedies": ["replay"]}))
     assert str(caught.value) == (
         "the discriminator cannot take [16, 2], a batch of 16, in the generator's turn "
-        "(objective non-saturating, replay): ValueError: out of sorts"
+        "(objective non-saturating, replay:share=0.5,size=1000,keep=reservoir): ValueError: out of "
+        "sorts"
     )
 
 
@@ -248,7 +249,7 @@ def test_memory_is_another_matter(monkeypatch, points, tiny):
 
 
 def test_a_critic_with_batch_norm_under_a_penalty_is_said(points, tiny, capfd):
-    line = "the discriminator has batch normalisation, which mixes samples, and wgan-gp penalises"
+    line = "the discriminator has batch normalisation, which mixes samples, and wgan-gp:gp=10.0 "
     words = tiny | {"discriminator": normed, "objective": "wgan-gp", "steps": 2}
     run = uc.train(points, progress=True, **words)
     assert [r.startswith(line) for r in run.remarks] == [True]

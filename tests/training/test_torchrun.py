@@ -22,6 +22,7 @@ from uncollapse.errors import NonFiniteError
 from uncollapse.training import checkpoint
 
 SMALL = {
+    "recipe": "gan",
     "generator": "mlp:width=8,depth=1,latent=2",
     "discriminator": "mlp:width=8,depth=1",
     "batch": 16,

@@ -232,11 +232,11 @@ def test_config_runs_again(tmp_path, tiny):
 
 def test_penalised_critics_have_no_batch_norm_by_default():
     def norms(objective):
-        run = uc.train("digits", steps=1, batch=8, objective=objective)
+        run = uc.train("digits", steps=1, batch=8, objective=objective, recipe="dcgan")
         return run.config.discriminator
 
-    assert norms("non-saturating") == "dcgan"
-    assert norms("wgan-gp") == "dcgan:norm=none"
+    assert norms("non-saturating") == "dcgan:width=64,latent=100,norm=batch"
+    assert norms("wgan-gp") == "dcgan:width=64,latent=100,norm=none"
 
 
 def test_progress_without_a_terminal_is_plain_lines(points, tiny, capfd):

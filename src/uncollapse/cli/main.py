@@ -137,8 +137,9 @@ def train(
         How networks of one kind run: one by one, all at once (faster if they are small), or auto,
         whichever a short trial shows to be faster. Default: auto.
     generator
-        mlp, dcgan, conv1d, conv28, pacgan, unrolled-gan (with settings: mlp:width=256,depth=3), or
-        package.module:factory of your own. Default: the recipe's, or what suits the data.
+        mlp, dcgan, resnet, conv1d, conv28, pacgan, unrolled-gan (with settings:
+        mlp:width=256,depth=3), or package.module:factory of your own. Default: the recipe's, or
+        what suits the data.
     discriminator
         Likewise.
     latent
@@ -157,7 +158,8 @@ def train(
         snapshot-replay:every=100,length=10,who=both; ema:decay=0.999;
         lr-decay:steps=0,begin=0.5 (0 is the whole run); instance-noise:std=0.1,until=0;
         label-smoothing:real=0.9; gradient-clipping:norm=1; weight-clipping:limit=0.01;
-        spectral-norm:iterations=1; weight-norm.
+        spectral-norm:iterations=1; weight-norm;
+        augment:p=1,target=0,images=100000,colour=true,translation=true,cutout=true.
     batch
         Samples per update. Default: the recipe's; DEFAULT_BATCH.
     lr

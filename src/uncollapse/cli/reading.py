@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
-from uncollapse.cli.whole import Whole
+from uncollapse.cli.whole import Pixels
 from uncollapse.errors import ConfigError
 
 DATA = Group("Data", sort_key=4)
@@ -20,8 +20,9 @@ _PLAIN = Parameter(negative="", show_default=False)
 class Reading:
     """How data is read, where the reader's guess is wrong."""
 
-    size: Whole | None = None
-    """Resize and crop images to this many pixels. Default for image files: 64."""
+    size: Pixels | None = None
+    """Crop and resize images to this many pixels, or to HEIGHTxWIDTH: 48x64. Default for image
+    files: 64."""
     axes: str | None = None
     """What the axes of an array are: N, ND, NT, NTC, NCT, NHW, NHWC or NCHW (samples, columns,
     time, channels, height, width). Default: a guess, which is said."""

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from uncollapse.data.axes import as_given
+from uncollapse.data.pixels import Size
 from uncollapse.data.ranges import Range
 from uncollapse.data.reading import Reading
 from uncollapse.data.stores import Mirrored, Store, resize
@@ -218,8 +219,8 @@ class Dataset:
         """Images and their mirror images: sample N + i is sample i, flipped left to right."""
         return self._changed(store=Mirrored(self.store))
 
-    def resized(self, size: int) -> Dataset:
-        """Images cropped to their centre square and resized to ``size`` × ``size``."""
+    def resized(self, size: Size) -> Dataset:
+        """Images cropped around their centre to the shape of ``size``, and resized to it."""
         return self._changed(store=resize(self.store, size))
 
     @cached_property

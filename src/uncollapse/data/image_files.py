@@ -1,4 +1,4 @@
-"""One image file: its pages, as squares of pixels."""
+"""One image file: its pages, as pixels of one size."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageOps, ImageSequence
 
+from uncollapse.data.pixels import Size, sides
 from uncollapse.data.reading import Choices
 from uncollapse.errors import ConfigError, DataError
 
@@ -17,12 +18,13 @@ WHITE = "white"
 
 
 class Page(NamedTuple):
-    """A square of pixels, and what its file says of it."""
+    """Pixels of the size that was asked for, and what the file says of them."""
 
-    pixels: NDArray[np.uint8 | np.uint16]  # [C, size, size], C 1 or 3; uint16 of deep files
+    pixels: NDArray[np.uint8 | np.uint16]  # [C, height, width], C 1 or 3; uint16 of deep files
     grey: bool  # whether the file has one channel
     deepest: int  # the largest value before resizing, of files with 16 bits a pixel; 0 of others
     transparent: bool  # whether anything was seen through it
+    whole: tuple[int, int]  # height and width in the file, once it is turned
     cut: bool = False  # whether colours of 16 bits were cut down to 8, as Pillow does
 
 
@@ -43,15 +45,15 @@ def check_colours(choices: Choices) -> None:
             ) from None
 
 
-def read_pages(file: Path, size: int, choices: Choices) -> list[Page]:
+def read_pages(file: Path, size: Size, choices: Choices) -> list[Page]:
     """The pages of an image file, most often one.
 
-    Each is turned as its EXIF data says, laid on a background if it is transparent, cropped to its
-    centre square and resized (bicubic, with antialiasing).
+    Each is turned as its EXIF data says, laid on a background if it is transparent, cropped around
+    its centre to the shape of ``size`` and resized (bicubic, with antialiasing).
 
     Args:
         file: where it is.
-        size: pixels of a side.
+        size: pixels of both sides, or height and width.
         choices: colour and background are heeded.
 
     Raises:
@@ -85,7 +87,7 @@ def _is_cut(image: Image.Image) -> bool:
     return any(";16" in str(part) for tile in getattr(image, "tile", ()) for part in tile)
 
 
-def _page(image: Image.Image, size: int, choices: Choices, file: Path) -> Page:
+def _page(image: Image.Image, size: Size, choices: Choices, file: Path) -> Page:
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I;16") or (image.mode == "I" and _fits_16(image)):  # such as PGM
         return _deep(image, size, choices)
@@ -102,14 +104,16 @@ def _page(image: Image.Image, size: int, choices: Choices, file: Path) -> Page:
         # a grey image on a coloured ground is in colour
         grey = grey and (not choices.background or _is_grey(np.asarray(ground)[:1, :1, :3]))
     grey = grey or choices.colour == "grey"
-    square = ImageOps.fit(
-        image.convert("L" if grey else "RGB"), (size, size), Image.Resampling.BICUBIC
-    )
-    array = np.asarray(square, np.uint8)
+    array = np.asarray(_fitted(image.convert("L" if grey else "RGB"), size), np.uint8)
     array = array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
     if not grey and choices.colour is None and _is_grey(array.transpose(1, 2, 0)):
         array = array[:1]
-    return Page(array, grey, 0, transparent)
+    return Page(array, grey, 0, transparent, image.size[::-1])
+
+
+def _fitted(image: Image.Image, size: Size) -> Image.Image:
+    """The largest centre part of the shape of ``size``, resized."""
+    return ImageOps.fit(image, sides(size)[::-1], Image.Resampling.BICUBIC)
 
 
 def _fits_16(image: Image.Image) -> bool:
@@ -118,13 +122,14 @@ def _fits_16(image: Image.Image) -> bool:
     return bool(values.min() >= 0 and values.max() < 2**16)
 
 
-def _deep(image: Image.Image, size: int, choices: Choices) -> Page:
+def _deep(image: Image.Image, size: Size, choices: Choices) -> Page:
     """A page of 16 bits a pixel, which resizing in 8 would cut off."""
     values = np.asarray(image).astype(np.float32)
     most = float(values.max())
-    square = ImageOps.fit(Image.fromarray(values), (size, size), Image.Resampling.BICUBIC)
-    array = np.asarray(square).round().clip(0, most).astype(np.uint16)
-    return Page(array[None], True, int(most), False)
+    array = (
+        np.asarray(_fitted(Image.fromarray(values), size)).round().clip(0, most).astype(np.uint16)
+    )
+    return Page(array[None], True, int(most), False, image.size[::-1])
 
 
 def _is_grey(pixels: NDArray[np.uint8]) -> bool:

@@ -19,6 +19,7 @@ from rich.progress import track
 
 from uncollapse.data.dataset import Dataset
 from uncollapse.data.image_files import WHITE, Page, check_colours, read_pages
+from uncollapse.data.pixels import Size, checked, is_cropped, same_shape, sides, written
 from uncollapse.data.ranges import Range
 from uncollapse.data.reading import Choices, Reading
 from uncollapse.data.tensors import from_tensor, known_range
@@ -30,14 +31,13 @@ SUFFIXES = (
     ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp",
 )  # fmt: skip
 SIZE = 64  # pixels, unless asked for otherwise
-LEAST_SIZE, MOST_SIZE = 8, 4096
 MANY = 2000  # images, from which reading takes long enough to show how far it is
 NAMED = 5  # files that a message names
 
 
 def image_folder(
     folder: str | Path,
-    size: int = SIZE,
+    size: int | tuple[int, int] = SIZE,
     *,
     name: str | None = None,
     reading: Reading | None = None,
@@ -45,28 +45,28 @@ def image_folder(
 ) -> Dataset:
     """The images in a folder and all folders in it, linked ones too, in the order of their paths.
 
-    Each is turned as its EXIF data says, cropped to its centre square and resized (bicubic, with
-    antialiasing) to ``size`` × ``size``. Transparent ones are put on white. Every page of a file of
-    several is an image. If all are grey, whatever their files could hold, images have one channel,
-    else three. Files of 16 bits a pixel keep them. If every image lies in a subfolder, and there
-    are two subfolders or more, these are the classes. Hidden files and the folders of runs are
-    passed over.
+    Each is turned as its EXIF data says, cropped around its centre to the shape of ``size`` and
+    resized to it (bicubic, with antialiasing). Transparent ones are put on white. Every page of a
+    file of several is an image. If all are grey, whatever their files could hold, images have one
+    channel, else three. Files of 16 bits a pixel keep them. If every image lies in a subfolder, and
+    there are two subfolders or more, these are the classes. Hidden files and the folders of runs
+    are passed over.
 
     Args:
         folder: where to look.
-        size: in pixels, at least 8.
+        size: pixels of both sides, at least 8, or (height, width).
         name: what people call the data set.
         reading: what people chose (colour, background, skip_unreadable, range), and where guesses
             and what is left out are said.
         like: real samples with which these will be compared.
 
     Raises:
-        ConfigError: a size below 8, or an unknown colour.
+        ConfigError: a size out of range, or an unknown colour.
         DataError: no folder, no images in it, or some that cannot be read.
     """
     where = Path(folder).expanduser()
     reading = reading or Reading()
-    check_size(size)
+    size = checked(size)
     check_choices(reading.choices)
     if not where.is_dir():
         what = "is a file, not a folder" if where.exists() else "does not exist"
@@ -82,6 +82,7 @@ def image_folder(
         raise DataError(f"{where} has no images{left}; these count: {', '.join(SUFFIXES)}")
     found = _read_all(files, size, where, reading)
     found.tell(reading)
+    tell_cropped(found.wholes, size, reading)
     values, limits = found.settled(where, reading, like)
     labels, classes = _classes(where, found.sources)
     return from_tensor(
@@ -96,25 +97,36 @@ def image_folder(
     ).without_axes()
 
 
-def check_size(size: int) -> None:
-    """Refuses image sizes that no network here could take.
+def tell_cropped(wholes: Counter[tuple[int, int]], size: Size, reading: Reading) -> None:
+    """Says what is cropped to get a size, and the size that keeps the shape, if there is one.
 
-    Raises:
-        ConfigError: below 8.
+    Args:
+        wholes: how many images of which height and width there are.
+        size: that they are made.
+        reading: is told.
     """
-    given: object = size
-    if not isinstance(given, int | np.integer) or not LEAST_SIZE <= given <= MOST_SIZE:
-        raise ConfigError(f"size must be {LEAST_SIZE} to {MOST_SIZE} pixels, not {size}")
+    cropped = sum(count for whole, count in wholes.items() if is_cropped(whole, size))
+    if not cropped:
+        return
+    which = _many(wholes.total(), "image", "images")
+    which = which if cropped == wholes.total() else f"{cropped:,} of {which}"
+    if len(wholes) == 1:
+        which += f" of {written(next(iter(wholes)))} pixels"
+    are = "is" if cropped == 1 else "are"
+    shape = "squares" if isinstance(size, int) else f"the shape of {written(size)}"
+    keeping = {same_shape(whole, max(sides(size))) for whole in wholes}
+    keep = keeping.pop() if len(keeping) == 1 else None
+    other = "HEIGHTxWIDTH" if keep is None else written(keep)
+    option = f"--size {other}" if keep != size else ""
+    reading.guess(f"{which} {are} cropped to {shape}", option)
 
 
 def check_choices(choices: Choices) -> None:
     """Refuses choices that cannot be, whatever the data.
 
     Raises:
-        ConfigError: a size, range or colour that is none.
+        ConfigError: a range or colour that is none.
     """
-    if choices.size is not None:
-        check_size(choices.size)
     check_colours(choices)
     if choices.range is not None:
         two: tuple[object, ...] = tuple(choices.range)
@@ -138,6 +150,7 @@ class _Images:
         self.values: NDArray[Any] = np.empty((count, 0, 0, 0), np.uint8)
         self.deep: list[bool] = []
         self.sources: list[Path] = []
+        self.wholes: Counter[tuple[int, int]] = Counter()
         self.deepest = self.transparent = self.grey = self.constant = self.cut = 0
 
     def add(self, page: Page, source: Path) -> None:
@@ -158,6 +171,7 @@ class _Images:
         self.transparent += page.transparent
         self.grey += page.grey
         self.cut += page.cut
+        self.wholes[page.whole] += 1
         self.constant += bool((pixels == pixels[:, :1, :1]).all())
 
     @property
@@ -264,7 +278,7 @@ def _classes(
     return np.array([number[part[0]] for part in parts], np.int64), tuple(names)
 
 
-def _read_all(files: Sequence[Path], size: int, where: Path, reading: Reading) -> _Images:
+def _read_all(files: Sequence[Path], size: Size, where: Path, reading: Reading) -> _Images:
     """Every page of every file.
 
     Raises:

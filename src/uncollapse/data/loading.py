@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from uncollapse.data import idx
 from uncollapse.data.arrays import array_file
 from uncollapse.data.catalogue import CATALOGUE, FORMS
 from uncollapse.data.dataset import Dataset
-from uncollapse.data.images import SIZE, SUFFIXES, check_choices, image_folder
+from uncollapse.data.images import SIZE, SUFFIXES, check_choices, image_folder, tell_cropped
 from uncollapse.data.loaders import concatenated, lazy
 from uncollapse.data.reading import Choices, Reading, refuse_unused
 from uncollapse.data.tensors import from_tensor
@@ -34,7 +35,7 @@ SHOWN = 200
 def load(
     spec: Data,
     *,
-    size: int | None = None,
+    size: int | tuple[int, int] | None = None,
     flips: bool = False,
     axes: str | None = None,
     range: tuple[float, float] | None = None,
@@ -51,8 +52,8 @@ def load(
             ``idx:FOLDER``; a tensor or array (see :func:`from_tensor`); a ``DataLoader``, a torch
             ``Dataset`` or what gives samples by number as one does (indexed lazily if it can be,
             see :func:`lazy`); any finite iterable of batches; a dict of arrays; or a data set.
-        size: images are cropped to their centre square and resized to this, at least 8 pixels;
-            64 for ``images:``, else as they are.
+        size: pixels of both sides, at least 8, or (height, width): images are cropped around their
+            centre to this shape, and resized; 64 for ``images:``, else as they are.
         flips: adds each image's mirror image, as further samples.
         axes: what the axes of an array are: N, ND, NT, NTC, NCT, NHW, NHWC or NCHW (see
             :mod:`uncollapse.data.axes`).
@@ -89,6 +90,8 @@ def read(spec: Data, reading: Reading, *, like: Dataset | None = None) -> Datase
     dataset = _open(spec, reading, like)
     if dataset.kind == "images":
         if (size := reading.choice("size")) is not None:
+            _, height, width = dataset.shape
+            tell_cropped(Counter({(height, width): len(dataset)}), size, reading)
             dataset = dataset.resized(size)
         if reading.choice("flips"):
             dataset = dataset.mirrored()
@@ -145,7 +148,7 @@ def _gives_by_number(spec: object) -> bool:
 
 def _by_name(spec: str, reading: Reading, like: Dataset | None) -> Dataset:
     if spec in CATALOGUE:
-        return CATALOGUE[spec].make()
+        return CATALOGUE[spec].make().read_as(reading)
     form, colon, path = spec.partition(":")
     for known in FORMS:
         if spec == known.partition(":")[0] + ":":  # an empty path would mean the current folder

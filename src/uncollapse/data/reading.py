@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from uncollapse.data.pixels import Size, checked
 from uncollapse.errors import ConfigError
 
 
@@ -15,7 +16,7 @@ class Choices:
     """How people want their data read; None (or False) leaves it to the reader.
 
     Attributes:
-        size: pixels that images are cropped and resized to.
+        size: pixels that images are cropped and resized to: of both sides, or height and width.
         flips: whether images are learned flipped left to right, too.
         axes: what the axes of an array are, such as NTC (see ``tensors.AXES``).
         range: the values that are black and white in images.
@@ -23,9 +24,12 @@ class Choices:
         colour: "grey" or "rgb": what all images are made.
         background: a colour that transparent images are laid on.
         skip_unreadable: whether images that cannot be read are left out.
+
+    Raises:
+        ConfigError: a size that is none.
     """
 
-    size: int | None = None
+    size: Size | None = None
     flips: bool = False
     axes: str | None = None
     range: tuple[float, float] | None = None
@@ -33,6 +37,10 @@ class Choices:
     colour: str | None = None
     background: str | None = None
     skip_unreadable: bool = False
+
+    def __post_init__(self) -> None:
+        if self.size is not None:  # in one form, so that equal choices are equal
+            object.__setattr__(self, "size", checked(self.size))
 
 
 OPTIONS = {

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from uncollapse.data.pixels import Size, centre, sides, written
+
 RESIZE_AT_ONCE = 4096  # images; keeps the float copy of a large uint8 set small
 
 
@@ -130,7 +132,7 @@ class Mirrored:
 class Resized:
     """Images resized when asked for, for stores too large or too lively to resize at once."""
 
-    def __init__(self, base: Store, size: int) -> None:
+    def __init__(self, base: Store, size: Size) -> None:
         self.base = base
         self.size = size
 
@@ -145,10 +147,10 @@ class Resized:
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of one sample."""
-        return (self.base.shape[0], self.size, self.size)
+        return (self.base.shape[0], *sides(self.size))
 
     def values(self, index: Tensor) -> Tensor:
-        """Samples ``[B, C, size, size]`` by number."""
+        """Samples ``[B, C, height, width]`` by number."""
         return resize_images(self.base.values(index), self.size)
 
     def labels(self, index: Tensor) -> Tensor | None:
@@ -161,12 +163,12 @@ class Resized:
 
     def digest(self) -> str:
         """Says that the base is resized."""
-        return f"resized {self.size} {self.base.digest()}"
+        return f"resized {written(self.size)} {self.base.digest()}"
 
 
-def resize(store: Store, size: int) -> Store:
-    """The store's images at ``size`` × ``size``; at once if they are in memory."""
-    if store.shape[1:] == (size, size):
+def resize(store: Store, size: Size) -> Store:
+    """The store's images at another size; at once if they are in memory."""
+    if store.shape[1:] == sides(size):
         return store
     if not isinstance(store, Held):
         return Resized(store, size)
@@ -174,22 +176,22 @@ def resize(store: Store, size: int) -> Store:
     return Held(torch.cat(parts), store.held_labels)
 
 
-def resize_images(images: Tensor, size: int) -> Tensor:
-    """The centre squares of images, resized.
+def resize_images(images: Tensor, size: Size) -> Tensor:
+    """The largest centre parts of images that are of the shape of ``size``, resized.
 
     Bilinear with antialiasing: unlike sharper filters it never leaves the range of the values.
 
     Args:
         images: ``[B, C, H, W]``, uint8 or float32.
-        size: in pixels.
+        size: pixels of both sides, or height and width.
 
     Returns:
-        ``[B, C, size, size]`` of the same dtype.
+        ``[B, C, height, width]`` of the same dtype.
     """
     height, width = images.shape[-2:]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
+    high, wide = centre((height, width), size)
+    top, left = (height - high) // 2, (width - wide) // 2
     kind = torch.promote_types(images.dtype, torch.float32)
-    square = images[..., top : top + side, left : left + side].to(kind)
-    resized = F.interpolate(square, (size, size), mode="bilinear", antialias=True)
+    part = images[..., top : top + high, left : left + wide].to(kind)
+    resized = F.interpolate(part, sides(size), mode="bilinear", antialias=True)
     return resized.round().to(torch.uint8) if images.dtype == torch.uint8 else resized

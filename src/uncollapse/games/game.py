@@ -164,15 +164,18 @@ class Table:
             )
         return player
 
-    def match(self, name: str, streams: Streams, *meetings: tuple[str, str]) -> Match:
+    def match(
+        self, name: str, streams: Streams, *meetings: tuple[str, str], judges: str | None = None
+    ) -> Match:
         """A match of discriminators against generators, with a member for each seed.
 
         Args:
             name: what tells it from the game's other matches.
             streams: where its penalties' random points come from.
             meetings: who learns from whom in it, by role: (learner, opponent).
+            judges: the match whose discriminators judge in this one too, if they are not its own.
         """
-        return Match(name, self.objective, self.remedies, streams, self.seeds, meetings)
+        return Match(name, self.objective, self.remedies, streams, self.seeds, meetings, judges)
 
     def welcome_remedies(self, game: Playing) -> None:
         """Lets every remedy join, in order; called once all players are seated.

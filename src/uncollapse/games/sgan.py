@@ -147,6 +147,7 @@ class SGAN:
                 "messenger",
                 self.randomness["messenger penalty"],
                 *([] if self.messengers else [("generator", "local discriminator")]),
+                judges="local",
             ),
             "global": local.match(
                 "global", self.randomness["penalty"], ("discriminator", "local generator")
@@ -214,6 +215,7 @@ class SGAN:
         with torch.no_grad(), G.stack.untouched():
             fake_mb = match.met(G)(visit.latents())
         judged = self._judge_pairs(D0, match, *match.lesson(real_mb, fake_mb))
+        match.tell(Judgement(*(values_rnb.flatten(0, 1) for values_rnb in judged)))
         loss_d_rb = self._sum_over_pairs(judged.loss)
         D0.update(loss_d_rb)
         if not D0.stack.per_sample:  # what it remembers of its samples is the first process's

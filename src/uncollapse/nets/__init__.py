@@ -17,6 +17,7 @@ from uncollapse.nets.minibatch import MinibatchLayer
 from uncollapse.nets.mlp import MLP
 from uncollapse.nets.pacgan import Maxout, PacGAN
 from uncollapse.nets.probing import probe, refuse_lazy
+from uncollapse.nets.resnet import ResNet
 from uncollapse.nets.tprelu import TPReLU
 from uncollapse.nets.unrolled_gan import UnrolledGAN
 
@@ -30,6 +31,7 @@ __all__ = [
     "Maxout",
     "MinibatchLayer",
     "PacGAN",
+    "ResNet",
     "TPReLU",
     "Turned",
     "UnrolledGAN",

@@ -12,10 +12,12 @@ from uncollapse.names import Registry
 from uncollapse.nets import factory
 from uncollapse.nets.conv1d import Conv1d
 from uncollapse.nets.conv28 import Conv28
-from uncollapse.nets.dcgan import DCGAN, halvings
+from uncollapse.nets.dcgan import DCGAN
 from uncollapse.nets.family import Family, at_least, is_image, is_series
+from uncollapse.nets.halving import SHORT
 from uncollapse.nets.mlp import MLP
 from uncollapse.nets.pacgan import PacGAN
+from uncollapse.nets.resnet import ResNet
 from uncollapse.nets.unrolled_gan import UnrolledGAN
 
 families: Registry[Family] = Registry(
@@ -23,6 +25,7 @@ families: Registry[Family] = Registry(
     {
         "mlp": MLP,
         "dcgan": DCGAN,
+        "resnet": ResNet,
         "conv1d": Conv1d,
         "conv28": Conv28,
         "pacgan": PacGAN,
@@ -35,12 +38,12 @@ families: Registry[Family] = Registry(
 def default(shape: tuple[int, ...]) -> Family:
     """The family for samples of ``shape`` when nobody names one.
 
-    Vectors get a moderate MLP, square images that it fits get DCGAN, series of
+    Vectors get a moderate MLP, images with a side of at least 8 get DCGAN, series of
     at least 2 steps get one-dimensional convolutions, all others the full MLP.
     """
     if len(shape) == 1:
         return MLP(width=128, depth=3, latent=32)
-    if is_image(shape) and shape[1] == shape[2] and halvings(shape[1]):
+    if is_image(shape) and max(shape[1:]) >= SHORT:
         return DCGAN()
     if is_series(shape) and shape[0] > 1:
         return Conv1d()

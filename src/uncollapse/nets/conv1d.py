@@ -10,9 +10,7 @@ from torch import nn
 
 from uncollapse.errors import ConfigError, ShapeError
 from uncollapse.nets.family import Generator, at_least, is_series, numel
-
-SHORT = 8
-"""Steps that are halved no more, but left to one linear layer."""
+from uncollapse.nets.halving import halved
 
 
 class Turned(nn.Module):
@@ -116,7 +114,5 @@ class Conv1d:
             raise ShapeError(
                 f"conv1d makes series [steps, channels] of at least 2 steps, not {list(shape)}"
             )
-        lengths = [shape[0]]
-        while lengths[-1] >= SHORT:
-            lengths.append((lengths[-1] + 1) // 2)
+        lengths = halved(shape[0])
         return lengths, [self.width * min(2**i, 8) for i in range(len(lengths))]

@@ -19,9 +19,12 @@ class Loss(Protocol):
     Attributes:
         zero_sum: whether the generator minimises minus the discriminator's loss, of which its
             side leaves out what does not depend on it.
+        boundary: the logit that parts real from fake: on its two sides the discriminator takes a
+            sample for one or the other. None where logits are only compared with each other.
     """
 
     zero_sum: ClassVar[bool]
+    boundary: ClassVar[float | None]
 
     @staticmethod
     def discriminator(real: Tensor, fake: Tensor) -> Tensor:
@@ -39,6 +42,7 @@ class Minimax:
     """
 
     zero_sum: ClassVar[bool] = True
+    boundary: ClassVar[float | None] = 0.0
 
     @staticmethod
     def discriminator(real: Tensor, fake: Tensor) -> Tensor:
@@ -55,6 +59,7 @@ class NonSaturating:
     """Minimax's discriminator; the generator maximises ``log σ(fake)`` (Goodfellow et al., §3)."""
 
     zero_sum: ClassVar[bool] = False
+    boundary: ClassVar[float | None] = 0.0
 
     @staticmethod
     def discriminator(real: Tensor, fake: Tensor) -> Tensor:
@@ -71,6 +76,7 @@ class Wasserstein:
     """The critic of Arjovsky et al. 2017; a distance only while D is kept Lipschitz."""
 
     zero_sum: ClassVar[bool] = True
+    boundary: ClassVar[float | None] = None
 
     @staticmethod
     def discriminator(real: Tensor, fake: Tensor) -> Tensor:
@@ -87,6 +93,7 @@ class LeastSquares:
     """LSGAN, Mao et al. 2017, eq. 9: a = 0, b = c = 1."""
 
     zero_sum: ClassVar[bool] = False
+    boundary: ClassVar[float | None] = 0.5
 
     @staticmethod
     def discriminator(real: Tensor, fake: Tensor) -> Tensor:
@@ -103,6 +110,7 @@ class Hinge:
     """Lim and Ye 2017, eqs. 8 and 9 (also Miyato et al. 2018, eqs. 16 and 17)."""
 
     zero_sum: ClassVar[bool] = False
+    boundary: ClassVar[float | None] = 0.0
 
     @staticmethod
     def discriminator(real: Tensor, fake: Tensor) -> Tensor:
@@ -122,6 +130,7 @@ class Relativistic:
     """
 
     zero_sum: ClassVar[bool] = False
+    boundary: ClassVar[float | None] = None
 
     @staticmethod
     def discriminator(real: Tensor, fake: Tensor) -> Tensor:

@@ -140,6 +140,11 @@ class Objective:
         return any(getattr(self, name) > 0 for name in PENALTIES)
 
     @property
+    def boundary(self) -> float | None:
+        """The logit that parts real from fake; None where logits are only compared."""
+        return LOSSES[self.loss].boundary
+
+    @property
     def compares(self) -> bool:
         """Whether the generator's loss needs real samples too."""
         return self.loss == "relativistic"

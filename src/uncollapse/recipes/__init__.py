@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from uncollapse.data import Dataset
 from uncollapse.errors import ConfigError, unknown
@@ -47,7 +47,15 @@ def get(name: str) -> Recipe:
     return recipe
 
 
-def settle(name: str, data: Dataset, given: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+class Settled(NamedTuple):
+    """What a run is trained with."""
+
+    recipe: str  # name and version
+    words: dict[str, Any]
+    replaced: tuple[str, ...]  # the recipe's remedies, where others are given
+
+
+def settle(name: str, data: Dataset, given: Mapping[str, Any]) -> Settled:
     """All words that a recipe fixes, with those that are given in the place of its own.
 
     Args:
@@ -55,9 +63,8 @@ def settle(name: str, data: Dataset, given: Mapping[str, Any]) -> tuple[str, dic
         data: what is learned.
         given: values by word; None leaves the word to the recipe.
 
-    Returns:
-        The recipe's label and the words. Where every word is given, as in a run's whole config,
-        the recipe is not looked at, and may be of a version that is gone.
+    Where every word is given, as in a run's whole config, the recipe is not looked at, and may be
+    of a version that is gone.
 
     Raises:
         ConfigError: there is no such recipe.
@@ -65,9 +72,11 @@ def settle(name: str, data: Dataset, given: Mapping[str, Any]) -> tuple[str, dic
     chosen = {word: value for word, value in given.items() if value is not None}
     fixed = {field.name for field in dataclasses.fields(Settings)}
     if "@" in name and fixed <= chosen.keys():
-        return name, dict(given)
+        return Settled(name, dict(given), ())
     recipe = get(name)
-    return recipe.label, dict(given) | recipe.settings(data).words() | chosen
+    settings = recipe.settings(data)
+    replaced = settings.remedies if "remedies" in chosen else ()
+    return Settled(recipe.label, dict(given) | settings.words() | chosen, replaced)
 
 
-__all__ = ["Recipe", "Settings", "default", "get", "registry", "settle"]
+__all__ = ["Recipe", "Settings", "Settled", "default", "get", "registry", "settle"]

@@ -8,12 +8,12 @@ from uncollapse.recipes.recipe import Settings
 POINTS = Settings(
     generator="mlp:width=128,depth=3,latent=8",
     discriminator="mlp:width=128,depth=3",
-    objective="r3gan:r1=0.1,r2=0.1",
+    objective="r3gan:r1=0.3,r2=0.3",
     remedies=("ema:decay=0.995", "lr-decay"),
     optimizer="adam:beta1=0,beta2=0.99",
-    lr=(1e-3, 1e-3),
+    lr=(2e-3, 2e-3),
     batch=128,
-    steps=20_000,
+    steps=10_000,
 )
 IMAGES = Settings(
     objective="r3gan:r1=1,r2=1",

@@ -1,6 +1,7 @@
 """Cures that join a game: one file each."""
 
 from uncollapse.names import Registry
+from uncollapse.remedies.augment import Augment
 from uncollapse.remedies.ema import EMA
 from uncollapse.remedies.feature_matching import FeatureMatching
 from uncollapse.remedies.gradient_clipping import GradientClipping
@@ -29,6 +30,7 @@ from uncollapse.remedies.weight_clipping import WeightClipping
 registry: Registry[Remedy] = Registry(
     "remedy",
     {
+        "augment": Augment,
         "ema": EMA,
         "feature-matching": FeatureMatching,
         "gradient-clipping": GradientClipping,
@@ -56,6 +58,7 @@ def named(remedy: Remedy) -> str:
 
 __all__ = [
     "EMA",
+    "Augment",
     "FeatureMatching",
     "GradientClipping",
     "HistoricalAveraging",

@@ -52,6 +52,8 @@ class Match:
         streams: where the penalties' random points come from, one stream a member.
         seeds: the members' seeds.
         meetings: who learns from whom, by role: (learner, opponent), of those who last.
+        judges: the match whose discriminators judge in this one too, as they are or as clones;
+            None where they are this one's own.
         members: which of its members this is about; see :meth:`__getitem__`.
     """
 
@@ -61,6 +63,7 @@ class Match:
     streams: Streams
     seeds: Sequence[int]
     meetings: Sequence[tuple[str, str]]
+    judges: str | None = None
     members: slice = field(default_factory=lambda: slice(None))
 
     def __getitem__(self, members: slice) -> Match:
@@ -106,7 +109,14 @@ class Match:
         """
         real_mb, fake_mb = self.lesson(real_mb, fake_mb)
         stack = D.stack[self.members]
-        return stack.each(self.judging(), real_mb, fake_mb, self.streams)
+        judged = stack.each(self.judging(), real_mb, fake_mb, self.streams)
+        self.tell(judged)
+        return judged
+
+    def tell(self, judged: Judgement) -> None:
+        """Lets remedies hear what discriminators, ``[member, ...]``, thought as they learned."""
+        for remedy in self.remedies:
+            remedy.hear(self, judged)
 
     def lesson(self, real_mb: Tensor, fake_mb: Tensor) -> tuple[Tensor, Tensor]:
         """What discriminators learn from: fakes mixed, and both as discriminators see them."""

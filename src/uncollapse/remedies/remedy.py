@@ -120,6 +120,9 @@ class Remedy:
         """What a discriminator sees of samples, real or fake; gradients flow through."""
         return samples_mb
 
+    def hear(self, match: Match, judged: Judgement) -> None:
+        """What discriminators, ``[member, ...]``, thought as they learned; once for each update."""
+
     # The losses.
 
     def discriminator_term(self, match: Match, critic: Stack, judged: Judgement) -> Tensor | None:
@@ -163,6 +166,11 @@ def judged_shape(remedies: Sequence[Remedy], shape: tuple[int, ...]) -> tuple[in
     return shape
 
 
+def judged_as_one(remedies: Sequence[Remedy]) -> int:
+    """How many samples are judged as one; those of images stand behind each other as channels."""
+    return math.prod(judged_shape(remedies, (1,)))
+
+
 def drawn(remedies: Sequence[Remedy], batch: int) -> int:
     """How many samples are drawn for a batch of ``batch`` when all ``remedies`` take part."""
     for remedy in remedies:
@@ -200,11 +208,10 @@ def check_batch(remedies: Sequence[Remedy], batch: int, count: int) -> None:
 
 def _misfit(remedies: Sequence[Remedy], batch: int, count: int) -> ConfigError | DataError | None:
     """What is wrong with a batch, and not yet what would be right."""
-    together = math.prod(judged_shape(remedies, (1,)))  # samples judged as one
     try:
         needed = drawn(remedies, batch)
         for remedy in remedies:
-            remedy.check_batch(needed // together)
+            remedy.check_batch(needed // judged_as_one(remedies))
     except ConfigError as error:
         return error
     if needed <= count:

@@ -76,7 +76,7 @@ def train(
     checkpoint_every: int | None = None,
     trackers: Sequence[str] = (),
     callbacks: Sequence[Callback] = (),
-    size: int | None = None,
+    size: int | tuple[int, int] | None = None,
     flips: bool = False,
     axes: str | None = None,
     range: tuple[float, float] | None = None,
@@ -138,7 +138,7 @@ def train(
             to trackers, or ``uc.Stop(reason, numbers)``, which ends the run there, whole. Looking
             changes nothing; a callback that raises ends the run in its own error, the checkpoint
             kept. Only the first of several processes calls.
-        size: images are resized and cropped to this many pixels.
+        size: images are resized and cropped to this many pixels, or (height, width).
         flips: images are also learned flipped left to right.
         axes: what the axes of an array are; likewise for all ways to read data, which
             :func:`uncollapse.data.load` explains:
@@ -166,7 +166,7 @@ def train(
     if start is not None:
         generator, discriminator, latent = taken_over(start, generator, discriminator, latent)
     dataset = open_data(data, choices, generator)
-    label, words = recipes.settle(
+    label, words, replaced = recipes.settle(
         recipe,
         dataset,
         {
@@ -232,6 +232,12 @@ def train(
     rehearse(trial)
     shown = progress if ranks.number == 0 else False
     lines = [dataset.described, trial.config.described]
+    if replaced and not set(replaced) <= set(config.remedies):
+        given = ", ".join(config.remedies) or "no remedies"
+        lines.append(
+            f"note: {given} instead of the recipe's {', '.join(replaced)}: to keep these, name "
+            "them too"
+        )
     lines += [f"note: {remark}" for remark in remarks(trial)]
     if members == AUTO and has_members_of_its_own(trial):
         way, reason = faster(make)

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from uncollapse.data.pixels import Size, checked
 from uncollapse.data.reading import Choices
 from uncollapse.errors import ConfigError, unknown
 from uncollapse.files import RUN, home
@@ -54,7 +55,7 @@ KINDS: dict[str, type] = {
 """What kind each word of a config file is of."""
 MEMBERS = ("one-by-one", "at-once", "auto")
 """How members run; "auto" only until it is decided."""
-LISTS = ("remedies", "latent", "lr", "trackers", "range")
+LISTS = ("size", "remedies", "latent", "lr", "trackers", "range")
 KIND_NAMES = {str: "text", int: "a whole number", bool: "true or false", float: "a number"}
 
 
@@ -68,7 +69,7 @@ class Config:
     """
 
     data: str
-    size: int | None
+    size: Size | None
     flips: bool
     generator: str
     discriminator: str
@@ -155,6 +156,8 @@ class Config:
         for name in LISTS:
             if words.get(name) is not None:
                 words[name] = tuple(words[name])
+        if words.get("size") is not None:
+            words["size"] = checked(words["size"])
         return cls(**words)
 
     def difference(self, other: Mapping[str, Any]) -> str | None:
