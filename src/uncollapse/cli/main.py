@@ -161,13 +161,13 @@ def train(
         spectral-norm:iterations=1; weight-norm;
         augment:p=1,target=0,images=100000,colour=true,translation=true,cutout=true.
     batch
-        Samples per update. Default: the recipe's; DEFAULT_BATCH.
+        Samples per update. Default: the recipe's; of the default 128 points, 64 images or series.
     lr
         Learning rate; given twice: the generator's, then the discriminator's. Default: the
-        recipe's; DEFAULT_RATES.
+        recipe's; of the default 0.002, of series 0.0005.
     optimizer
         adam, rmsprop or sgd, with settings if you like: adam:beta1=0.9. Default: the recipe's;
-        DEFAULT_OPTIMIZER.
+        of the default adam:beta1=0,beta2=0.99.
     critic_steps
         Discriminator updates for each generator update. Default: the recipe's, 1 or 5.
     flips
