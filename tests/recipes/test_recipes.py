@@ -1,6 +1,8 @@
 """Recipes: what the papers say, what is given wins, and a config that holds everything."""
 
 import dataclasses
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -139,3 +141,39 @@ def test_help_says_what_the_default_is():
     assert points.optimizer == images.optimizer
     assert f"of the default {points.optimizer}" in said
     assert set(registry) <= set(said.replace(";", "").replace(",", "").split())
+
+
+KINDS = {
+    "points": "ring8",
+    "images": torch.zeros(5000, 1, 8, 8).byte(),
+    "few images": "digits",
+    "images of 28 × 28": torch.zeros(4, 1, 28, 28).byte(),
+    "series": torch.randn(40, 12, 2),
+}
+
+
+def test_the_page_says_what_recipes_fix():
+    page = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")
+    table = page.partition("## What each fixes")[2].partition("\n## ")[0]
+    said = set()
+    for row in re.findall(r"^\| `.*", table, re.MULTILINE):
+        cells = [cell.strip() for cell in row.strip("|").split("|")]
+        name, kinds, nets, loss, remedies, optimizer, lr, batch, critic_steps, steps = cells
+        name, optimizer = name.strip("`"), optimizer.strip("`")
+        named = re.findall("`(.*?)`", nets) or [None]
+        *game, objective = re.findall("`(.*?)`", loss)
+        for kind in kinds.split(", "):
+            assert settings(name, KINDS[kind]) == Settings(
+                generator=named[0],
+                discriminator=named[-1],
+                game=game[0] if game else "duel",
+                objective=objective,
+                remedies=tuple(re.findall("`(.*?)`", remedies)),
+                optimizer=optimizer,
+                lr=(float(lr),) * 2,
+                batch=int(batch.replace(",", "")),
+                critic_steps=int(critic_steps),
+                steps=int(steps.replace(",", "")),
+            ), (name, kind)
+            said.add((name, kind))
+    assert said >= {(name, kind) for name in registry for kind in ("points", "images", "series")}
