@@ -397,6 +397,14 @@ def test_nothing_to_normalise_is_said():
         SpectralNorm().equip(nn.Tanh())
 
 
+@pytest.mark.parametrize("norm", [SpectralNorm(), WeightNorm()])
+def test_weights_that_begin_as_zero_are_refused(norm):
+    network = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 1))
+    nn.init.zeros_(network[1].weight)
+    with pytest.raises(ConfigError, match="layer '1' begins with weights of 0"):
+        norm.equip(network)
+
+
 def test_a_norm_twice_is_refused():
     for norm in (SpectralNorm(), WeightNorm()):
         with pytest.raises(ConfigError, match="already"):
