@@ -107,10 +107,10 @@ def pacgan(data: Dataset) -> Settings:
 
 
 def r3gan(data: Dataset) -> Settings:
-    """Huang et al. 2024: relativistic loss, R1 and R2 of γ 1, no norms, Adam with β1 0, an average.
+    """Huang et al. 2024: relativistic loss, R1 and R2 of γ 1, Adam with β1 0, an average.
 
     The paper lets γ fall and β2 rise as training goes on; here both stay (γ 1, β2 0.99). It has no
-    points.
+    points, and residual networks without normalisation where images get ``dcgan`` here.
     """
     return Settings(
         objective="r3gan:r1=1,r2=1",
