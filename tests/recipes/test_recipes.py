@@ -145,9 +145,9 @@ def test_help_says_what_the_default_is():
 
 KINDS = {
     "points": "ring8",
-    "images": torch.zeros(5000, 1, 8, 8).byte(),
-    "few images": "digits",
-    "images of 28 × 28": torch.zeros(4, 1, 28, 28).byte(),
+    "images": torch.zeros(5000, 1, 64, 64).byte(),
+    "few images of 8 × 8": "digits",
+    "images of 28 × 28": torch.zeros(5000, 1, 28, 28).byte(),
     "series": torch.randn(40, 12, 2),
 }
 

@@ -6,8 +6,11 @@ from dataclasses import replace
 
 from uncollapse import nets
 from uncollapse.data import Dataset
+from uncollapse.nets.halving import halvings
 from uncollapse.recipes.recipe import Settings
 
+NARROW = 16
+"""Maps next to an image that is halved three times or more; 32 for two, 64 for one."""
 FEW = 5000
 """Images below which discriminators that learn them by heart are to be expected."""
 
@@ -46,13 +49,16 @@ def _series(data: Dataset) -> Settings:
 
 
 def _images(data: Dataset) -> Settings:
-    """Narrow networks, which learn more in minutes; where images are few, ADA's augmentation.
+    """Networks as narrow as their depth allows; where images are few, ADA's augmentation.
 
-    It does nothing until the discriminator knows its real images apart from fakes by heart.
+    Narrow ones learn more in minutes; those of tiny images have few layers, and need more maps.
+    The augmentation does nothing until the discriminator learns its real images by heart.
     """
     few = ("augment:target=0.6",) if len(data) < FEW else ()
     family = nets.default(data.shape)
     settings = replace(IMAGES, remedies=(*few, *IMAGES.remedies))
     if not isinstance(family, nets.DCGAN):
         return settings
-    return replace(settings, generator="dcgan:width=16", discriminator="dcgan:width=16,norm=none")
+    width = max(NARROW, 128 >> len(halvings("dcgan", data.shape, NARROW)))
+    networks = f"dcgan:width={width}"
+    return replace(settings, generator=networks, discriminator=f"{networks},norm=none")
