@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 .PHONY: demo test fuzz bench lint clean
 
 demo: $(READY)
-	$(BIN)/uncollapse train digits --steps 10000 --remedy ema
+	$(BIN)/uncollapse train digits
 
 test: lint
 	$(BIN)/pytest -n 2

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from uncollapse.errors import RunFolderError
 
@@ -26,19 +29,55 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     Raises:
         RunFolderError: the disk is full, or the folder cannot be written; the old file is intact.
     """
-    data = content.encode() if isinstance(content, str) else content
+    with whole_file(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write, which takes the place of ``path`` once it is whole.
+
+    Raises:
+        RunFolderError: as for :func:`write_atomically`.
+    """
     beside = path.with_name(f".{path.name}.part")
     try:
         with open(beside, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
         _sync_folder(path.parent)
-    except OSError as error:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             beside.unlink()
-        raise cannot_write(path, error) from None
+        if isinstance(error, OSError):
+            raise cannot_write(path, error) from None
+        raise
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill, which is called ``path`` once it is whole.
+
+    Raises:
+        RunFolderError: there is one that is not empty, or it cannot be written.
+    """
+    place = path.resolve()
+    beside = place.with_name(f".{place.name}.{os.getpid()}.part")
+    try:
+        if place.exists() and (not place.is_dir() or any(place.iterdir())):
+            what = "is not empty" if place.is_dir() else "is a file"
+            raise RunFolderError(f"{path} {what}: choose another place (out)")
+        beside.mkdir(parents=True)
+        yield beside
+        os.rename(beside, place)
+        _sync_folder(place.parent)
+    except BaseException as error:
+        shutil.rmtree(beside, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise cannot_write(path, error) from None
+        raise
 
 
 def cannot_write(path: Path, error: OSError) -> RunFolderError:

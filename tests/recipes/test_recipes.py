@@ -1,12 +1,15 @@
 """Recipes: what the papers say, what is given wins, and a config that holds everything."""
 
 import dataclasses
+import re
+from pathlib import Path
 
 import pytest
 import torch
 import yaml
 
 import uncollapse as uc
+from uncollapse.cli.main import train
 from uncollapse.errors import ConfigError
 from uncollapse.recipes import Settings, registry
 from uncollapse.training import Config
@@ -99,9 +102,22 @@ def test_bad_names_are_one_line(name, said, tmp_path):
 def test_remedies_that_take_the_place_of_the_recipes_are_said(capfd):
     uc.train("ring8", remedies=["packing:2"], steps=1, progress=True)
     err = capfd.readouterr().err
-    assert "note: packing:m=2,same=samples instead of the recipe's ema:" in err
+    assert "note: the remedies given replace the recipe's ema:decay=" in err
+    uc.train("ring8", steps=1, progress=True, remedies=["ema:0.9", "lr-decay:4"])
     uc.train("ring8", steps=1, progress=True)
-    assert "instead of" not in capfd.readouterr().err
+    assert "replace" not in capfd.readouterr().err
+
+
+def test_few_images_are_augmented_by_default_where_the_loss_has_a_meaning_for_it(capfd):
+    few = torch.randint(0, 256, (60, 1, 8, 8)).byte()
+    words = {"steps": 1, "batch": 8, "progress": True}
+    assert uc.train(few, **words).config.remedies[0].startswith("augment:p=1.0,target=0.6")
+    assert "without" not in capfd.readouterr().err
+    run = uc.train(few, objective="r3gan", **words)
+    assert not any("augment" in name for name in run.config.remedies)
+    assert "note: without the recipe's augment:target=0.6: a target needs" in capfd.readouterr().err
+    many = torch.randint(0, 256, (6000, 1, 8, 8)).byte()
+    assert "augment" not in str(uc.train(many, **words).config.remedies)
 
 
 def test_none_is_no_remedy(tmp_path, command):
@@ -115,3 +131,49 @@ def test_pairs_alone_mean_sgan(tmp_path, command):
     words = ("--steps", 1, "--batch", 8, "--members", "one-by-one", "--out", out)
     assert command("train", "ring8", "--pairs", 2, *words)[0] == 0
     assert Config.from_yaml(out / "config.yaml").game.startswith("sgan:pairs=2,")
+
+
+def test_help_says_what_the_default_is():
+    points, images = settings("default", "ring8"), settings("default", "digits")
+    said = " ".join(train.__doc__.split())
+    assert f"of the default {points.batch} points, {images.batch} images or series" in said
+    assert f"of the default {points.lr[0]}, of series" in said
+    assert points.optimizer == images.optimizer
+    assert f"of the default {points.optimizer}" in said
+    assert set(registry) <= set(said.replace(";", "").replace(",", "").split())
+
+
+KINDS = {
+    "points": "ring8",
+    "images": torch.zeros(5000, 1, 64, 64).byte(),
+    "few images of 8 × 8": "digits",
+    "images of 28 × 28": torch.zeros(5000, 1, 28, 28).byte(),
+    "series": torch.randn(40, 12, 2),
+}
+
+
+def test_the_page_says_what_recipes_fix():
+    page = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")
+    table = page.partition("## What each fixes")[2].partition("\n## ")[0]
+    said = set()
+    for row in re.findall(r"^\| `.*", table, re.MULTILINE):
+        cells = [cell.strip() for cell in row.strip("|").split("|")]
+        name, kinds, nets, loss, remedies, optimizer, lr, batch, critic_steps, steps = cells
+        name, optimizer = name.strip("`"), optimizer.strip("`")
+        named = re.findall("`(.*?)`", nets) or [None]
+        *game, objective = re.findall("`(.*?)`", loss)
+        for kind in kinds.split(", "):
+            assert settings(name, KINDS[kind]) == Settings(
+                generator=named[0],
+                discriminator=named[-1],
+                game=game[0] if game else "duel",
+                objective=objective,
+                remedies=tuple(re.findall("`(.*?)`", remedies)),
+                optimizer=optimizer,
+                lr=(float(lr),) * 2,
+                batch=int(batch.replace(",", "")),
+                critic_steps=int(critic_steps),
+                steps=int(steps.replace(",", "")),
+            ), (name, kind)
+            said.add((name, kind))
+    assert said >= {(name, kind) for name in registry for kind in ("points", "images", "series")}

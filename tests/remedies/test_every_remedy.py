@@ -208,7 +208,7 @@ REFUSED = (
         for loss in ("wasserstein", "wgan", "wgan-gp", "relativistic", "r3gan")
     }
     | {
-        ("unrolling", "wgan"): "clipped updates cannot be imagined",
+        ("unrolling", "wgan"): "does not simulate clipped updates",
         ("weight-clipping", "wgan"): "the objective clips weights already",
         ("spectral-norm", "wgan"): "clipped before they are normalised",
         ("weight-norm", "wgan"): "clipped before they are normalised",

@@ -64,7 +64,7 @@ def test_each_member_is_clipped_by_itself(name, at_once):
 def test_clipping_with_shared_weights_or_unrolling_is_refused():
     with pytest.raises(ConfigError, match="no single member's"):
         seat(GradientClipping(), game=SGAN(2, sharing=0.5))
-    with pytest.raises(ConfigError, match="clipped updates cannot be imagined"):
+    with pytest.raises(ConfigError, match="does not simulate clipped updates"):
         seat(GradientClipping(), Unrolling(1))
 
 
@@ -395,6 +395,14 @@ def test_settings_out_of_range_are_refused(spec, message):
 def test_nothing_to_normalise_is_said():
     with pytest.raises(ConfigError, match="no linear or convolutional layer"):
         SpectralNorm().equip(nn.Tanh())
+
+
+@pytest.mark.parametrize("norm", [SpectralNorm(), WeightNorm()])
+def test_weights_that_begin_as_zero_are_refused(norm):
+    network = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 1))
+    nn.init.zeros_(network[1].weight)
+    with pytest.raises(ConfigError, match="layer '1' begins with weights of 0"):
+        norm.equip(network)
 
 
 def test_a_norm_twice_is_refused():

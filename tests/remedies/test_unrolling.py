@@ -313,7 +313,7 @@ def test_in_games_too_it_is_the_gradient_of_real_updates(game, match, role, obje
 @pytest.mark.parametrize("words", [{"objective": "wgan"}, {"remedies": [WeightClipping()]}])
 def test_clipped_updates_cannot_be_imagined(words):
     remedies = words.pop("remedies", [])
-    with pytest.raises(ConfigError, match="clipped updates cannot be imagined"):
+    with pytest.raises(ConfigError, match="does not simulate clipped updates"):
         seat(Unrolling(2), *remedies, game=Duel(), **words)
 
 

@@ -10,7 +10,7 @@ import uncollapse as uc
 from processes import together
 from uncollapse.errors import ConfigError
 
-WORDS = {"recipe": "gan", "checkpoint_every": 10, "steps": 30}
+WORDS = {"checkpoint_every": 10, "steps": 30}
 
 
 def spread(run):

@@ -29,7 +29,7 @@ class OnModes(nn.Module):
 
     def forward(self, z):
         which = torch.special.ndtr(z[:, 0]).clamp(0, 1 - 1e-6).mul(len(self.modes)).long()
-        means, std = self.data.modes
+        means, std, _ = self.data.modes
         points = means[self.modes[which]] + std * z[:, 1:3]
         return (points - self.data.shift) / self.data.scale + self.moved
 

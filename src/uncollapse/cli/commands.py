@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 import uncollapse as uc
-from uncollapse.cli.saving import save_numbers, save_picture
+from uncollapse.cli.saving import save_picture
 from uncollapse.data import CATALOGUE, FORMS, fetch, pictures
 from uncollapse.errors import ConfigError
 from uncollapse.ranks import first_process
@@ -54,20 +54,6 @@ def train_command(given: dict[str, Any], config: Path | None) -> int:
 def resume_command(folder: Path, start: str, steps: int | None, data: str | None) -> int:
     """Goes on with a run."""
     return _report(uc.resume(folder, start=start, steps=steps, data=data, progress=True))
-
-
-def sample_command(folder: Path, out: Path, count: int, seed: int, start: str, replica: int) -> int:
-    """Writes samples as numbers or as a picture."""
-    if out.suffix not in (".npz", ".npy", ".png"):
-        raise ConfigError(f"--out must end in .npz, .npy or .png, not '{out.name}'")
-    run = uc.load(folder, start=start)
-    if out.suffix == ".png":
-        save_picture(out, run.picture(count, seed=seed, replica=replica))
-    else:
-        samples = run.data.rounded(run.sample(count, seed=seed, replica=replica))
-        save_numbers(out, samples, run.data.source_dtype)
-    print(f"{count} samples of {folder} at step {run.step}: {out}")
-    return 0
 
 
 def data_list_command() -> int:

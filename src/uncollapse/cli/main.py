@@ -25,7 +25,7 @@ from uncollapse.cli.writing import end, write_anywhere
 from uncollapse.errors import RankLostError, UncollapseError, out_of_memory
 
 BAD_INPUT = 2
-ONE_AT_A_TIME = ("--remedy", "--metric", "--tracker", "--lr")
+ONE_AT_A_TIME = ("--remedy", "--metric", "--tracker", "--lr", "--replica")
 """Options that are repeated to say more."""
 
 app = App(
@@ -161,13 +161,13 @@ def train(
         spectral-norm:iterations=1; weight-norm;
         augment:p=1,target=0,images=100000,colour=true,translation=true,cutout=true.
     batch
-        Samples per update. Default: the recipe's; DEFAULT_BATCH.
+        Samples per update. Default: the recipe's; of the default 128 points, 64 images or series.
     lr
         Learning rate; given twice: the generator's, then the discriminator's. Default: the
-        recipe's; DEFAULT_RATES.
+        recipe's; of the default 0.002, of series 0.0005.
     optimizer
         adam, rmsprop or sgd, with settings if you like: adam:beta1=0.9. Default: the recipe's;
-        DEFAULT_OPTIMIZER.
+        of the default adam:beta1=0,beta2=0.99.
     critic_steps
         Discriminator updates for each generator update. Default: the recipe's, 1 or 5.
     flips
@@ -237,13 +237,18 @@ def sample(
     run: Path,
     /,
     *,
-    out: Path,
+    out: str,
     count: Annotated[Whole, Parameter(name=["--count", "-n"])] = 64,
     seed: Whole = 0,
     start: Annotated[Literal["last", "best"], Parameter(name="--from")] = "last",
-    replica: Whole = 0,
+    replica: Annotated[tuple[str, ...], REPEATED] = (),
+    of: str | None = None,
 ) -> int:
     """Draw samples from a trained generator.
+
+    Examples: `uncollapse sample runs/digits --out digits.png`,
+    `uncollapse sample runs/photos -n 10000 --out fakes/`,
+    `uncollapse sample runs/ring8 -n 1000 --of local-3 --out points.csv`.
 
     Parameters
     ----------
@@ -251,7 +256,8 @@ def sample(
         The run's folder.
     out
         FILE.npz (numbers in the data's own units, array `samples`), FILE.npy (the same, a plain
-        array) or FILE.png (a picture).
+        array), FILE.csv (points and series, one a row), FILE.png (one picture of them), or FOLDER/
+        (images, a PNG of 8 bits each: 0000.png, …), which must be new or empty.
     count
         How many.
     seed
@@ -259,11 +265,14 @@ def sample(
     start
         The checkpoint to draw from.
     replica
-        Which of several replicas.
+        Which of several replicas: a number, repeated for more, or all; of more than one, each gets
+        a folder or file of its own, replica-0, … Default: the first, 0.
+    of
+        Another generator of the game, by name: local-0, local-1, … of sgan.
     """
-    from uncollapse.cli.commands import sample_command
+    from uncollapse.cli.sample import sample_command
 
-    return sample_command(run, out, count, seed, start, replica)
+    return sample_command(run, out, count, seed, start, replica, of)
 
 
 @app.command

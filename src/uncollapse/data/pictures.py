@@ -97,18 +97,44 @@ def _grid(images: NDArray[np.uint8]) -> Image.Image:
     return Image.fromarray(paper)
 
 
+def images(dataset: Dataset, samples: Tensor) -> list[Image.Image]:
+    """Samples as images of their own, 8 bits a channel: grey, RGB or RGBA.
+
+    Args:
+        dataset: what was learned.
+        samples: ``[n, C, H, W]``, network units.
+
+    Raises:
+        DataError: another number of channels than 1, 3 or 4.
+    """
+    channels = dataset.shape[0]
+    if channels not in (1, 3, 4):
+        raise DataError(f"{channels} channels are no PNG's: write numbers, .npz or .npy")
+    pixels = _eight_bits(_shown(dataset, samples)).movedim(1, -1).squeeze(-1)
+    return [Image.fromarray(image) for image in pixels.numpy()]
+
+
 def _pixels(dataset: Dataset, samples: Tensor) -> NDArray[np.uint8]:
     """Samples as ``[n, H, W]`` grey or ``[n, H, W, 3]`` colours, 0 … 255."""
+    shown = _shown(dataset, samples)
+    channels = shown.shape[1]
+    # 4 channels are RGB and alpha; other numbers have no colours of their own
+    shown = shown[:, :3].movedim(1, -1) if channels in (3, 4) else shown.mean(1)
+    return _eight_bits(shown).numpy()
+
+
+def _eight_bits(shown: Tensor) -> Tensor:
+    return (shown * 255).round().to(torch.uint8)
+
+
+def _shown(dataset: Dataset, samples: Tensor) -> Tensor:
+    """Samples ``[n, C, H, W]`` from 0, black, to 1, white."""
     samples = samples.detach().float().cpu()
     low, high = -1.0, 1.0
     if dataset.range is not None:  # data that is taken as it is has black and white elsewhere
         shift, scale = float(dataset.shift.flatten()[0]), float(dataset.scale.flatten()[0])
         low, high = ((end - shift) / scale for end in dataset.range[:2])
-    shown = ((samples - low) / (high - low if high > low else 1.0)).nan_to_num(0.5).clamp(0, 1)
-    channels = shown.shape[1]
-    # 4 channels are RGB and alpha; other numbers have no colours of their own
-    shown = shown[:, :3].movedim(1, -1) if channels in (3, 4) else shown.mean(1)
-    return (shown * 255).round().to(torch.uint8).numpy()
+    return ((samples - low) / (high - low if high > low else 1.0)).nan_to_num(0.5).clamp(0, 1)
 
 
 def _scatter(real: Numbers, fake: Numbers) -> Image.Image:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from uncollapse import objectives, remedies
 from uncollapse.data import Dataset
 from uncollapse.errors import ConfigError, unknown
+from uncollapse.objectives import Objective
 from uncollapse.recipes import published
 from uncollapse.recipes.default import default
 from uncollapse.recipes.recipe import Recipe, Settings
@@ -52,7 +54,7 @@ class Settled(NamedTuple):
 
     recipe: str  # name and version
     words: dict[str, Any]
-    replaced: tuple[str, ...]  # the recipe's remedies, where others are given
+    notes: tuple[str, ...]  # what becomes of the recipe's remedies
 
 
 def settle(name: str, data: Dataset, given: Mapping[str, Any]) -> Settled:
@@ -75,8 +77,32 @@ def settle(name: str, data: Dataset, given: Mapping[str, Any]) -> Settled:
         return Settled(name, dict(given), ())
     recipe = get(name)
     settings = recipe.settings(data)
-    replaced = settings.remedies if "remedies" in chosen else ()
-    return Settled(recipe.label, dict(given) | settings.words() | chosen, replaced)
+    if "remedies" in chosen:
+        notes = _replaced(settings.remedies, chosen["remedies"])
+    else:
+        settings, notes = _without_misfits(settings, chosen.get("objective", settings.objective))
+    return Settled(recipe.label, dict(given) | settings.words() | chosen, tuple(notes))
+
+
+def _replaced(own: Sequence[str], given: Any) -> list[str]:
+    """What is said of a recipe's remedies when others are given."""
+    several = given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
+    kinds = {type(remedies.registry.get(remedy)) for remedy in several}
+    lost = [name for name in own if type(remedies.registry.get(name)) not in kinds]
+    if not lost:
+        return []
+    return [
+        f"the remedies given replace the recipe's {', '.join(lost)}: name these too to keep them"
+    ]
+
+
+def _without_misfits(settings: Settings, objective: str | Objective) -> tuple[Settings, list[str]]:
+    """A recipe's settings without the remedies that mean nothing with an objective of one's own."""
+    judged = objectives.get(objective)
+    reasons = {name: remedies.registry.get(name).misfit(judged) for name in settings.remedies}
+    kept = tuple(name for name, reason in reasons.items() if reason is None)
+    notes = [f"without the recipe's {name}: {reason}" for name, reason in reasons.items() if reason]
+    return dataclasses.replace(settings, remedies=kept), notes
 
 
 __all__ = ["Recipe", "Settings", "Settled", "default", "get", "registry", "settle"]

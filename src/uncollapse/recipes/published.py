@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from uncollapse import nets
 from uncollapse.data import Dataset
 from uncollapse.recipes.recipe import Settings
 
@@ -109,10 +110,13 @@ def pacgan(data: Dataset) -> Settings:
 def r3gan(data: Dataset) -> Settings:
     """Huang et al. 2024: relativistic loss, R1 and R2 of γ 1, no norms, Adam with β1 0, an average.
 
-    The paper lets γ fall and β2 rise as training goes on; here both stay (γ 1, β2 0.99). It has no
-    points.
+    The paper lets γ fall and β2 rise as training goes on; here both stay (γ 1, β2 0.99). Images
+    get ``resnet``, a small network after the paper's. It has no points.
     """
+    images = "resnet" if isinstance(nets.default(data.shape), nets.DCGAN) else None
     return Settings(
+        generator=images,
+        discriminator=images,
         objective="r3gan:r1=1,r2=1",
         remedies=("ema:decay=0.999",),
         optimizer="adam:beta1=0,beta2=0.99",

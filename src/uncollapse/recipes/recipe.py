@@ -19,7 +19,7 @@ class Settings:
         discriminator: likewise; None then leaves out batch norm where a penalty asks for that.
         game: how the networks play.
         objective: losses and penalties.
-        remedies: who else takes part.
+        remedies: additions to the training.
         optimizer: with all its settings.
         lr: learning rates of generator and discriminator.
         batch: samples per update.

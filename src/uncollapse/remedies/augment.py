@@ -11,7 +11,7 @@ from torch import Tensor
 from uncollapse.errors import CheckpointError, ConfigError, ShapeError
 from uncollapse.names import check_kinds
 from uncollapse.nets.family import is_image
-from uncollapse.objectives import Judgement
+from uncollapse.objectives import Judgement, Objective
 from uncollapse.remedies.match import Match
 from uncollapse.remedies.remedy import Playing, Remedy, below, judged_as_one, sub
 from uncollapse.streams import Streams
@@ -127,15 +127,22 @@ class Augment(Remedy):
         """
         self.chances.clear()
         for name, match in game.matches.items():
-            if self.target and match.objective.boundary is None:
-                raise ConfigError(
-                    f"augment: a target needs logits of which one parts real from fake, and those "
-                    f"of '{match.objective.loss}' are only compared: take a fixed p, augment:p=1"
-                )
+            reason = self.misfit(match.objective)
+            if reason:
+                raise ConfigError(f"augment: {reason}: take a fixed p, augment:p=1")
             if match.judges is None:
                 self.chances[name] = self._chance(len(match.seeds), match.streams.device)
             self.streams[name] = match.new_streams("augment")
             game.randomness[f"{name} augment"] = self.streams[name]
+
+    def misfit(self, objective: Objective) -> str | None:
+        """An adaptive p needs logits of which one parts real from fake."""
+        if not self.target or objective.boundary is not None:
+            return None
+        return (
+            "a target needs logits of which one parts real from fake, and those of "
+            f"'{objective.loss}' are only compared"
+        )
 
     def show(self, match: Match, samples_mb: Tensor) -> Tensor:
         """Each image changed, ``[member, batch, *shape]``; those of a pack one by one.

@@ -51,11 +51,12 @@ class SpectralNorm(Remedy):
         """Puts every layer's weight under the rule, in place.
 
         Raises:
-            ConfigError: there is no such layer, or it is under the rule already.
+            ConfigError: there is no such layer, it is under the rule already, or its weight is 0.
         """
         for layer in _layers(discriminator, "spectral-norm"):
             if any(isinstance(module, SpectralRule) for module in layer.modules()):
                 raise ConfigError("spectral-norm: the discriminator has it already")
+            _refuse_zeros(layer.weight.detach().norm(), discriminator, layer, "spectral-norm")
             rule = SpectralRule(layer.weight, self.iterations)
             parametrize.register_parametrization(layer, "weight", rule)
         return discriminator
@@ -84,7 +85,8 @@ class WeightNorm(Remedy):
         """Puts every linear and convolutional layer's weight under the rule, in place.
 
         Raises:
-            ConfigError: there is no such layer, or a layer's weight is under a rule already.
+            ConfigError: there is no such layer, a layer's weight is under a rule already, or the
+                weight of an output is 0.
         """
         for layer in _layers(discriminator, "weight-norm"):
             if is_parametrized(layer, "weight"):
@@ -92,6 +94,7 @@ class WeightNorm(Remedy):
                     "weight-norm: the discriminator's weights are normalised already; give it "
                     "once, and before spectral-norm"
                 )
+            _refuse_zeros(_length(layer.weight.detach()), discriminator, layer, "weight-norm")
             parametrize.register_parametrization(layer, "weight", LengthRule())
         return discriminator
 
@@ -152,6 +155,20 @@ class LengthRule(nn.Module):
 def _length(weight: Tensor) -> Tensor:
     length: Tensor = torch.linalg.vector_norm(weight.flatten(1), dim=1)
     return length.reshape(-1, *[1] * (weight.dim() - 1))
+
+
+def _refuse_zeros(sizes: Tensor, network: nn.Module, layer: nn.Module, who: str) -> None:
+    """Refuses weights without a direction, such as those at the end of a residual branch.
+
+    Raises:
+        ConfigError: one of the ``sizes`` that ``layer`` would be divided by is 0.
+    """
+    if not sizes.all():
+        name = next(name for name, module in network.named_modules() if module is layer)
+        raise ConfigError(
+            f"{who}: the discriminator's layer '{name}' begins with weights of 0, which it would "
+            "divide by 0: take a discriminator that begins otherwise"
+        )
 
 
 def _refuse_clipping(game: Playing, who: str) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from uncollapse.errors import CheckpointError, ConfigError, DataError
 from uncollapse.nets import refuse_lazy
-from uncollapse.objectives import Judgement
+from uncollapse.objectives import Judgement, Objective
 from uncollapse.players import Player, Stack, unwrapped
 from uncollapse.streams import Streams
 
@@ -66,6 +66,10 @@ class Remedy:
         Raises:
             ConfigError: it cannot take part for so long.
         """
+
+    def misfit(self, objective: Objective) -> str | None:
+        """Why it has no meaning with an objective; None if it has."""
+        return None
 
     def prolonged(self, updates: int, before: int) -> str | None:
         """What changes, in words, in a run that goes on longer than it was begun for.

@@ -21,7 +21,7 @@ from uncollapse.remedies.remedy import Playing, Remedy, check_module
 class Unrolling(Remedy):
     """Unrolled GANs (Metz, Poole, Pfau and Sohl-Dickstein 2017, eqs. 5 to 9).
 
-    Before the generator learns, the discriminator's next ``k`` updates are imagined, on the
+    Before the generator learns, the discriminator's next ``k`` updates are simulated, on the
     generator's present samples: ``θ⁰ = θ_D``, ``θ^{i+1} = θ^i - update(∇ L_D(θ^i, θ_G))``, with the
     rule and the memory of the discriminator's own optimiser. The generator's loss is taken with
     ``θ^k``, and its gradient flows through all of the updates too. The discriminator keeps none of
@@ -34,13 +34,13 @@ class Unrolling(Remedy):
         opt_g.step()
 
     What is called is D alone, with whatever its ``forward`` takes; ``D.parameters()`` are its
-    weights, imagined or not, for terms that look at them. (Penalties of
+    weights, simulated or present, for terms that look at them. (Penalties of
     :mod:`uncollapse.objectives.penalties` need ``cut=False`` here. One of one's own must
-    differentiate at ``fake.view_as(fake)``: an imagined D's weights hang on ``fake`` too, and the
-    slope is that of D alone.)
+    differentiate at ``fake.view_as(fake)``: the simulated weights depend on ``fake`` too, and a
+    penalty wants the gradient through D's input alone.)
 
     Args:
-        k: imagined updates, at least 0; 0 is the plain game, 5 to 10 are the paper's.
+        k: simulated updates, at least 0; 0 is the plain game, 5 to 10 are the paper's.
 
     Raises:
         ConfigError: k is below 0.
@@ -109,7 +109,7 @@ class Unrolling(Remedy):
             clipped = match.objective.clip or any(r.clips for r in match.remedies)
             if clipped:
                 raise ConfigError(
-                    "unrolling: clipped updates cannot be imagined: take a penalty instead of "
+                    "unrolling: does not simulate clipped updates: take a penalty instead of "
                     "clipping"
                 )
 

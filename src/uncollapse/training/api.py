@@ -166,7 +166,7 @@ def train(
     if start is not None:
         generator, discriminator, latent = taken_over(start, generator, discriminator, latent)
     dataset = open_data(data, choices, generator)
-    label, words, replaced = recipes.settle(
+    label, words, notes = recipes.settle(
         recipe,
         dataset,
         {
@@ -232,13 +232,7 @@ def train(
     rehearse(trial)
     shown = progress if ranks.number == 0 else False
     lines = [dataset.described, trial.config.described]
-    if replaced and not set(replaced) <= set(config.remedies):
-        given = ", ".join(config.remedies) or "no remedies"
-        lines.append(
-            f"note: {given} instead of the recipe's {', '.join(replaced)}: to keep these, name "
-            "them too"
-        )
-    lines += [f"note: {remark}" for remark in remarks(trial)]
+    lines += [f"note: {remark}" for remark in (*notes, *remarks(trial))]
     if members == AUTO and has_members_of_its_own(trial):
         way, reason = faster(make)
         lines.append(f"members run {way} ({reason})")

@@ -54,9 +54,9 @@ class Parts:
         data: what is learned.
         generator: makes one generator.
         discriminator: makes one discriminator.
-        game: who plays whom.
-        objective: what they play for.
-        remedies: who else takes part.
+        game: which networks train against which.
+        objective: losses and penalties.
+        remedies: additions to the training.
         optimizer: how the players learn.
         latent: shape of one latent.
         words: what a config calls them, ``GIVEN`` where nothing leads to them.

@@ -29,7 +29,7 @@ from uncollapse.training.training import Training
 
 CHUNK = 256
 """Samples drawn at once."""
-PIECE = 32 * CHUNK
+PIECE = 4 * CHUNK
 """Samples drawn in one piece."""
 MOST = 1_000_000
 """Samples given at once."""
@@ -156,13 +156,12 @@ class Run:
             of: likewise.
 
         Yields:
-            ``[n, *shape]``, n at most 8,192, with axes as networks see them.
+            ``[n, *shape]``, n at most 1,024, with axes as networks see them.
 
         Raises:
             ConfigError: as for :meth:`sample`, before anything is drawn.
         """
-        if not 0 <= replica < len(self.generators):
-            raise ConfigError(f"replica must be 0 to {len(self.generators) - 1}, not {replica}")
+        self.check_replica(replica)
         if count < 1:
             raise ConfigError(f"the number of samples must be 1 or more, not {count:,}")
         generator = self.generators[replica] if of is None else self._part(of, replica)
@@ -190,6 +189,15 @@ class Run:
     def _deliver(self, network: nn.Module) -> nn.Module:
         device = device_of(network)
         return deliver(network, self.data.scale.to(device), self.data.shift.to(device))
+
+    def check_replica(self, replica: int) -> None:
+        """Refuses a replica that is not there.
+
+        Raises:
+            ConfigError: saying which are.
+        """
+        if not 0 <= replica < len(self.generators):
+            raise ConfigError(f"replica must be 0 to {len(self.generators) - 1}, not {replica}")
 
     def as_data(
         self, count: int, *, seed: int = 0, replica: int = 0, of: str | None = None
