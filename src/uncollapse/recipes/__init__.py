@@ -60,13 +60,13 @@ class Settled(NamedTuple):
 def settle(name: str, data: Dataset, given: Mapping[str, Any]) -> Settled:
     """All words that a recipe fixes, with those that are given in the place of its own.
 
+    Where every word is given, as in a run's whole config, the recipe is not looked at, and may be
+    of a version that is gone.
+
     Args:
         name: of the recipe, see :func:`get`.
         data: what is learned.
         given: values by word; None leaves the word to the recipe.
-
-    Where every word is given, as in a run's whole config, the recipe is not looked at, and may be
-    of a version that is gone.
 
     Raises:
         ConfigError: there is no such recipe.
