@@ -2,7 +2,7 @@
 
     python bench/remedy_pages.py
 
-docs/remedies.md gets its tables between marks, <!-- table: NAME --> and <!-- end -->; the page of
+docs/results-remedies.md gets its tables between marks, <!-- table: NAME --> and <!-- end -->; the page of
 each remedy its own rows of them, beside the plain ones, as its last section, "Measured". The
 first seeds' samples of PacGAN's sets are drawn into pacgan-ring8.png and pacgan-grid25.png, those
 of Unrolled GAN's ring into unrolled-ring.png.
@@ -260,26 +260,26 @@ def measured(remedy: str) -> str | None:
     parts: list[tuple[str, Callable[[Wanted], list[str]]]] = [
         (
             f"{STEPS['ring8']:,} iterations on the ring, {STEPS['grid25']:,} on the grid"
-            f"{NOTES.get(remedy, '')}: [what and how](../remedies.md#do-they-help)",
+            f"{NOTES.get(remedy, '')}: [what and how](../results-remedies.md#pacgans-points)",
             pacgan_table,
         ),
         (
-            "The same networks for longer: [what and how](../remedies.md#longer)",
+            "The same networks for longer: [what and how](../results-remedies.md#longer)",
             lambda wanted: pacgan_longer("small", wanted),
         ),
         (
             "The paper's networks and optimiser: "
-            "[what and how](../remedies.md#at-the-papers-width-and-optimiser)",
+            "[what and how](../results-remedies.md#at-the-papers-width-and-optimiser)",
             lambda wanted: pacgan_longer("paper", wanted),
         ),
         (
             "Stacked MNIST and discriminators that are too small: "
-            "[what and how](../remedies.md#discriminators-that-are-too-small)",
+            "[what and how](../results-remedies.md#discriminators-that-are-too-small)",
             unrolled_table,
         ),
         (
             "Settings that fail on MNIST, score; classes held; coverage: "
-            "[what and how, and how many seeds](../remedies.md#settings-that-fail)",
+            "[what and how, and how many seeds](../results-remedies.md#settings-that-fail)",
             failing,
         ),
     ]
@@ -294,7 +294,7 @@ def main() -> None:
     for data in MODES:
         pacgan_picture(data)
     ring_picture()
-    page = DOCS / "remedies.md"
+    page = DOCS / "results-remedies.md"
     text = page.read_text()
     tables = {
         "pacgan": pacgan_table(),

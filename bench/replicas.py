@@ -33,6 +33,12 @@ def train(
         return run, time.process_time() - begun
 
 
+def steps_within(seconds: float, data: str | Tensor, words: dict[str, Any]) -> int:
+    """Steps that one thread does in so many seconds; what a run costs once does not count."""
+    few, more = (train(data, words, steps, 1, 0)[1] for steps in (5, 45))
+    return max(1, round(seconds * 40 / (more - few)))
+
+
 def mean_and_error(values: Sequence[float], scale: float = 1, digits: int = 2) -> str:
     """Mean ± standard error over seeds."""
     numbers = scale * np.array(values)
