@@ -4,8 +4,8 @@ pip install scikit-image
 python bench/photograph_folder.py photographs
 uncollapse train images:photographs --size 32
 
-Eight colour photographs that come with scikit-image, and two of scikit-learn's; 1,200 squares of each,
-a quarter to a half of its shorter side wide, at random places, in a folder for each photograph.
+Eight colour photographs that come with scikit-image, and two of scikit-learn's; 1,200 squares of
+each, a quarter to a half of its shorter side wide, at random places, in a folder for each.
 """
 
 from __future__ import annotations
