@@ -9,8 +9,8 @@ its own. Coverage and precision (5 neighbours, as many real samples as fakes) ar
 features of a classifier of the real images, or where there are no labels in their first 64
 principal components. A class is held if its share is not below a tenth of the real one beyond
 chance; of stacked digits, if one of 26,000 samples is of it, as the field counts. What is done is
-kept in docs/figures/default-images.json and not done again; pictures of the first seed in the folder
-default-images.
+kept in docs/figures/default-images.json and not done again; pictures of first seeds lie in the
+folder of that name.
 """
 
 from __future__ import annotations

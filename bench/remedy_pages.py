@@ -3,9 +3,9 @@
     python bench/remedy_pages.py
 
 docs/results-remedies.md gets its tables between marks, <!-- table: NAME --> and <!-- end -->; the
-page of each remedy its own rows of them, beside the plain ones, as its last section, "Measured". The
-first seeds' samples of PacGAN's sets are drawn into pacgan-ring8.png and pacgan-grid25.png, those
-of Unrolled GAN's ring into unrolled-ring.png.
+page of each remedy its own rows of them, beside the plain ones, as its last section, "Measured".
+Samples of first seeds are drawn into pacgan-ring8.png, pacgan-grid25.png and, of Unrolled GAN's
+ring, unrolled-ring.png.
 """
 
 from __future__ import annotations
