@@ -66,7 +66,7 @@ def main() -> None:
         for seed in range(asked.seeds):
             key = f"{label}: {images} images, {steps} steps, seed {seed}"
             if key not in kept(asked.out):
-                run, seconds = train(learned, {}, steps, 1, seed)
+                run, seconds = train(learned, {"recipe": "default"}, steps, 1, seed)
                 samples = run.sample(HELD_OUT)
                 fake = (samples.float() - data.shift) / data.scale
                 row: dict[str, Any] = judge(classifier, fake, data.take(rest[:images]), others)
