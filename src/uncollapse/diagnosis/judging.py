@@ -26,6 +26,7 @@ class Judge:
         self.failures = failures
         self.points = {failure.name: Points() for failure in failures}
         self.evidence: dict[str, tuple[Evidence, ...]] = {}
+        self.lost: dict[str, tuple[str, ...]] = {}
         self.peak = 0.0
         self.stale = 0
         self.looks = 0
@@ -43,6 +44,7 @@ class Judge:
             self.points[failure.name].look(look.step, bool(evidence))
             if evidence:
                 self.evidence[failure.name] = evidence
+                self.lost[failure.name] = failure.lost(look)
 
     def broken(self, step: int, what: str) -> None:
         """Something is NaN or infinite: no more looks are needed."""
@@ -61,7 +63,8 @@ class Judge:
                 if points.alarmed if alarmed else points.warned:
                     state: State = failure.state if alarmed else "warning"
                     evidence = self.evidence[failure.name]
-                    return Verdict(state, failure.name, points.since, step, evidence)
+                    lost = self.lost.get(failure.name, ())
+                    return Verdict(state, failure.name, points.since, step, evidence, lost)
         return Verdict("healthy" if self.peak >= LEARNED else "warming-up", step=step)
 
     def state(self) -> dict[str, Any]:
@@ -71,6 +74,7 @@ class Judge:
             "evidence": {
                 name: [asdict(part) for part in parts] for name, parts in self.evidence.items()
             },
+            "lost": {name: list(lost) for name, lost in self.lost.items()},
             "peak": self.peak,
             "stale": self.stale,
             "looks": self.looks,
@@ -84,6 +88,7 @@ class Judge:
             name: tuple(Evidence(**part) for part in parts)
             for name, parts in state["evidence"].items()
         }
+        self.lost = {name: tuple(lost) for name, lost in state["lost"].items()}
         self.peak, self.stale, self.looks = state["peak"], state["stale"], state["looks"]
         broken = state["broken"]
         self._broken = None if broken is None else (broken[0], Evidence(**broken[1]))

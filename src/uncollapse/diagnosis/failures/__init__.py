@@ -6,6 +6,7 @@ from uncollapse.diagnosis.failures.discriminator_wins import DiscriminatorWins
 from uncollapse.diagnosis.failures.divergence import Divergence
 from uncollapse.diagnosis.failures.failure import Failure, Look
 from uncollapse.diagnosis.failures.generator_wins import GeneratorWins
+from uncollapse.diagnosis.failures.latent_ignored import LatentIgnored
 from uncollapse.diagnosis.failures.memorisation import Memorisation
 from uncollapse.diagnosis.failures.mode_collapse import ModeCollapse
 from uncollapse.diagnosis.failures.mode_dropping import ModeDropping
@@ -15,6 +16,7 @@ FAILURES: tuple[Failure, ...] = (
     Divergence(),
     Oscillation(),
     ModeCollapse(),
+    LatentIgnored(),
     DiscriminatorWins(),
     GeneratorWins(),
     ModeDropping(),

@@ -43,6 +43,15 @@ class Look:
             return []
         return [Evidence(signal, value, threshold, meaning.format(value=value))]
 
+    def gone(self) -> tuple[str, ...]:
+        """Names of classes, categories or regions with hardly any samples."""
+        window = self.window
+        if window.lost_classes:
+            return tuple(f"class {label}" for label in window.lost_classes)
+        if window.lost_categories:
+            return tuple(f"{name} ({s:.1%})" for name, s in window.lost_categories.items())
+        return tuple(window.reals.names[region] for region in window.lost)
+
     @property
     def learned(self) -> bool:
         """Whether samples have been where the data is, or had their time to: before, all is new."""
@@ -73,3 +82,7 @@ class Failure:
     def __call__(self, look: Look) -> list[Evidence]:
         """What a look shows of it, the strongest first; nothing if it does not show."""
         raise NotImplementedError
+
+    def lost(self, look: Look) -> tuple[str, ...]:
+        """Names of what is gone, if anything is."""
+        return ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from uncollapse.diagnosis.failures.failure import Failure, Look
-from uncollapse.diagnosis.thresholds import ALMOST_NOTHING, MISSING, NARROW
+from uncollapse.diagnosis.thresholds import ALMOST_NOTHING, MISSING, NARROW, REPEATED
 from uncollapse.diagnosis.verdict import Evidence
 
 
@@ -23,4 +23,13 @@ class ModeCollapse(Failure):
             "spread", NARROW, "a batch of samples spreads {value:.0%} as far as the data"
         )
         lost = few or look.above("lost", MISSING, "{value:.0%} of the data has hardly any samples")
-        return [*lost, *narrow] if few or (narrow and lost) else []
+        twins = look.above(
+            "repeated",
+            REPEATED + look.window.reals.twins,
+            "{value:.0%} of the samples have a twin among the others",
+        )
+        shown = few or twins or (narrow and lost)
+        return [*lost, *narrow, *twins] if shown else []
+
+    def lost(self, look: Look) -> tuple[str, ...]:
+        return look.gone()

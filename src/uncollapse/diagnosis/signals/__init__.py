@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from uncollapse.diagnosis.signals.classes import LostCategories, LostClasses, Within
 from uncollapse.diagnosis.signals.copies import Copied, Repeated
 from uncollapse.diagnosis.signals.coverage import Coverage, Precision, Recall
 from uncollapse.diagnosis.signals.gradient import Gradient
@@ -21,6 +22,9 @@ SIGNALS: tuple[Signal, ...] = (
     Precision(),
     Recall(),
     Lost(),
+    LostClasses(),
+    LostCategories(),
+    Within(),
     Moved(),
     Hopping(),
     Repeated(),
