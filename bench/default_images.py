@@ -4,13 +4,14 @@
     python bench/default_images.py                        # everything, resumable
     python bench/default_images.py --data mnist --only default dcgan
 
-Every recipe trains for as many steps as fit into the same processor time of one thread; all else is
-its own. Coverage and precision (5 neighbours, as many real samples as fakes) are told in the
-features of a classifier of the real images, or where there are no labels in their first 64
-principal components. A class is held if its share is not below a tenth of the real one beyond
-chance; of stacked digits, if one of 26,000 samples is of it, as the field counts. What is done is
-kept in docs/figures/default-images.json and not done again; pictures of first seeds lie in the
-folder of that name.
+Every recipe trains for as many steps as it plays in the time that the default takes for so many of
+its own (process time of one thread; both are timed in turns); all else is its own. Coverage and
+precision (5 neighbours, as many real samples as fakes) are told in the features of a classifier of
+the real images, or where there are no labels in their first 64 principal components. A class is
+held if its share is not below a tenth of the real one beyond chance; of stacked digits, if one of
+26,000 samples is of it, as the field counts. What is done is kept in
+docs/figures/default-images.json and not done again; pictures of first seeds lie in the folder of
+that name.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import torch
 from torch import Tensor
 
 import uncollapse as uc
-from replicas import keep, kept, mean_and_error, steps_within, train
+from replicas import cost_ratio, keep, kept, mean_and_error, train
 from uncollapse.data import Dataset
 from uncollapse.metrics.classes import class_coverage, lost_classes
 from uncollapse.metrics.classifier import train_classifier
@@ -57,12 +58,12 @@ class Judge(NamedTuple):
         near = uc.metrics.prdc(self.features(self.real), self.features(fake))
         row = {"coverage": near.coverage, "precision": near.precision}
         if self.probs is not None:
-            of = [
+            real, of = (
                 torch.cat([self.probs(part).argmax(1) for part in x.split(CHUNK)])
                 for x in (self.real, many)
-            ]
-            found = class_coverage(of[1], self.classes)
-            lost = lost_classes(*of, self.classes)
+            )
+            found = class_coverage(of, self.classes)
+            lost = lost_classes(real, of, self.classes)
             row["classes"] = found.modes if self.classes == 1000 else self.classes - len(lost)
             row["kl"] = found.kl
         return row
@@ -73,21 +74,22 @@ def judge(name: str, data: Dataset) -> Judge:
     size = min(SAMPLES, len(data) // 2)
     chance = torch.Generator().manual_seed(1)
     if name == "stacked-mnist":
-        digits, of = judge("mnist", uc.data.load("mnist")), None
+        digits = judge("mnist", uc.data.load("mnist"))
         index = torch.randint(len(data), (2 * size,), generator=chance)
-        stacked = StackedFeatures(digits.features)  # type: ignore[arg-type]
-        of = (stacked, stacked.probs, 1000)
+        assert isinstance(digits.features, ClassifierFeatures)
+        seen: Any = StackedFeatures(digits.features)
+        classes = 1000
     else:
         index = torch.randperm(len(data), generator=chance)
         labels = data.labels(index)
         if labels is None:
-            of = (PCA(data.take(index)), None, 0)
+            seen, classes = PCA(data.take(index)), 0
         else:
-            count = int(labels.max()) + 1
-            trained = train_classifier(lambda rows: data.take(index[rows]), labels, count)
-            features = ClassifierFeatures(*trained)
-            of = (features, features.probs, count)
-    return Judge(*of, data.take(index[:size]), data.take(index[size : 2 * size]))
+            classes = int(labels.max()) + 1
+            trained = train_classifier(lambda rows: data.take(index[rows]), labels, classes)
+            seen = ClassifierFeatures(*trained)
+    real, more = (data.take(half) for half in (index[:size], index[size : 2 * size]))
+    return Judge(seen, seen.probs if classes else None, classes, real, more)
 
 
 def measure(data: Dataset, to: Judge, words: dict[str, Any], steps: int, picture: Path) -> Any:
@@ -109,23 +111,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", nargs="+", choices=DATA, default=list(DATA))
     parser.add_argument("--only", nargs="+", choices=RECIPES, default=RECIPES)
-    parser.add_argument("--seconds", type=float, default=60, help="of one thread, for each run")
+    parser.add_argument("--steps", type=int, default=2000, help="of the default, the budget")
     parser.add_argument("--out", type=Path, default=OUT)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     label = uc.recipes.get("default").label
     for name in asked.data:
-        given = {"size": 32} if DATA[name].startswith("images:") else {}
-        data = uc.data.load(DATA[name], **given)
+        data = uc.data.load(DATA[name], size=32 if DATA[name].startswith("images:") else None)
         to = judge(name, data)
         for recipe in ["real", *asked.only]:
-            key = f"{label}: {name}, {recipe}, {asked.seconds:g} s"
+            key = f"{label}: {name}, {recipe}, {asked.steps} steps"
             if key not in kept(asked.out):
                 if recipe == "real":
                     row = {"steps": 0, **{k: [v] for k, v in to.row(to.more, to.more).items()}}
                 else:
                     words = {"recipe": recipe}
-                    steps = steps_within(asked.seconds, data, words)
+                    ratio = cost_ratio(data, words, {"recipe": "default"}, 2, 12, turns=3)
+                    steps = asked.steps if recipe == "default" else round(asked.steps / ratio)
                     picture = asked.out.with_suffix("") / f"{name}-{recipe}.png"
                     row = measure(data, to, words, steps, picture)
                 keep(asked.out, key, row)

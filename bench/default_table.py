@@ -14,7 +14,6 @@ kept in docs/figures/default.json and not done again.
 from __future__ import annotations
 
 import argparse
-import statistics
 import time
 from pathlib import Path
 from typing import Any
@@ -22,10 +21,10 @@ from typing import Any
 import torch
 
 import uncollapse as uc
-from replicas import keep, kept, mean_and_error
+from replicas import cost_ratio, keep, kept, mean_and_error
 
 OUT = Path(__file__).parents[1] / "docs" / "figures" / "default.json"
-SAMPLES, SEEDS, TURNS = 2500, 10, 5
+SAMPLES, SEEDS = 2500, 10
 DATA = ["ring8", "ring10", "grid25", "swiss-roll", "temperatures", "rare-mode", "gaussians-10d"]
 RECIPES = ["default", "gan", "wgan", "wgan-gp", "dragan", "pacgan", "r3gan"]
 REMEDIES = [
@@ -36,25 +35,6 @@ REMEDIES = [
 CONTENDERS: dict[str, dict[str, Any]] = {name: {"recipe": name} for name in RECIPES} | {
     f"gan, {name}": {"recipe": "gan", "remedies": [name]} for name in REMEDIES
 }
-
-
-def played(data: str, words: dict[str, Any], steps: int) -> float:
-    """Seconds that so many steps take, the beginning of a run included."""
-    begun = time.process_time()
-    uc.train(data, **words, steps=steps, checkpoint_every=steps, progress=False)
-    return time.process_time() - begun
-
-
-def costs(data: str, names: list[str]) -> dict[str, float]:
-    """Seconds of a round, by contender: medians over turns that all take."""
-    few, more = 20, 120
-    times: dict[str, list[float]] = {name: [] for name in names}
-    for _ in range(TURNS):
-        for name in names:
-            words = CONTENDERS[name]
-            rounds = played(data, words, more) - played(data, words, few)
-            times[name].append(rounds / (more - few))
-    return {name: statistics.median(seconds) for name, seconds in times.items()}
 
 
 def measure(data: str, words: dict[str, Any], steps: int) -> dict[str, Any]:
@@ -97,8 +77,8 @@ def main() -> None:
         for name in asked.only:
             key = f"{label}: {data}, {name}"
             if key not in kept(asked.out):
-                cost = costs(data, ["default", name]) if name != "default" else {"default": 1.0}
-                steps = round(budget * cost["default"] / cost[name])
+                ratio = cost_ratio(data, CONTENDERS[name], CONTENDERS["default"], 20, 120)
+                steps = budget if name == "default" else round(budget / ratio)
                 keep(asked.out, key, measure(data, CONTENDERS[name], steps))
             row = kept(asked.out)[key]
             shown = ("modes", "high quality", "reverse kl", "coverage")

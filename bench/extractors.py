@@ -190,9 +190,9 @@ def damaged(images: Tensor, kinds: Tensor, seed: int) -> Iterator[tuple[str, flo
 
 
 def generated(images: Tensor, steps: int, seed: int, count: int) -> Tensor:
-    """What the default GAN of these images gives after so many steps."""
+    """What a plain DCGAN of these images gives after so many steps."""
     data = uc.data.from_tensor(images, limits=(-1.0, 1.0))
-    return uc.train(data, steps=steps, seed=seed).sample(count, seed=seed)
+    return uc.train(data, recipe="dcgan", batch=64, steps=steps, seed=seed).sample(count, seed=seed)
 
 
 # How images are looked at.

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import torch
 
 import uncollapse as uc
 from failures import SAMPLES, judge
-from replicas import keep, kept, steps_within, train
+from replicas import keep, kept, train
 from uncollapse.metrics.classifier import train_classifier
 
 OUT = Path(__file__).parents[1] / "docs" / "figures" / "networks" / "images.json"
@@ -30,6 +31,12 @@ NETWORKS = {
     "resnet": ("resnet", "resnet"),
 }
 """Generator and discriminator."""
+
+
+def steps_within(seconds: float, data: Any, words: dict[str, Any]) -> int:
+    """Steps that one thread does in so many seconds; what a run costs once does not count."""
+    few, more = (train(data, words, steps, 1, 0)[1] for steps in (5, 45))
+    return max(1, round(seconds * 40 / (more - few)))
 
 
 def main() -> None:

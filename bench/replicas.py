@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 import tempfile
 import time
 from collections.abc import Sequence
@@ -13,17 +14,19 @@ import numpy as np
 from torch import Tensor
 
 import uncollapse as uc
+from uncollapse.data import Dataset
 
 STEPS = "STEPS"
 """Stands for the run's length in a remedy's settings."""
 
 
 def train(
-    data: str | Tensor, words: dict[str, Any], steps: int, seeds: int, first: int
+    data: str | Tensor | Dataset, words: dict[str, Any], steps: int, seeds: int, first: int
 ) -> tuple[uc.Run, float]:
-    """A run with a replica a seed, and its seconds of all threads."""
-    remedies = [remedy.replace(STEPS, str(steps)) for remedy in words.get("remedies", [])]
-    words = words | {"remedies": remedies}
+    """A run with a replica a seed, and its seconds of all threads; without a recipe a plain GAN."""
+    if "recipe" not in words:
+        remedies = [remedy.replace(STEPS, str(steps)) for remedy in words.get("remedies", [])]
+        words = words | {"recipe": "gan", "remedies": remedies}
     with tempfile.TemporaryDirectory() as folder:
         begun = time.process_time()
         run = uc.train(
@@ -33,10 +36,25 @@ def train(
         return run, time.process_time() - begun
 
 
-def steps_within(seconds: float, data: str | Tensor, words: dict[str, Any]) -> int:
-    """Steps that one thread does in so many seconds; what a run costs once does not count."""
-    few, more = (train(data, words, steps, 1, 0)[1] for steps in (5, 45))
-    return max(1, round(seconds * 40 / (more - few)))
+def cost_ratio(
+    data: str | Tensor | Dataset,
+    words: dict[str, Any],
+    base: dict[str, Any],
+    few: int,
+    more: int,
+    turns: int = 5,
+) -> float:
+    """How many times as long as another run's round one takes.
+
+    Process time of one thread, in turns, so that a busy machine slows both alike; what a run costs
+    once does not count. The median over the turns.
+    """
+
+    def round_of(words: dict[str, Any]) -> float:
+        begun = [train(data, words, steps, 1, 0)[1] for steps in (few, more)]
+        return begun[1] - begun[0]
+
+    return statistics.median(round_of(words) / round_of(base) for _ in range(turns))
 
 
 def mean_and_error(values: Sequence[float], scale: float = 1, digits: int = 2) -> str:

@@ -70,6 +70,7 @@ def measure(kind: str, steps: int, name: str, args: argparse.Namespace) -> None:
         start = time.process_time()
         run = uc.train(
             dataset,
+            recipe="gan",
             generator=generator,
             discriminator=discriminator,
             objective=args.objective,

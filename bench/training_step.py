@@ -113,7 +113,13 @@ class Ours:
     def __init__(self, case: Case, out: Path) -> None:
         spec = uc.nets.families.spec(case.family)
         run = uc.train(
-            case.data, generator=spec, discriminator=spec, batch=case.batch, steps=1, out=out
+            case.data,
+            recipe="gan",
+            generator=spec,
+            discriminator=spec,
+            batch=case.batch,
+            steps=1,
+            out=out,
         )
         data = uc.data.load(case.data)
         self.training = Training(

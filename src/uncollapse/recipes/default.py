@@ -9,8 +9,8 @@ from uncollapse.data import Dataset
 from uncollapse.nets.halving import halvings
 from uncollapse.recipes.recipe import Settings
 
-NARROW = 16
-"""Maps next to an image that is halved three times or more; 32 for two, 64 for one."""
+NARROW, WIDE = 16, 64
+"""Maps next to an image; the wide ones for those that are halved only once."""
 FEW = 5000
 """Images below which discriminators that learn them by heart are to be expected."""
 
@@ -59,6 +59,6 @@ def _images(data: Dataset) -> Settings:
     settings = replace(IMAGES, remedies=(*few, *IMAGES.remedies))
     if not isinstance(family, nets.DCGAN):
         return settings
-    width = max(NARROW, 128 >> len(halvings("dcgan", data.shape, NARROW)))
+    width = WIDE if len(halvings("dcgan", data.shape, NARROW)) == 1 else NARROW
     networks = f"dcgan:width={width}"
     return replace(settings, generator=networks, discriminator=f"{networks},norm=none")
