@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from uncollapse import (
         data,
+        diagnosis,
         evaluation,
         games,
         metrics,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         remedies,
         training,
     )
+    from uncollapse.diagnosis import Verdict, Watch, watch
     from uncollapse.errors import UncollapseError
     from uncollapse.training import Config, Run, Stop, load, resume, train
 
@@ -34,6 +36,7 @@ __version__ = "0.1.0"
 
 _ROOMS = {
     "data",
+    "diagnosis",
     "evaluation",
     "games",
     "metrics",
@@ -49,9 +52,12 @@ _NAMES = {
     "Run": "training",
     "Stop": "training",
     "UncollapseError": "errors",
+    "Verdict": "diagnosis",
+    "Watch": "diagnosis",
     "load": "training",
     "resume": "training",
     "train": "training",
+    "watch": "diagnosis",
 }
 
 __all__ = [
@@ -59,7 +65,10 @@ __all__ = [
     "Run",
     "Stop",
     "UncollapseError",
+    "Verdict",
+    "Watch",
     "data",
+    "diagnosis",
     "evaluation",
     "games",
     "load",
@@ -72,6 +81,7 @@ __all__ = [
     "resume",
     "train",
     "training",
+    "watch",
 ]
 
 

@@ -17,6 +17,25 @@ DEEP = 4
 
 
 @dataclass
+class Made:
+    """One call of a generator.
+
+    Attributes:
+        network: which of the generators.
+        given: latents, conditions or whatever it was given, some rows of each.
+        gave: some rows of each of its outputs.
+        training: whether it was in training mode.
+        learning: whether gradients were taken.
+    """
+
+    network: int
+    given: list[Tensor]
+    gave: list[Tensor]
+    training: bool
+    learning: bool
+
+
+@dataclass
 class Given:
     """One tensor that a discriminator was given.
 
@@ -98,12 +117,14 @@ class Turn:
         step: how often G has stepped before, or D if G never does.
         calls: of discriminators, those without a gradient too.
         passes: backward passes.
+        made: calls of generators, since G's last step.
     """
 
     side: Side
     step: int
     calls: list[Call] = field(default_factory=list)
     passes: list[Pass] = field(default_factory=list)
+    made: list[Made] = field(default_factory=list)
 
 
 def tensors(value: Any, depth: int = DEEP) -> Iterator[Tensor]:

@@ -1,0 +1,8 @@
+"""What a loop shows, what it means, and what to do."""
+
+from __future__ import annotations
+
+from uncollapse.diagnosis.verdict import Advice, Bug, Evidence, Verdict
+from uncollapse.diagnosis.watch import Watch, watch
+
+__all__ = ["Advice", "Bug", "Evidence", "Verdict", "Watch", "watch"]

@@ -1,0 +1,77 @@
+"""When to look, so that looking costs what it may."""
+
+from __future__ import annotations
+
+import time
+from typing import Literal
+
+from uncollapse.diagnosis.thresholds import APART, EARLY
+
+SAVED = 2.0
+"""Seconds that may be saved up while nothing is looked at."""
+HALF = 0.5
+"""Share of the time for looks; the rest is for comparisons of samples with the data."""
+
+
+class Clock:
+    """Says whether the next round is looked at, and whether samples are compared.
+
+    The first rounds, in which bugs show, are all looked at, and not held against the others.
+
+    Args:
+        every: rounds between looks, or ``auto``: as often as the overhead allows.
+        overhead: share of the loop's time that may be spent.
+    """
+
+    def __init__(self, every: int | Literal["auto"], overhead: float) -> None:
+        self.every = every
+        self.overhead = overhead
+        self.rounds = 0
+        self._looks = 0
+        self._compared = -APART
+        self._last: tuple[float, float] | None = None
+        self._for_looks = self._for_comparisons = 0.0
+        self._look = self._comparison = 0.0
+
+    @property
+    def early(self) -> bool:
+        """Whether these are the first rounds."""
+        return self.rounds <= EARLY
+
+    def next_round(self, spent: float, looked: bool) -> bool:
+        """A round is over, with so many seconds spent in all: whether the next is looked at.
+
+        Args:
+            spent: seconds in all.
+            looked: whether this one was.
+        """
+        now = time.perf_counter()
+        if self._last is not None and not self.early:
+            earned, paid = self.overhead * (now - self._last[0]), spent - self._last[1]
+            if looked:
+                self._look = paid
+            self._for_looks = min(SAVED, self._for_looks + HALF * earned - paid)
+            self._for_comparisons = min(SAVED, self._for_comparisons + (1 - HALF) * earned)
+        self._last = now, spent
+        self.rounds += 1
+        if self.every != "auto":
+            return self.rounds % self.every == 0
+        return self.early or self._for_looks > self._look
+
+    def compares(self) -> bool:
+        """Whether this look is one at which samples are compared with the data."""
+        self._looks += 1
+        if self._looks - self._compared < APART:
+            return False
+        if self.every == "auto" and not self.early and self._for_comparisons < self._comparison:
+            return False
+        self._compared = self._looks
+        return True
+
+    def compared(self, seconds: float) -> None:
+        """Notes what a comparison took."""
+        self._comparison = seconds
+        if not self.early:
+            self._for_comparisons -= seconds
+            if self._last is not None:  # it is not to be paid for twice
+                self._last = self._last[0], self._last[1] + seconds

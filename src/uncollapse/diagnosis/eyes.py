@@ -1,0 +1,38 @@
+"""What samples are compared by: their own numbers, or what varies most in the real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from uncollapse.diagnosis.thresholds import DIMENSIONS
+from uncollapse.metrics.features import PCA
+
+Features = Callable[[Tensor], Tensor]
+"""Samples ``[n, *shape]`` to ``[n, d]``."""
+
+
+class Eyes:
+    """Features of samples, fitted on real ones.
+
+    Args:
+        real: ``[n, *shape]``.
+        given: somebody's own function, or None: up to 64 numbers as they are, more by the first
+            32 principal components of the real samples.
+    """
+
+    def __init__(self, real: Tensor, given: Features | None = None) -> None:
+        flat = real[0].numel()
+        self.features: Features = given or (_flat if flat <= DIMENSIONS else PCA(real, 32))
+        self.device = real.device
+
+    def __call__(self, samples: Tensor) -> Tensor:
+        """``[n, d]``, float32, without a gradient."""
+        with torch.no_grad():
+            return self.features(samples.to(self.device)).flatten(1).float()
+
+
+def _flat(samples: Tensor) -> Tensor:
+    return samples.flatten(1)

@@ -1,0 +1,25 @@
+"""Ways in which training goes wrong, a file each."""
+
+from __future__ import annotations
+
+from uncollapse.diagnosis.failures.discriminator_wins import DiscriminatorWins
+from uncollapse.diagnosis.failures.divergence import Divergence
+from uncollapse.diagnosis.failures.failure import Failure, Look
+from uncollapse.diagnosis.failures.generator_wins import GeneratorWins
+from uncollapse.diagnosis.failures.memorisation import Memorisation
+from uncollapse.diagnosis.failures.mode_collapse import ModeCollapse
+from uncollapse.diagnosis.failures.mode_dropping import ModeDropping
+from uncollapse.diagnosis.failures.oscillation import Oscillation
+
+FAILURES: tuple[Failure, ...] = (
+    Divergence(),
+    Oscillation(),
+    ModeCollapse(),
+    DiscriminatorWins(),
+    GeneratorWins(),
+    ModeDropping(),
+    Memorisation(),
+)
+"""All of them; where several show, the first one is the verdict."""
+
+__all__ = ["FAILURES", "Failure", "Look"]

@@ -1,0 +1,28 @@
+"""D tells all fakes, and G learns nothing any more."""
+
+from __future__ import annotations
+
+from uncollapse.diagnosis.failures.failure import Failure, Look
+from uncollapse.diagnosis.thresholds import ALL_APART, FADED, UNCOVERED
+from uncollapse.diagnosis.verdict import Evidence
+
+
+class DiscriminatorWins(Failure):
+    """D's order of real and fake is all but perfect, and its gradient at fakes has faded."""
+
+    name = "discriminator-wins"
+    state = "failed"
+
+    def __call__(self, look: Look) -> list[Evidence]:
+        apart = look.above(
+            "separation",
+            ALL_APART,
+            "D answers higher to a real sample {value:.1%} of the time",
+        )
+        faded = look.below(
+            "gradient",
+            FADED,
+            "its gradient at fakes has faded to {value:.1%} of its largest",
+        )
+        bad = look.below("coverage", UNCOVERED, "samples cover {value:.0%} of the data")
+        return [*apart, *faded, *bad] if look.learned and apart and faded and bad else []

@@ -1,0 +1,21 @@
+"""Samples are copies of the data."""
+
+from __future__ import annotations
+
+from uncollapse.diagnosis.failures.failure import Failure, Look
+from uncollapse.diagnosis.thresholds import COPIED
+from uncollapse.diagnosis.verdict import Evidence
+
+
+class Memorisation(Failure):
+    """Fakes lie on single real samples, nearer than real samples lie to each other."""
+
+    name = "memorisation"
+    state = "failed"
+
+    def __call__(self, look: Look) -> list[Evidence]:
+        return look.below(
+            "copied",
+            COPIED,
+            "samples are {value:.0%} as far from the nearest real one as real ones from each other",
+        )

@@ -1,0 +1,25 @@
+"""Samples go from mode to mode together."""
+
+from __future__ import annotations
+
+from uncollapse.diagnosis.failures.failure import Failure, Look
+from uncollapse.diagnosis.thresholds import MOVING
+from uncollapse.diagnosis.verdict import Evidence
+
+
+class Oscillation(Failure):
+    """Each batch is in few places, which are others each time."""
+
+    name = "oscillation"
+    state = "collapsed"
+
+    def __call__(self, look: Look) -> list[Evidence]:
+        if not look.learned:
+            return []
+        moved = look.above(
+            "moved", MOVING, "{value:.0%} of the samples are elsewhere than a moment ago"
+        )
+        together = look.below(
+            "together", MOVING, "a batch is in {value:.0%} of the places where samples were lately"
+        )
+        return [*moved, *together] if moved and together else []

@@ -1,0 +1,189 @@
+"""What hangs on modules and optimisers, and what must never happen there.
+
+A hook never raises into somebody's step, never changes a tensor, and belongs to one module only: a
+copy of the module (an average of the weights, say) has hooks that do nothing, and a pickled module
+has none of ours.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import weakref
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.optimizer import (
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
+
+_LISTENERS: weakref.WeakValueDictionary[int, Guarded] = weakref.WeakValueDictionary()
+_NOTHING = contextlib.nullcontext().__exit__
+"""Takes what a hook is called with, and returns None; it can be pickled without this package."""
+
+
+class Heard(Protocol):
+    """Who is told what happened."""
+
+    awake: bool
+    """Whether calls are of interest now; steps always are."""
+
+    def generated(self, number: int, inputs: Any, output: Any, module: nn.Module) -> None:
+        """A generator was called."""
+
+    def judged(self, number: int, inputs: Any, output: Any, module: nn.Module) -> None:
+        """A discriminator was called."""
+
+    def stepping(self, optimizer: Optimizer) -> None:
+        """An optimiser is about to step."""
+
+    def stepped(self, optimizer: Optimizer) -> None:
+        """An optimiser has stepped."""
+
+
+class Guarded:
+    """Passes on what hooks hear, counts the time that it takes, and keeps errors to itself.
+
+    Args:
+        heard: who is told.
+
+    Attributes:
+        spent: seconds in all.
+        errors: how many were kept back.
+        last: the last one.
+    """
+
+    def __init__(self, heard: Heard) -> None:
+        self.heard = heard
+        self.spent = 0.0
+        self.errors = 0
+        self.last: Exception | None = None
+        self._inside = False
+        _LISTENERS[id(self)] = self
+
+    def __call__(self, tell: Callable[..., None], *what: Any) -> None:
+        """Tells it, unless this is told from within."""
+        if self._inside:  # of our own calls of somebody's networks nothing is to be heard
+            return
+        self._inside = True
+        begun = time.perf_counter()
+        try:
+            tell(*what)
+        except Exception as error:
+            self.errors += 1
+            self.last = error
+        finally:
+            self._inside = False
+            self.spent += time.perf_counter() - begun
+
+
+class CallHook:
+    """A forward hook of one module; a copy of it hears nothing, a pickle of it is none of ours.
+
+    Args:
+        listener: whom it belongs to.
+        module: whom it hangs on.
+        role: the name of the method that is told.
+        number: which of the generators or discriminators it is.
+    """
+
+    def __init__(self, listener: Guarded, module: nn.Module, role: str, number: int) -> None:
+        self.listener = id(listener)
+        self.module = id(module)
+        self.role = role
+        self.number = number
+
+    def __call__(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        """Tells its listener."""
+        if torch.compiler.is_compiling():  # a module that is compiled with this hook inside
+            return
+        listener = _LISTENERS.get(self.listener)
+        if listener is None or id(module) != self.module or not listener.heard.awake:
+            return
+        listener(getattr(listener.heard, self.role), self.number, (args, kwargs), output, module)
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return _NOTHING
+
+    def __reduce__(self) -> Any:
+        return _NOTHING.__reduce__()
+
+
+def hang(
+    listener: Guarded, modules: Iterable[nn.Module], role: str
+) -> list[torch.utils.hooks.RemovableHandle]:
+    """Hooks on the calls of modules, the outermost wrapper that somebody gave.
+
+    Returns:
+        What takes them off.
+    """
+    return [
+        module.register_forward_hook(CallHook(listener, module, role, number), with_kwargs=True)
+        for number, module in enumerate(modules)
+    ]
+
+
+class StepHooks:
+    """Hears the steps of all optimisers, wrapped ones too, while it is on.
+
+    Args:
+        listener: who is told.
+    """
+
+    def __init__(self, listener: Guarded) -> None:
+        who = weakref.ref(listener)
+
+        def before(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+            if (now := who()) is not None:
+                now(now.heard.stepping, optimizer)
+
+        def after(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+            if (now := who()) is not None:
+                now(now.heard.stepped, optimizer)
+
+        self.handles = [
+            register_optimizer_step_pre_hook(before),
+            register_optimizer_step_post_hook(after),
+        ]
+
+    def remove(self) -> None:
+        """Hears no more."""
+        for handle in self.handles:
+            handle.remove()
+
+
+def when_pass_ends(tell: Callable[[], None]) -> bool:
+    """Has something called when the present backward pass is through.
+
+    Returns:
+        Whether that is possible: what torch offers for it is semi-private. If not, a pass ends
+        with the next call or step that is heard.
+    """
+    engine = getattr(torch.autograd.Variable, "_execution_engine", None)
+    queue = getattr(engine, "queue_callback", None)
+    if queue is None:
+        return False
+    try:
+        queue(tell)
+    except RuntimeError:
+        return False
+    return True
+
+
+def on_gradient(tensor: Tensor, tell: Callable[[Tensor], None]) -> bool:
+    """Has something called with the gradient at a tensor, where it can have one.
+
+    Returns:
+        Whether it can.
+    """
+    if not tensor.requires_grad:
+        return False
+    try:
+        tensor.register_hook(tell)  # type: ignore[no-untyped-call]
+    except RuntimeError:  # of vmap, of inference mode
+        return False
+    return True

@@ -1,0 +1,63 @@
+"""When many looks are taken: points that add up, and how rarely they do so by chance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from uncollapse.diagnosis.thresholds import ALARM, DOWN, UP, WARN
+
+
+@dataclass
+class Points:
+    """A one-sided CUSUM (Page 1954) of looks that show a failure or do not.
+
+    ``S ← max(0, S + up)`` after a look that does, ``max(0, S - down)`` after one that does not, and
+    never above ``2 alarm``, so that a run that has recovered is soon taken to have.
+
+    Attributes:
+        score: S.
+        since: the step of the first look of the present excursion from 0.
+    """
+
+    score: float = 0.0
+    since: int | None = None
+
+    def look(self, step: int, shown: bool) -> None:
+        """Takes a look into account."""
+        if shown and self.score == 0:
+            self.since = step
+        self.score = min(2 * ALARM, max(0.0, self.score + (UP if shown else -DOWN)))
+        if self.score == 0:
+            self.since = None
+
+    @property
+    def warned(self) -> bool:
+        """Whether it is worth a warning."""
+        return self.score >= WARN
+
+    @property
+    def alarmed(self) -> bool:
+        """Whether it is a verdict."""
+        return self.score >= ALARM
+
+
+def run_length(chance: float, alarm: float = ALARM) -> float:
+    """Looks until an alarm, on average, if each shows a failure by chance, independently.
+
+    The expected time to absorption of the chain of scores (Brook and Evans 1972).
+
+    Args:
+        chance: that a look of a healthy run shows it, in (0, 1).
+        alarm: the score that ends it.
+    """
+    unit = min(UP, DOWN)
+    last = round(alarm / unit)
+    up, down = round(UP / unit), round(DOWN / unit)
+    moves = np.zeros((last, last))
+    for score in range(last):
+        if score + up < last:
+            moves[score, score + up] += chance
+        moves[score, max(0, score - down)] += 1 - chance
+    return float(np.linalg.solve(np.eye(last) - moves, np.ones(last))[0])

@@ -1,0 +1,31 @@
+"""What a loop shows, a file a signal."""
+
+from __future__ import annotations
+
+from uncollapse.diagnosis.signals.copies import Copied, Repeated
+from uncollapse.diagnosis.signals.coverage import Coverage, Precision, Recall
+from uncollapse.diagnosis.signals.gradient import Gradient
+from uncollapse.diagnosis.signals.logits import Logits
+from uncollapse.diagnosis.signals.regions import Hopping, Lost, Moved
+from uncollapse.diagnosis.signals.separation import Separation
+from uncollapse.diagnosis.signals.signal import Signal
+from uncollapse.diagnosis.signals.spread import Spread
+from uncollapse.diagnosis.signals.window import Reference, Window
+
+SIGNALS: tuple[Signal, ...] = (
+    Separation(),
+    Spread(),
+    Gradient(),
+    Logits(),
+    Coverage(),
+    Precision(),
+    Recall(),
+    Lost(),
+    Moved(),
+    Hopping(),
+    Repeated(),
+    Copied(),
+)
+"""All of them, cheap ones first."""
+
+__all__ = ["SIGNALS", "Reference", "Signal", "Window"]

@@ -1,0 +1,73 @@
+"""Which regions of the data have no fakes."""
+
+from __future__ import annotations
+
+import torch
+
+from uncollapse.diagnosis.signals.signal import Signal
+from uncollapse.diagnosis.signals.window import Window
+
+
+class Lost(Signal):
+    """The share of the data in regions with less than a tenth of their fakes, beyond chance."""
+
+    name = "lost"
+    what = "share of the data in regions without fakes"
+    high = 1.0
+    healthy = "0"
+    heavy = True
+    fakes = 128
+
+    def __call__(self, window: Window) -> float | None:
+        return float(window.reals.shares[window.lost].sum())
+
+
+class Moved(Signal):
+    """Total variation between the older and the newer half's regions, beyond chance.
+
+    What halves of one distribution differ by, of the same sizes, is subtracted:
+    ``E|p - q| ≈ sqrt(2 p (1 - p) (1/n + 1/m) / π)`` for each region.
+    """
+
+    name = "moved"
+    what = "share of the fakes that are in other regions than a window ago"
+    high = 1.0
+    healthy = "below 0.2"
+    heavy = True
+    fakes = 256
+
+    def __call__(self, window: Window) -> float | None:
+        half = len(window.places) // 2
+        older, newer = (
+            torch.bincount(part, minlength=len(window.reals.bins)).double() / len(part)
+            for part in (window.places[:half], window.places[half:])
+        )
+        mean = (older + newer) / 2
+        chance = (2 * mean * (1 - mean) * 4 / len(window.places) / torch.pi).sqrt().sum() / 2
+        return max(0.0, float((older - newer).abs().sum() / 2 - chance))
+
+
+class Hopping(Signal):
+    """Regions in one batch as a share of those in the window, both as effective numbers.
+
+    The effective number of regions is ``exp(entropy)``. A batch that lies in one place, while the
+    window has been everywhere, is a generator that hops.
+    """
+
+    name = "together"
+    what = "effective number of regions in one batch, as a share of the window's"
+    high = 1.1
+    healthy = "0.8 and more"
+    heavy = True
+    fakes = 256
+
+    def __call__(self, window: Window) -> float | None:
+        if len(window.batch) < 16:
+            return None
+        batch = window.reals.bins.assign(window.batch)
+        return _effective(batch) / _effective(window.places[: -len(batch)])
+
+
+def _effective(places: torch.Tensor) -> float:
+    shares = torch.bincount(places).double() / max(1, len(places))
+    return float(torch.special.entr(shares).sum().exp())

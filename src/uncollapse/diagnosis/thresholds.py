@@ -1,0 +1,55 @@
+"""All numbers that a verdict depends on, in one place. Provisional: not yet calibrated on runs."""
+
+from __future__ import annotations
+
+FAKES = 512
+"""Recent fakes that are looked at together."""
+FEWEST = 128
+"""Fakes below which nothing is said of samples."""
+EACH = 64
+"""Fakes of one batch that are kept."""
+REALS = 1024
+"""Real samples that fakes are compared with."""
+DIMENSIONS = 64
+"""Numbers of a sample up to which samples are compared as they are; others by their features."""
+BINS = 20
+"""Regions of the data that may be lost."""
+
+EARLY = 48
+"""Rounds at first that are all looked at: bugs show at once."""
+LEARNING = 500
+"""G's steps before samples that are far from the data mean anything."""
+LEARNED = 0.5
+"""Share of the data in regions with samples, from which on a run has learned something."""
+UNCOVERED = 0.25
+"""Coverage, as a share of what real samples have, below which samples are bad."""
+PATIENCE = 10
+"""Comparisons without a new best after which a run no longer improves."""
+APART = 8
+"""Looks between two comparisons of samples with the data, at least."""
+
+NARROW = 0.25
+"""Spread of a batch, as a share of the data's, below which samples are too much alike."""
+ALMOST_NOTHING = 0.15
+"""Coverage below which, or share of regions held up to which, all but few modes are lost."""
+MISSING = 0.05
+"""Share of the data in lost regions from which on modes are dropped."""
+MOVING = 0.5
+"""Share of the fakes that are elsewhere than a window ago, from which on they wander."""
+ALL_APART = 0.99
+"""AUC from which on D tells real from fake nearly always."""
+NOT_APART = 0.55
+"""AUC up to which D tells nothing."""
+FADED = 0.05
+"""Gradient at fakes, as a share of what it was at its largest, below which G learns little."""
+FAR = 5.0
+"""Spread, as a multiple of the data's, from which on samples leave it."""
+COPIED = 0.3
+"""Distance from fakes to the nearest real sample, as a share of that between real samples."""
+REPEATED = 0.2
+"""Share of fakes that have a twin, from which on samples repeat."""
+
+WARN, ALARM = 2.0, 4.0
+"""Points of a failure from which on it is a warning, and a verdict."""
+UP, DOWN = 1.0, 0.5
+"""Points for a comparison that shows a failure, and off for one that does not."""

@@ -1,0 +1,118 @@
+"""What a watched run is told to be, with the evidence, in words for somebody new to GANs."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+State = Literal["warming-up", "healthy", "warning", "collapsed", "failed"]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One number that speaks for a verdict.
+
+    Attributes:
+        signal: its name in ``watch.scalars()``.
+        value: what it is.
+        threshold: what it would have to pass for another verdict.
+        meaning: in words.
+    """
+
+    signal: str
+    value: float
+    threshold: float
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Bug:
+    """A usual mistake that a loop shows.
+
+    Attributes:
+        name: such as ``missing-detach``.
+        where: a module, an optimiser, or the line of the loop.
+        meaning: what was seen, and what it does to the training.
+        fix: what to change.
+        sure: 1 where there is no other explanation; less where somebody may have meant it.
+        step: when it was seen first.
+    """
+
+    name: str
+    where: str
+    meaning: str
+    fix: str
+    sure: float = 1.0
+    step: int = 0
+
+    def __str__(self) -> str:
+        unsure = "" if self.sure >= 1 else f" (unless meant: expect={self.name!r})"
+        return f"{self.name}, {self.where}: {self.meaning}. {self.fix}.{unsure}"
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Something to try.
+
+    Attributes:
+        remedy: its name.
+        reason: why it should help here.
+        how: the line to add.
+        cost: in time.
+    """
+
+    remedy: str
+    reason: str
+    how: str
+    cost: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a run stands.
+
+    Attributes:
+        state: ``warming-up`` until something can be said; ``collapsed`` and ``failed`` are alarms.
+        failure: which, if any.
+        since: the step from which on it shows.
+        step: that the verdict is of.
+        evidence: what speaks for it, the strongest first.
+        lost: names of modes, bins, classes or categories that are gone.
+        advice: what to try, the best first.
+        bugs: usual mistakes that the loop shows.
+        notes: what cannot be seen, and the line that would help.
+    """
+
+    state: State
+    failure: str | None = None
+    since: int | None = None
+    step: int = 0
+    evidence: tuple[Evidence, ...] = ()
+    lost: tuple[str, ...] = ()
+    advice: tuple[Advice, ...] = ()
+    bugs: tuple[Bug, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return dataclasses.asdict(self)
+
+    def __str__(self) -> str:
+        """One paragraph."""
+        told = [f"{self.state.upper()} at step {self.step}."]
+        if self.failure is not None:
+            since = "" if self.since is None else f", since step {self.since}"
+            told = [f"{self.state.upper()} at step {self.step}: {self.failure}{since}."]
+        told += [f"{evidence.meaning}." for evidence in self.evidence]
+        if self.lost:
+            more = "" if len(self.lost) <= SHOWN else f" and {len(self.lost) - SHOWN} more"
+            told.append(f"Lost: {', '.join(self.lost[:SHOWN])}{more}.")
+        told += [f"Bug: {bug}" for bug in self.bugs]
+        told += [f"Try {advice.remedy}: {advice.reason}." for advice in self.advice[:1]]
+        told += [f"{note}." for note in self.notes]
+        return " ".join(told)
+
+
+SHOWN = 8
+"""Lost modes that are named in the paragraph."""

@@ -1,0 +1,352 @@
+"""Watches anybody's loop: two lines, and nothing of the loop is changed."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from uncollapse.diagnosis.bugs import Preflight
+from uncollapse.diagnosis.clock import Clock
+from uncollapse.diagnosis.eyes import Eyes, Features
+from uncollapse.diagnosis.judging import Judge
+from uncollapse.diagnosis.listening import ROWS, Listener
+from uncollapse.diagnosis.pools import Recent, Reservoir
+from uncollapse.diagnosis.seen import Turn, some
+from uncollapse.diagnosis.signals import SIGNALS, Reference, Window
+from uncollapse.diagnosis.sorting import Glimpse, Sorter
+from uncollapse.diagnosis.thresholds import BINS, EACH, FAKES, FEWEST, REALS
+from uncollapse.diagnosis.verdict import Bug, Verdict
+from uncollapse.errors import ConfigError
+
+BLIND = 20
+"""Steps of somebody's optimisers after which nothing of G or D should be unseen."""
+
+
+class Watch:
+    """See :func:`watch`.
+
+    Attributes:
+        step: G's steps so far (D's, if G never steps).
+        bugs: usual mistakes that the loop shows.
+    """
+
+    def __init__(
+        self,
+        generators: Sequence[nn.Module],
+        discriminators: Sequence[nn.Module],
+        *,
+        optimizers: Sequence[Any],
+        real: Tensor | None,
+        features: Features | None,
+        every: int | Literal["auto"],
+        overhead: float,
+        out: Path | None,
+        on_change: Callable[[Verdict], None] | None,
+        expect: Sequence[str],
+    ) -> None:
+        self.listener = Listener(generators, discriminators, self._turn, self._passed)
+        self.sorter = Sorter()
+        self.clock = Clock(every, overhead)
+        self.judge = Judge()
+        self.preflight = Preflight(generators, discriminators, optimizers, expect)
+        self.fakes, self.reals = Recent(FAKES, EACH), Reservoir(REALS)
+        self.given = real
+        self.own_features = features
+        self.out = out
+        self.on_change = on_change
+        self._eyes: Eyes | None = None
+        self._reference: Reference | None = None
+        self._fitted = 0
+        self._history: dict[str, float] = {}
+        self._values: dict[str, float] = {}
+        self._glimpses = 0
+        self._said: tuple[str, str | None] = ("warming-up", None)
+
+    # What people ask ------------------------------------------------------------------------
+
+    @property
+    def step(self) -> int:
+        """G's steps so far, or D's where there are more."""
+        return max(self.listener.steps.values())
+
+    @property
+    def verdict(self) -> Verdict:
+        """How the run stands now."""
+        verdict = self.judge.verdict(self.step)
+        return replace(verdict, bugs=self.bugs, notes=tuple(self._notes()), lost=self._lost())
+
+    @property
+    def bugs(self) -> tuple[Bug, ...]:
+        """What the preflight found, the surest first."""
+        return tuple(self.preflight.bugs)
+
+    @property
+    def signals(self) -> dict[str, dict[str, Any]]:
+        """Each signal's latest value, with what it is, its range and what is healthy."""
+        return {
+            signal.name: {
+                "value": self._values.get(signal.name),
+                "what": signal.what,
+                "range": (signal.low, signal.high),
+                "healthy": signal.healthy,
+                "void": signal.void,
+            }
+            for signal in SIGNALS
+        }
+
+    def scalars(self) -> dict[str, float]:
+        """The latest numbers, for any tracker."""
+        return dict(self._values)
+
+    def close(self) -> None:
+        """Takes off every hook; what was seen can still be asked for."""
+        self.listener.close()
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # What happens ---------------------------------------------------------------------------
+
+    def _passed(self) -> bool:
+        """A round has passed unseen: whether the next one is looked at."""
+        return self.clock.next_round(self.listener.guard.spent, False)
+
+    def _turn(self, turn: Turn) -> None:
+        """A turn has ended: it may end a round."""
+        self.preflight.turn(turn)
+        glimpse = self.sorter.turn(turn)
+        if glimpse is not None:
+            self._round(glimpse)
+
+    def observe(
+        self,
+        *,
+        real: Tensor | None = None,
+        fake: Tensor | None = None,
+        d_real: Tensor | None = None,
+        d_fake: Tensor | None = None,
+        latents: Tensor | None = None,
+        labels: Tensor | None = None,
+        losses: Mapping[str, float] | None = None,
+    ) -> None:
+        """Says what hooks cannot see, once a step; any of it may be left out.
+
+        Args:
+            real: real samples ``[n, *shape]``, as D is given them.
+            fake: fakes likewise.
+            d_real, d_fake: D's answers, larger for real.
+            latents: ``[n, latent]`` that the fakes were made of.
+            labels: classes of the fakes, ``[n]``.
+            losses: numbers by name, looked at for NaN.
+        """
+        self.listener.steps["generator"] += 1
+        for name, value in (losses or {}).items():
+            if not torch.isfinite(torch.as_tensor(value)).all():
+                self.judge.broken(self.step, f"the losses '{name}'")
+        glimpse = Glimpse(self.step, real=_rows(real), fake=_rows(fake))
+        glimpse.d_real, glimpse.d_fake = _answers(d_real), _answers(d_fake)
+        if latents is not None and glimpse.fake is not None:
+            glimpse.latents = latents.detach(), glimpse.fake
+        self._round(glimpse)
+
+    def _round(self, glimpse: Glimpse) -> None:
+        """A round was seen: its samples are kept, signals are taken, a verdict may change."""
+        self._glimpses += 1
+        self._keep(glimpse)
+        self._look(glimpse)
+        self.preflight.round(glimpse)
+        self._tell()
+        self.listener.awake = self.clock.next_round(self.listener.guard.spent, True)
+
+    def _keep(self, glimpse: Glimpse) -> None:
+        for name in ("fake", "real", "d_real", "d_fake", "fooled"):
+            rows = getattr(glimpse, name)
+            if rows is not None and not torch.isfinite(rows).all():
+                self.judge.broken(glimpse.step, WHAT[name])
+        if glimpse.fake is not None:
+            self.fakes.add(glimpse.step, glimpse.fake)
+        if glimpse.real is not None:
+            self.reals.add(glimpse.real)
+        if self.given is not None and glimpse.fake is not None:
+            if self.given.shape[1:] == glimpse.fake.shape[1:]:
+                self.reals = Reservoir(REALS)
+                self.reals.add(self.given)
+            self.given = None
+
+    def _look(self, glimpse: Glimpse) -> None:
+        if glimpse.fake is None or len(self.reals) < 2 or self.judge.verdict(0).state == "failed":
+            return
+        begun = time.perf_counter()
+        heavy = len(self.fakes) >= FEWEST and len(self.reals) >= FEWEST and self.clock.compares()
+        if self._eyes is None or len(self.reals) >= 2 * self._fitted:
+            self._fitted = len(self.reals)
+            self._eyes = Eyes(self.reals.rows(), self.own_features)
+            self._reference = Reference(self._eyes(self.reals.rows()), BINS)
+        assert self._reference is not None
+        batch = self._eyes(glimpse.fake)
+        fakes = self._eyes(self.fakes.rows()) if heavy else batch
+        window = Window(glimpse, batch, fakes, self._reference, self._history)
+        for signal in SIGNALS:
+            if signal.heavy <= heavy and len(fakes) >= signal.fakes:
+                value = signal(window)
+                if value is not None:
+                    self._values[signal.name] = value
+        if heavy:
+            self.judge.look(glimpse.step, self._values, window)
+            self.clock.compared(time.perf_counter() - begun)
+
+    def _lost(self) -> tuple[str, ...]:
+        return ()
+
+    def _notes(self) -> list[str]:
+        """What cannot be seen, and what would help."""
+        notes = []
+        if self.step >= BLIND and not self._glimpses:
+            notes.append(
+                "nothing of the generator and the discriminator was seen: add "
+                "watch.observe(real=..., fake=..., d_real=..., d_fake=...) to the loop"
+            )
+        if self.listener.guard.errors:
+            notes.append(
+                f"{self.listener.guard.errors} things could not be looked at "
+                f"({type(self.listener.guard.last).__name__}: {self.listener.guard.last})"
+            )
+        return notes
+
+    def _tell(self) -> None:
+        """Writes and calls back what has changed."""
+        verdict = self.judge.verdict(self.step)
+        now = verdict.state, verdict.failure
+        if now == self._said:
+            return
+        self._said = now
+        full = self.verdict
+        if self.out is not None:
+            with (self.out / "verdicts.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(full.as_dict()) + "\n")
+        if self.on_change is not None:
+            self.on_change(full)
+
+    # Checkpoints ----------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that was seen, as tensors and plain values."""
+        return {
+            "steps": dict(self.listener.steps),
+            "signs": [[*head, sign] for head, sign in self.sorter.signs.items()],
+            "fakes": self.fakes.state(),
+            "reals": self.reals.state(),
+            "judge": self.judge.state(),
+            "history": dict(self._history),
+            "values": dict(self._values),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on from a state."""
+        self.listener.steps.update(state["steps"])
+        self.sorter.signs = {(net, at): sign for net, at, sign in state["signs"]}
+        self.fakes.restore(state["fakes"])
+        self.reals.restore(state["reals"])
+        self.judge.restore(state["judge"])
+        self._history.update(state["history"])
+        self._values.update(state["values"])
+        self._eyes = self._reference = None
+        self._fitted = 0
+
+
+WHAT = {
+    "fake": "fakes",
+    "real": "real samples",
+    "d_real": "the discriminator's answers to real samples",
+    "d_fake": "the discriminator's answers to fakes",
+    "fooled": "the discriminator's answers to fakes",
+}
+
+
+def watch(
+    *,
+    generator: nn.Module | Iterable[nn.Module],
+    discriminator: nn.Module | Iterable[nn.Module],
+    optimizers: Iterable[Any] = (),
+    real: Any = None,
+    labels: Any = None,
+    features: str | Features = "auto",
+    every: int | Literal["auto"] = "auto",
+    overhead: float = 0.05,
+    out: str | Path | None = None,
+    on_change: Callable[[Verdict], None] | None = None,
+    expect: Iterable[str] = (),
+) -> Watch:
+    """Watches a loop that goes on as it is: what fails, why, and which bugs it has.
+
+        with uc.watch(generator=G, discriminator=D, optimizers=[opt_g, opt_d], real=real) as watch:
+            ...  # the loop, unchanged
+        print(watch.verdict)
+
+    Args:
+        generator: the module that the loop calls (compiled or wrapped, if it is), or several.
+        discriminator: likewise.
+        optimizers: of the loop, for the preflight.
+        real: real samples ``[n, *shape]`` as D is given them; None takes what D sees of them.
+        features: ``auto``, or a function of samples ``[n, *shape]`` to ``[n, d]``.
+        every: rounds between looks, or ``auto``: as many as the overhead allows.
+        overhead: share of the loop's time that watching may take, in (0, 1].
+        out: a folder for ``verdicts.jsonl``.
+        on_change: is called with each new verdict.
+        expect: names of bugs that are meant, such as ``frozen-network``.
+
+    Raises:
+        ConfigError: something is no module, or out of range.
+    """
+    if every != "auto" and not (isinstance(every, int) and every > 0):
+        raise ConfigError(f"watch: every must be 'auto' or a number of rounds, not {every!r}")
+    if not 0 < overhead <= 1:
+        raise ConfigError(f"watch: overhead must be above 0 and at most 1, not {overhead}")
+    folder = None if out is None else Path(out)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    return Watch(
+        _modules(generator, "generator"),
+        _modules(discriminator, "discriminator"),
+        optimizers=list(optimizers),
+        real=None if real is None else torch.as_tensor(real),
+        features=None if isinstance(features, str) else features,
+        every=every,
+        overhead=overhead,
+        out=folder,
+        on_change=on_change,
+        expect=tuple(expect),
+    )
+
+
+def _rows(given: Tensor | None) -> Tensor | None:
+    return None if given is None else some(given, ROWS)
+
+
+def _answers(given: Tensor | None) -> Tensor | None:
+    if given is None:
+        return None
+    return some(given.flatten(1).mean(1) if given.ndim > 1 else given, ROWS).float()
+
+
+def _modules(given: nn.Module | Iterable[nn.Module], word: str) -> list[nn.Module]:
+    modules = [given] if isinstance(given, nn.Module) else list(given)
+    if not modules or not all(isinstance(module, nn.Module) for module in modules):
+        raise ConfigError(f"watch: {word} must be a torch.nn.Module, or several")
+    return modules
