@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from uncollapse.diagnosis.failures import FAILURES, Failure, Look
+from uncollapse.diagnosis.failures import FAILURES, Best, Failure, Look
 from uncollapse.diagnosis.sequential import Points
 from uncollapse.diagnosis.signals import Window
-from uncollapse.diagnosis.thresholds import LEARNED
+from uncollapse.diagnosis.thresholds import UNCOVERED, WARM_UP
 from uncollapse.diagnosis.verdict import Evidence, State, Verdict
 
 
@@ -17,8 +17,8 @@ class Judge:
     """Takes looks into account one after the other.
 
     Attributes:
-        peak: the largest share of the data in regions with samples, so far.
-        stale: looks since then.
+        held: how much of the data regions with samples have held.
+        covered: how much of it was covered.
         looks: how many there were.
     """
 
@@ -27,18 +27,16 @@ class Judge:
         self.points = {failure.name: Points() for failure in failures}
         self.evidence: dict[str, tuple[Evidence, ...]] = {}
         self.lost: dict[str, tuple[str, ...]] = {}
-        self.peak = 0.0
-        self.stale = 0
+        self.held, self.covered = Best(), Best()
         self.looks = 0
         self._broken: tuple[int, Evidence] | None = None
 
     def look(self, step: int, values: Mapping[str, float], window: Window) -> None:
         """Takes one comparison into account."""
         self.looks += 1
-        held = 1 - values.get("lost", 1.0)
-        self.stale = 0 if held > self.peak else self.stale + 1
-        self.peak = max(self.peak, held)
-        look = Look(step, values, window, self.peak, self.stale)
+        self.held.look(1 - values.get("lost", 1.0))
+        self.covered.look(values.get("coverage", 0.0))
+        look = Look(step, values, window, self.held, self.covered)
         for failure in self.failures:
             evidence = tuple(failure(look))
             self.points[failure.name].look(look.step, bool(evidence))
@@ -65,7 +63,13 @@ class Judge:
                     evidence = self.evidence[failure.name]
                     lost = self.lost.get(failure.name, ())
                     return Verdict(state, failure.name, points.since, step, evidence, lost)
-        return Verdict("healthy" if self.peak >= LEARNED else "warming-up", step=step)
+        learned = self.covered.peak >= UNCOVERED and step >= WARM_UP
+        return Verdict("healthy" if learned else "warming-up", step=step)
+
+    @property
+    def over(self) -> bool:
+        """Whether something is NaN or infinite."""
+        return self._broken is not None
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint."""
@@ -75,8 +79,8 @@ class Judge:
                 name: [asdict(part) for part in parts] for name, parts in self.evidence.items()
             },
             "lost": {name: list(lost) for name, lost in self.lost.items()},
-            "peak": self.peak,
-            "stale": self.stale,
+            "held": asdict(self.held),
+            "covered": asdict(self.covered),
             "looks": self.looks,
             "broken": None if self._broken is None else [self._broken[0], asdict(self._broken[1])],
         }
@@ -89,6 +93,7 @@ class Judge:
             for name, parts in state["evidence"].items()
         }
         self.lost = {name: tuple(lost) for name, lost in state["lost"].items()}
-        self.peak, self.stale, self.looks = state["peak"], state["stale"], state["looks"]
+        self.held, self.covered = Best(**state["held"]), Best(**state["covered"])
+        self.looks = state["looks"]
         broken = state["broken"]
         self._broken = None if broken is None else (broken[0], Evidence(**broken[1]))

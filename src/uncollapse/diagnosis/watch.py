@@ -211,7 +211,7 @@ class Watch:
         self.reals, self.categories = Reservoir(REALS), Categories()
 
     def _look(self, glimpse: Glimpse) -> None:
-        if glimpse.fake is None or len(self.reals) < 2 or self.judge.verdict(0).state == "failed":
+        if glimpse.fake is None or len(self.reals) < 2 or self.judge.over:
             return
         begun = time.perf_counter()
         heavy = len(self.fakes) >= FEWEST and len(self.reals) >= FEWEST and self.clock.compares()

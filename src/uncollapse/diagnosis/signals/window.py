@@ -14,6 +14,8 @@ from uncollapse.metrics import Bins, lost_classes
 
 TWIN = 0.01
 """Part of the usual distance between neighbours below which two samples are twins."""
+DRAWS = 20
+"""Batches of real samples that are averaged."""
 SAID = 3
 """Numbers of a sample up to which its region is named by them."""
 K = 5
@@ -48,6 +50,7 @@ class Reference:
         self.bins = Bins(samples, max(1, min(bins, len(samples) // 10, distinct)))
         self.homes = self.bins.assign(samples)
         self.shares = torch.bincount(self.homes, minlength=len(self.bins)).double() / len(samples)
+        self._regions: dict[int, float] = {}
         self.names = [self._name(region) for region in range(len(self.bins))]
         nearest = to_others(samples).topk(min(K, len(samples) - 1), largest=False).values
         self.radii = nearest[:, -1]
@@ -62,6 +65,15 @@ class Reference:
             return f"region {region} ({share})"
         middle = ", ".join(f"{number:.3g}" for number in those.mean(0).tolist())
         return f"around ({middle}) ({share})"
+
+    def regions(self, count: int) -> float:
+        """The effective number of regions that so many real samples are in, on average."""
+        if count not in self._regions:
+            chance = torch.Generator().manual_seed(0)
+            draws = torch.randint(len(self.homes), (DRAWS, count), generator=chance)
+            found = [effective(self.homes[draw.to(self.homes.device)]) for draw in draws]
+            self._regions[count] = sum(found) / DRAWS
+        return self._regions[count]
 
     def examples(self, region: int, most: int) -> Tensor:
         """Real samples of a region, ``[n, *shape]``."""
@@ -124,6 +136,12 @@ class Window:
         kinds, homes = torch.unique(labels, return_inverse=True)
         found = lost_classes(homes, homes[self.across.argmin(1)], len(kinds))
         return [int(kinds[which]) for which in found]
+
+
+def effective(places: Tensor) -> float:
+    """The effective number of regions that samples are in: ``exp(entropy)`` of their shares."""
+    shares = torch.bincount(places).double() / max(1, len(places))
+    return float(torch.special.entr(shares).sum().exp())
 
 
 def to_others(samples: Tensor) -> Tensor:
