@@ -48,9 +48,10 @@ class Categories:
         self._waiting.append(flat)
         if sum(len(part) for part in self._waiting) >= ENOUGH:
             seen = torch.cat(self._waiting)
+            distinct = len(torch.unique(seen, dim=0))  # a few points come again and again
             for column in range(seen.shape[1]):
                 values = torch.unique(seen[:, column])
-                if 2 <= len(values) <= FEW_VALUES:
+                if 2 <= len(values) <= min(FEW_VALUES, max(2, distinct // 4)):
                     self.values[column] = values
                     self.real[column] = torch.zeros(len(values), dtype=torch.float64)
                     self.fake[column] = torch.zeros(len(values), dtype=torch.float64)

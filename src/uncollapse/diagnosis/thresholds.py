@@ -42,11 +42,13 @@ ALL_APART = 0.99
 """AUC from which on D tells real from fake nearly always."""
 NOT_APART = 0.55
 """AUC up to which D tells nothing."""
+FOOLED = 0.1
+"""AUC up to which D takes fakes for real ones outright."""
 FADED = 0.05
 """Gradient at fakes, as a share of what it was at its largest, below which G learns little."""
 FAR = 5.0
 """Spread, as a multiple of the data's, from which on samples leave it."""
-COPIED = 0.3
+COPIED = 0.5
 """Distance from fakes to the nearest real sample, as a share of that between real samples."""
 REPEATED = 0.2
 """Share of fakes that have a twin, from which on samples repeat."""

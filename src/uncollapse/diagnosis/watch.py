@@ -82,8 +82,9 @@ class Watch:
 
     @property
     def step(self) -> int:
-        """G's steps so far, or D's where there are more."""
-        return max(self.listener.steps.values())
+        """G's steps so far, or D's if G never steps."""
+        steps = self.listener.steps
+        return steps["generator"] or steps["discriminator"]
 
     @property
     def verdict(self) -> Verdict:

@@ -13,14 +13,14 @@ from uncollapse.diagnosis.failures.mode_dropping import ModeDropping
 from uncollapse.diagnosis.failures.oscillation import Oscillation
 
 FAILURES: tuple[Failure, ...] = (
+    GeneratorWins(),
     Divergence(),
+    Memorisation(),
     Oscillation(),
     ModeCollapse(),
     LatentIgnored(),
     DiscriminatorWins(),
-    GeneratorWins(),
     ModeDropping(),
-    Memorisation(),
 )
 """All of them; where several show, the first one is the verdict."""
 

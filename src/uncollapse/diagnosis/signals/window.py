@@ -14,6 +14,8 @@ from uncollapse.metrics import Bins, lost_classes
 
 TWIN = 0.01
 """Part of the usual distance between neighbours below which two samples are twins."""
+OFTEN = 3
+"""How often each real sample must have come for the data to be known."""
 DRAWS = 20
 """Batches of real samples that are averaged."""
 SAID = 3
@@ -32,6 +34,11 @@ class Reference:
         labels: their classes ``[n]``, if they have any.
 
     Attributes:
+        distinct: the samples without those that came again, as small data sets do.
+        all_known: whether they came so often that hardly any are unseen.
+        radii: the distance of each distinct one to its K-th nearest neighbour.
+        usual: the median distance to the nearest one.
+        twins: the share of samples that have a twin.
         names: of the regions.
     """
 
@@ -46,16 +53,19 @@ class Reference:
         self.raw = samples if raw is None else raw
         self.labels = labels
         self.variance = float(samples.var(0).sum())
-        distinct = len(torch.unique(samples, dim=0))
-        self.bins = Bins(samples, max(1, min(bins, len(samples) // 10, distinct)))
+        self.distinct = torch.unique(samples, dim=0)
+        self.all_known = len(samples) >= OFTEN * len(self.distinct)
+        self.bins = Bins(samples, max(1, min(bins, len(samples) // 10, len(self.distinct))))
         self.homes = self.bins.assign(samples)
         self.shares = torch.bincount(self.homes, minlength=len(self.bins)).double() / len(samples)
         self._regions: dict[int, float] = {}
         self.names = [self._name(region) for region in range(len(self.bins))]
-        nearest = to_others(samples).topk(min(K, len(samples) - 1), largest=False).values
+        nearest = to_others(self.distinct)
+        nearest = nearest.topk(min(K, len(self.distinct) - 1), largest=False).values
         self.radii = nearest[:, -1]
         self.usual = float(nearest[:, 0].median())
-        self.twins = float((nearest[:, 0] <= TWIN * self.usual).double().mean())
+        _, counts = torch.unique(samples, dim=0, return_counts=True)
+        self.twins = 0.0 if self.all_known else float(counts[counts > 1].sum() / len(samples))
 
     def _name(self, region: int) -> str:
         """A region by its share, and where few numbers say where it is, by its middle."""
@@ -104,8 +114,8 @@ class Window:
 
     @cached_property
     def across(self) -> Tensor:
-        """The distance of each fake to each real sample, ``[n, m]``."""
-        return torch.cdist(self.fakes, self.reals.samples)
+        """The distance of each fake to each distinct real sample, ``[n, m]``."""
+        return torch.cdist(self.fakes, self.reals.distinct)
 
     @cached_property
     def nearest(self) -> Tensor:
@@ -134,7 +144,8 @@ class Window:
         if labels is None:
             return []
         kinds, homes = torch.unique(labels, return_inverse=True)
-        found = lost_classes(homes, homes[self.across.argmin(1)], len(kinds))
+        nearest = torch.cdist(self.fakes, self.reals.samples).argmin(1)
+        found = lost_classes(homes, homes[nearest], len(kinds))
         return [int(kinds[which]) for which in found]
 
 
