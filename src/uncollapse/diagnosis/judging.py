@@ -24,7 +24,7 @@ class Judge:
 
     def __init__(self, failures: Sequence[Failure] = FAILURES) -> None:
         self.failures = failures
-        self.points = {failure.name: Points() for failure in failures}
+        self.points = {_key(failure): Points() for failure in failures}
         self.evidence: dict[str, tuple[Evidence, ...]] = {}
         self.lost: dict[str, tuple[str, ...]] = {}
         self.held, self.covered = Best(), Best()
@@ -39,10 +39,10 @@ class Judge:
         look = Look(step, values, window, self.held, self.covered)
         for failure in self.failures:
             evidence = tuple(failure(look))
-            self.points[failure.name].look(look.step, bool(evidence))
+            self.points[_key(failure)].look(look.step, bool(evidence))
             if evidence:
-                self.evidence[failure.name] = evidence
-                self.lost[failure.name] = failure.lost(look)
+                self.evidence[_key(failure)] = evidence
+                self.lost[_key(failure)] = failure.lost(look)
 
     def broken(self, step: int, what: str) -> None:
         """Something is NaN or infinite: no more looks are needed."""
@@ -57,11 +57,11 @@ class Judge:
             return Verdict("failed", "divergence", since, step, (reason,))
         for alarmed in (True, False):
             for failure in self.failures:
-                points = self.points[failure.name]
+                points = self.points[_key(failure)]
                 if points.alarmed if alarmed else points.warned:
                     state: State = failure.state if alarmed else "warning"
-                    evidence = self.evidence[failure.name]
-                    lost = self.lost.get(failure.name, ())
+                    evidence = self.evidence[_key(failure)]
+                    lost = self.lost.get(_key(failure), ())
                     return Verdict(state, failure.name, points.since, step, evidence, lost)
         learned = self.covered.peak >= UNCOVERED and step >= WARM_UP
         return Verdict("healthy" if learned else "warming-up", step=step)
@@ -97,3 +97,8 @@ class Judge:
         self.looks = state["looks"]
         broken = state["broken"]
         self._broken = None if broken is None else (broken[0], Evidence(**broken[1]))
+
+
+def _key(failure: Failure) -> str:
+    """Of two failures of one name, a mild one and a grave one, each has points of its own."""
+    return type(failure).__name__

@@ -239,7 +239,7 @@ class Watch:
         """What samples are compared by, made anew whenever twice as many real ones are known."""
         if self._eyes is None or self._reference is None or len(self.reals) >= 2 * self._fitted:
             self._fitted = len(self.reals)
-            raw = self.reals.rows()
+            raw = self.reals.rows().clone()  # the reservoir goes on changing
             self._eyes = Eyes(raw, self.own_features)
             self._reference = Reference(self._eyes(raw), BINS, raw, self.labels)
         return self._eyes, self._reference
