@@ -4,7 +4,7 @@ import dataclasses
 import inspect
 
 import uncollapse as uc
-from uncollapse.cli.main import train
+from uncollapse.cli.commands.train import train
 from uncollapse.cli.reading import Reading
 
 WORDS = [

@@ -9,7 +9,7 @@ import torch
 import yaml
 
 import uncollapse as uc
-from uncollapse.cli.main import train
+from uncollapse.cli.commands.train import train
 from uncollapse.errors import ConfigError
 from uncollapse.recipes import Settings, registry
 from uncollapse.training import Config

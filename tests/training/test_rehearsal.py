@@ -198,7 +198,7 @@ def test_a_rehearsal_leaves_no_trace(monkeypatch, points, tiny, game):
     state = torch.get_rng_state()
     run = uc.train(points, **words)
     assert torch.equal(torch.get_rng_state(), state)
-    monkeypatch.setattr("uncollapse.training.api.rehearse", lambda training: None)
+    monkeypatch.setattr("uncollapse.training.starting.rehearse", lambda training: None)
     alone = uc.train(points, **words)
     assert run.metrics == alone.metrics
     assert torch.equal(run.sample(9), alone.sample(9))

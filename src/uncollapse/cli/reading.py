@@ -12,7 +12,8 @@ from uncollapse.cli.whole import Pixels
 from uncollapse.errors import ConfigError
 
 DATA = Group("Data", sort_key=4)
-_PLAIN = Parameter(negative="", show_default=False)
+BARE = Parameter(negative="", show_default=False)
+"""An option that ``--help`` shows without its opposite or a default, such as none or no."""
 
 
 @Parameter(name="*", group=DATA)
@@ -30,13 +31,13 @@ class Reading:
     """The values that are black and white in images: --range 0 1. Default: a guess, likewise."""
     key: str | None = None
     """Which array of an .npz, or which field of JSON lines, holds the samples."""
-    grey: Annotated[bool, _PLAIN] = False
+    grey: Annotated[bool, BARE] = False
     """Make all image files grey."""
-    rgb: Annotated[bool, _PLAIN] = False
+    rgb: Annotated[bool, BARE] = False
     """Make all image files RGB, even if they hold grey only."""
     background: str | None = None
     """The colour that transparent image files are laid on. Default: white."""
-    skip_unreadable: Annotated[bool, _PLAIN] = False
+    skip_unreadable: Annotated[bool, BARE] = False
     """Leave out image files that cannot be read."""
 
     def words(self) -> dict[str, Any]:

@@ -1,0 +1,53 @@
+"""``uncollapse sample``: its words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from uncollapse.cli.reading import BARE
+from uncollapse.cli.whole import Whole
+
+
+def sample(
+    run: Path,
+    /,
+    *,
+    out: str,
+    count: Annotated[Whole, Parameter(name=["--count", "-n"])] = 64,
+    seed: Whole = 0,
+    start: Annotated[Literal["last", "best"], Parameter(name="--from")] = "last",
+    replica: Annotated[tuple[str, ...], BARE] = (),
+    of: str | None = None,
+) -> int:
+    """Draw samples from a trained generator.
+
+    Examples: `uncollapse sample runs/digits --out digits.png`,
+    `uncollapse sample runs/photos -n 10000 --out fakes/`,
+    `uncollapse sample runs/ring8 -n 1000 --of local-3 --out points.csv`.
+
+    Parameters
+    ----------
+    run
+        The run's folder.
+    out
+        FILE.npz (numbers in the data's own units, array `samples`), FILE.npy (the same, a plain
+        array), FILE.csv (points and series, one a row), FILE.png (one picture of them), or FOLDER/
+        (images, a PNG of 8 bits each: 0000.png, …), which must be new or empty.
+    count
+        How many.
+    seed
+        The same seed gives the same samples.
+    start
+        The checkpoint to draw from.
+    replica
+        Which of several replicas: a number, repeated for more, or all; of more than one, each gets
+        a folder or file of its own, replica-0, … Default: the first, 0.
+    of
+        Another generator of the game, by name: local-0, local-1, … of sgan.
+    """
+    from uncollapse.cli.sample import sample_command
+
+    return sample_command(run, out, count, seed, start, replica, of)

@@ -1,0 +1,67 @@
+"""What `uncollapse data list`, `get` and `show` do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+import uncollapse as uc
+from uncollapse.cli.saving import save_picture
+from uncollapse.data import CATALOGUE, FORMS, fetch, pictures
+from uncollapse.errors import ConfigError
+
+
+def data_list_command() -> int:
+    """A table of the named data sets."""
+    console = Console()
+    table = Table(box=None, pad_edge=False)
+    for title in ("name", "sample", "count", "what it is", "here"):
+        table.add_column(title, no_wrap=title != "what it is")
+    for entry in CATALOGUE.values():
+        count = f"{entry.count:,}" if entry.count < 1e9 else f"{entry.count:.2g}"
+        here = "yes" if entry.present else "no"
+        what = f"{entry.description} ({entry.source})"
+        table.add_row(entry.name, entry.shape, count, what, here)
+    console.print(table)
+    for form, text in FORMS.items():
+        console.print(f"{form}  {text}", highlight=False)
+    console.print("Get what is not here: uncollapse data get NAME", highlight=False)
+    return 0
+
+
+def data_get_command(name: str) -> int:
+    """Fetches a data set."""
+    print(f"{name} is in {fetch.get(name)}")
+    return 0
+
+
+def data_show_command(data: str, out: Path | None, words: dict[str, Any]) -> int:
+    """Facts about a data set, and a picture."""
+    dataset = uc.data.load(data, **words)
+    shown = dataset.take(torch.randint(len(dataset), (1000,)))
+    restored = dataset.restore(shown)
+    print(f"{dataset.name}: {len(dataset):,} samples of shape {list(dataset.shape)}, "
+          f"{dataset.kind}{_after('; ', dataset.reading.details)}")  # fmt: skip
+    digits = 14 if dataset.precise else 4
+    low, high = (f"{float(end):.{digits}g}" for end in (restored.min(), restored.max()))
+    print(f"values: {low} to {high} ({dataset.source_dtype})")
+    if dataset.modes is not None:
+        print(f"modes: {len(dataset.modes.means)}, standard deviation {dataset.modes.std:g}")
+    if dataset.classes:
+        names = ", ".join(dataset.classes[:10]) + (", …" if len(dataset.classes) > 10 else "")
+        print(f"classes: {len(dataset.classes)} ({names})")
+    if out is not None:
+        if out.suffix != ".png":
+            raise ConfigError(f"--out must end in .png, not '{out.name}'")
+        some = shown[:64] if dataset.kind == "images" else shown
+        save_picture(out, pictures.draw_real(dataset, some))
+        print(f"picture: {out}")
+    return 0
+
+
+def _after(mark: str, text: str) -> str:
+    return f"{mark}{text}" if text else ""
