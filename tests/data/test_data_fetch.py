@@ -67,8 +67,9 @@ def install_datasets(monkeypatch, load):
     monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=load))
 
 
-def hub(repository):
-    assert repository in ("ylecun/mnist", "zalando-datasets/fashion_mnist")
+def hub(repository, expected="ylecun/mnist"):
+    if repository != expected:
+        raise LookupError(repository)
     return {
         {"train": "train", "t10k": "test"}[split]: {
             "image": [Image.fromarray(image) for image in IMAGES[split]],
@@ -94,9 +95,12 @@ def test_debian(tmp_path):
     check("fashion-mnist")
 
 
-@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
-def test_hugging_face(monkeypatch, name):
-    install_datasets(monkeypatch, hub)
+@pytest.mark.parametrize(
+    ("name", "repository"),
+    [("mnist", "ylecun/mnist"), ("fashion-mnist", "zalando-datasets/fashion_mnist")],
+)
+def test_hugging_face(monkeypatch, name, repository):
+    install_datasets(monkeypatch, lambda asked: hub(asked, repository))
     check(name)
 
 

@@ -2,11 +2,12 @@
 
 A hundred times, samples of one source stand for the reference and others for the fakes. Their
 numbers lie within the stated spread in 95 of the hundred, up to chance, and nothing is lost in 99.
+A spread without bounds would hold them all, so it must not be much wider than the numbers'.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
@@ -18,6 +19,10 @@ from uncollapse.evaluation import evaluate
 DRAWS = 100
 FEWEST = 90
 """Draws that lie within: fewer come once in a hundred times where 95 are expected."""
+WIDEST = 12
+"""Standard deviations of the numbers that the stated spread may have; they have 4 if it fits."""
+LEAST = 0.05
+"""Spread that may always be stated: three of the sixty fakes, for shares that hardly vary."""
 WORDS = [f"w{i}" for i in range(40)]
 SHARES = np.arange(1, 41) / np.arange(1, 41).sum()
 
@@ -80,7 +85,7 @@ SLOW = {"points, densities": (15, 13)}
 
 
 def check(draw, measures, features, held_out=None, draws=DRAWS, fewest=FEWEST):
-    within, seen, lost = Counter(), Counter(), 0
+    within, values, widths, lost = Counter(), defaultdict(list), defaultdict(list), 0
     for number in range(draws):
         random = np.random.default_rng(1000 + number)
         fake, real = draw("fake", 60, random), draw("real", 190, random)
@@ -93,11 +98,15 @@ def check(draw, measures, features, held_out=None, draws=DRAWS, fewest=FEWEST):
         lost += bool(found.lost)
         for row in found.rows:
             name = f"{row.measure} {row.quantity}"
-            seen[name] += 1
+            values[name].append(row.value)
+            widths[name].append(row.perfect_high - row.perfect_low)
             tiny = 1e-9 * abs(row.perfect_high) if np.isfinite(row.perfect_high) else 0.0
             within[name] += row.perfect_low - tiny <= row.value <= row.perfect_high + tiny
-    assert set(seen.values()) == {draws}
-    assert {name: n for name in seen if (n := within[name]) < fewest} == {}
+    assert {len(of) for of in values.values()} == {draws}
+    assert {name: n for name in values if (n := within[name]) < fewest} == {}
+    bounded = {name: of for name, of in values.items() if np.isfinite(of).all()}
+    most = {name: max(WIDEST * np.std(of), LEAST) for name, of in bounded.items()}
+    assert {name: w for name in most if not (w := np.mean(widths[name])) <= most[name]} == {}
     assert lost <= max(1, draws // 100)
 
 

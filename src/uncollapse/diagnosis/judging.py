@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from uncollapse.diagnosis.failures import FAILURES, Failure, Look
+from uncollapse.diagnosis.failures import FAILURES, Best, Failure, Look
 from uncollapse.diagnosis.sequential import Points
 from uncollapse.diagnosis.signals import Window
-from uncollapse.diagnosis.thresholds import LEARNED
+from uncollapse.diagnosis.thresholds import UNCOVERED, WARM_UP
 from uncollapse.diagnosis.verdict import Evidence, State, Verdict
 
 
@@ -17,8 +17,8 @@ class Judge:
     """Takes looks into account one after the other.
 
     Attributes:
-        peak: the largest share of the data in regions with samples, so far.
-        stale: looks since then.
+        held: how much of the data regions with samples have held.
+        covered: how much of it was covered.
         looks: how many there were.
     """
 
@@ -26,23 +26,23 @@ class Judge:
         self.failures = failures
         self.points = {failure.name: Points() for failure in failures}
         self.evidence: dict[str, tuple[Evidence, ...]] = {}
-        self.peak = 0.0
-        self.stale = 0
+        self.lost: dict[str, tuple[str, ...]] = {}
+        self.held, self.covered = Best(), Best()
         self.looks = 0
         self._broken: tuple[int, Evidence] | None = None
 
     def look(self, step: int, values: Mapping[str, float], window: Window) -> None:
         """Takes one comparison into account."""
         self.looks += 1
-        held = 1 - values.get("lost", 1.0)
-        self.stale = 0 if held > self.peak else self.stale + 1
-        self.peak = max(self.peak, held)
-        look = Look(step, values, window, self.peak, self.stale)
+        self.held.look(1 - values.get("lost", 1.0))
+        self.covered.look(values.get("coverage", 0.0))
+        look = Look(step, values, window, self.held, self.covered)
         for failure in self.failures:
             evidence = tuple(failure(look))
             self.points[failure.name].look(look.step, bool(evidence))
             if evidence:
                 self.evidence[failure.name] = evidence
+                self.lost[failure.name] = failure.lost(look)
 
     def broken(self, step: int, what: str) -> None:
         """Something is NaN or infinite: no more looks are needed."""
@@ -66,8 +66,15 @@ class Judge:
                 if points.alarmed if alarmed else points.warned:
                     state: State = failure.state if alarmed else "warning"
                     evidence = self.evidence[failure.name]
-                    return Verdict(state, failure.name, points.since, step, evidence)
-        return Verdict("healthy" if self.peak >= LEARNED else "warming-up", step=step)
+                    lost = self.lost.get(failure.name, ())
+                    return Verdict(state, failure.name, points.since, step, evidence, lost)
+        learned = self.covered.peak >= UNCOVERED and step >= WARM_UP
+        return Verdict("healthy" if learned else "warming-up", step=step)
+
+    @property
+    def over(self) -> bool:
+        """Whether something is NaN or infinite."""
+        return self._broken is not None
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint."""
@@ -76,8 +83,9 @@ class Judge:
             "evidence": {
                 name: [asdict(part) for part in parts] for name, parts in self.evidence.items()
             },
-            "peak": self.peak,
-            "stale": self.stale,
+            "lost": {name: list(lost) for name, lost in self.lost.items()},
+            "held": asdict(self.held),
+            "covered": asdict(self.covered),
             "looks": self.looks,
             "broken": None if self._broken is None else [self._broken[0], asdict(self._broken[1])],
         }
@@ -89,6 +97,8 @@ class Judge:
             name: tuple(Evidence(**part) for part in parts)
             for name, parts in state["evidence"].items()
         }
-        self.peak, self.stale, self.looks = state["peak"], state["stale"], state["looks"]
+        self.lost = {name: tuple(lost) for name, lost in state["lost"].items()}
+        self.held, self.covered = Best(**state["held"]), Best(**state["covered"])
+        self.looks = state["looks"]
         broken = state["broken"]
         self._broken = None if broken is None else (broken[0], Evidence(**broken[1]))

@@ -41,6 +41,7 @@ class Glimpse:
         fooled: D's answers on fakes in G's turn.
         gradients: length of the gradient at each fake in G's turn.
         latents: what G was given first, with the rows of its output beside it.
+        real_labels, fake_labels: classes ``[n]`` that D was told, where there are any.
         swapped: rows of known fakes that D learns as real, and how many fakes are known.
     """
 
@@ -52,6 +53,8 @@ class Glimpse:
     fooled: Tensor | None = None
     gradients: Tensor | None = None
     latents: tuple[Tensor, Tensor] | None = None
+    real_labels: Tensor | None = None
+    fake_labels: Tensor | None = None
     swapped: tuple[int, int] = (0, 0)
 
 

@@ -19,19 +19,21 @@ EARLY = 48
 """Rounds at first that are all looked at: bugs show at once."""
 LEARNING = 500
 """G's steps before samples that are far from the data mean anything."""
-LEARNED = 0.5
-"""Share of the data in regions with samples, from which on a run has learned something."""
+WARM_UP = 100
+"""G's steps before anything is called healthy."""
 UNCOVERED = 0.25
 """Coverage, as a share of what real samples have, below which samples are bad."""
+GAIN = 0.02
+"""By how much coverage must grow to be called better."""
 PATIENCE = 10
 """Comparisons without a new best after which a run no longer improves."""
 APART = 8
 """Looks between two comparisons of samples with the data, at least."""
 
 NARROW = 0.25
-"""Spread of a batch, as a share of the data's, below which samples are too much alike."""
-ALMOST_NOTHING = 0.15
-"""Coverage below which, or share of regions held up to which, all but few modes are lost."""
+"""Spread of a batch, or within a class, as a share of the data's, below which all is alike."""
+FEW = 0.35
+"""Effective regions in a batch, as a share of the data's, below which it is of few modes."""
 MISSING = 0.05
 """Share of the data in lost regions from which on modes are dropped."""
 MOVING = 0.5

@@ -15,10 +15,12 @@ from torch import Tensor, nn
 
 from uncollapse.diagnosis.bugs import Preflight
 from uncollapse.diagnosis.clock import Clock
+from uncollapse.diagnosis.counts import Categories, Variety
 from uncollapse.diagnosis.eyes import Eyes, Features
 from uncollapse.diagnosis.judging import Judge
 from uncollapse.diagnosis.listening import ROWS, Listener
 from uncollapse.diagnosis.pools import Recent, Reservoir
+from uncollapse.diagnosis.reals import taken
 from uncollapse.diagnosis.seen import Turn, some
 from uncollapse.diagnosis.signals import SIGNALS, Reference, Window
 from uncollapse.diagnosis.sorting import Glimpse, Sorter
@@ -45,6 +47,7 @@ class Watch:
         *,
         optimizers: Sequence[Any],
         real: Tensor | None,
+        labels: Tensor | None,
         features: Features | None,
         every: int | Literal["auto"],
         overhead: float,
@@ -58,7 +61,11 @@ class Watch:
         self.judge = Judge()
         self.preflight = Preflight(generators, discriminators, optimizers, expect)
         self.fakes, self.reals = Recent(FAKES, EACH), Reservoir(REALS)
-        self.given = real
+        self.categories, self.variety = Categories(), Variety()
+        self.given, self.labels = real, labels
+        if real is not None:
+            self.reals.add(real)
+            self.categories.add_real(real)
         self.own_features = features
         self.out = out
         self.on_change = on_change
@@ -68,6 +75,7 @@ class Watch:
         self._history: dict[str, float] = {}
         self._values: dict[str, float] = {}
         self._glimpses = 0
+        self._unfit = ""
         self._said: tuple[str, str | None] = ("warming-up", None)
 
     # What people ask ------------------------------------------------------------------------
@@ -81,7 +89,7 @@ class Watch:
     def verdict(self) -> Verdict:
         """How the run stands now."""
         verdict = self.judge.verdict(self.step)
-        return replace(verdict, bugs=self.bugs, notes=tuple(self._notes()), lost=self._lost())
+        return replace(verdict, bugs=self.bugs, notes=tuple(self._notes()))
 
     @property
     def bugs(self) -> tuple[Bug, ...]:
@@ -168,7 +176,8 @@ class Watch:
         if gradients is not None:
             glimpse.gradients = some(gradients, ROWS).flatten(1).norm(dim=1)
         if latents is not None and glimpse.fake is not None:
-            glimpse.latents = latents.detach(), glimpse.fake
+            glimpse.latents = some(latents, ROWS), glimpse.fake
+        glimpse.fake_labels = None if labels is None else some(labels, ROWS)
         self._round(glimpse)
 
     def _round(self, glimpse: Glimpse) -> None:
@@ -187,27 +196,41 @@ class Watch:
                 self.judge.broken(glimpse.step, WHAT[name])
         if glimpse.fake is not None:
             self.fakes.add(glimpse.step, glimpse.fake)
-        if glimpse.real is not None:
+            if self.given is not None and self.given.shape[1:] != glimpse.fake.shape[1:]:
+                self._forget_given(glimpse.fake)
+        if glimpse.real is not None and self.given is None:
             self.reals.add(glimpse.real)
-        if self.given is not None and glimpse.fake is not None:
-            if self.given.shape[1:] == glimpse.fake.shape[1:]:
-                self.reals = Reservoir(REALS)
-                self.reals.add(self.given)
-            self.given = None
+        for rows, add in (
+            (glimpse.fake, self.categories.add_fake), (glimpse.real, self.categories.add_real),
+        ):  # fmt: skip
+            if rows is not None:
+                add(rows)
+
+    def _forget_given(self, fake: Tensor) -> None:
+        """What was given as real has another shape than what D sees: D's own is taken."""
+        assert self.given is not None
+        self._unfit = (
+            f"real= has samples of shape {list(self.given.shape[1:])}, and the discriminator "
+            f"sees {list(fake.shape[1:])}: what it sees as real is taken instead"
+        )
+        self.given = self.labels = None
+        self.reals, self.categories = Reservoir(REALS), Categories()
 
     def _look(self, glimpse: Glimpse) -> None:
         if glimpse.fake is None or len(self.reals) < 2 or self.judge.over:
             return
         begun = time.perf_counter()
         heavy = len(self.fakes) >= FEWEST and len(self.reals) >= FEWEST and self.clock.compares()
-        if self._eyes is None or len(self.reals) >= 2 * self._fitted:
-            self._fitted = len(self.reals)
-            self._eyes = Eyes(self.reals.rows(), self.own_features)
-            self._reference = Reference(self._eyes(self.reals.rows()), BINS)
-        assert self._reference is not None
-        batch = self._eyes(glimpse.fake)
-        fakes = self._eyes(self.fakes.rows()) if heavy else batch
-        window = Window(glimpse, batch, fakes, self._reference, self._history)
+        eyes, reference = self._fit()
+        batch = eyes(glimpse.fake)
+        if glimpse.fake_labels is not None:
+            self.variety.add("fake", batch, glimpse.fake_labels)
+        if glimpse.real is not None and glimpse.real_labels is not None:
+            self.variety.add("real", eyes(glimpse.real), glimpse.real_labels)
+        fakes = eyes(self.fakes.rows()) if heavy else batch
+        window = Window(
+            glimpse, batch, fakes, reference, self.categories, self.variety, self._history
+        )
         for signal in SIGNALS:
             if signal.heavy <= heavy and len(fakes) >= signal.fakes:
                 value = signal(window)
@@ -217,12 +240,18 @@ class Watch:
             self.judge.look(glimpse.step, self._values, window)
             self.clock.compared(time.perf_counter() - begun)
 
-    def _lost(self) -> tuple[str, ...]:
-        return ()
+    def _fit(self) -> tuple[Eyes, Reference]:
+        """What samples are compared by, made anew whenever twice as many real ones are known."""
+        if self._eyes is None or self._reference is None or len(self.reals) >= 2 * self._fitted:
+            self._fitted = len(self.reals)
+            raw = self.reals.rows()
+            self._eyes = Eyes(raw, self.own_features)
+            self._reference = Reference(self._eyes(raw), BINS, raw, self.labels)
+        return self._eyes, self._reference
 
     def _notes(self) -> list[str]:
         """What cannot be seen, and what would help."""
-        notes = []
+        notes = [self._unfit] if self._unfit else []
         if self.step >= BLIND and not self._glimpses:
             notes.append(
                 "nothing of the generator and the discriminator was seen: add "
@@ -262,6 +291,8 @@ class Watch:
             "clock": self.clock.state(),
             "glimpses": self._glimpses,
             "said": list(self._said),
+            "categories": self.categories.state(),
+            "variety": self.variety.state(),
             "history": dict(self._history),
             "values": dict(self._values),
         }
@@ -277,6 +308,8 @@ class Watch:
         self.clock.restore(state["clock"])
         self._glimpses = state["glimpses"]
         self._said = tuple(state["said"])
+        self.categories.restore(state["categories"])
+        self.variety.restore(state["variety"])
         self._history.update(state["history"])
         self._values.update(state["values"])
         self._eyes = self._reference = None
@@ -316,7 +349,9 @@ def watch(
         generator: the module that the loop calls (compiled or wrapped, if it is), or several.
         discriminator: likewise.
         optimizers: of the loop, for the preflight.
-        real: real samples ``[n, *shape]`` as D is given them; None takes what D sees of them.
+        real: real samples ``[n, *shape]`` as D is given them, a data set, a loader, or a function
+            that gives a batch; None takes what D sees and G did not make.
+        labels: classes ``[n]`` of a tensor ``real``: lost ones are then named.
         features: ``auto``, or a function of samples ``[n, *shape]`` to ``[n, d]``.
         every: rounds between looks, or ``auto``: as many as the overhead allows.
         overhead: share of the loop's time that watching may take, in (0, 1].
@@ -331,6 +366,7 @@ def watch(
         raise ConfigError(f"watch: every must be 'auto' or a number of rounds, not {every!r}")
     if not 0 < overhead <= 1:
         raise ConfigError(f"watch: overhead must be above 0 and at most 1, not {overhead}")
+    samples, classes = (None, None) if real is None else taken(real, labels)
     folder = None if out is None else Path(out)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -338,7 +374,8 @@ def watch(
         _modules(generator, "generator"),
         _modules(discriminator, "discriminator"),
         optimizers=list(optimizers),
-        real=None if real is None else torch.as_tensor(real),
+        real=samples,
+        labels=classes,
         features=None if isinstance(features, str) else features,
         every=every,
         overhead=overhead,

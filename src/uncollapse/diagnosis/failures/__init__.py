@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from uncollapse.diagnosis.failures.discriminator_wins import DiscriminatorWins
 from uncollapse.diagnosis.failures.divergence import Divergence
-from uncollapse.diagnosis.failures.failure import Failure, Look
+from uncollapse.diagnosis.failures.failure import Best, Failure, Look
 from uncollapse.diagnosis.failures.generator_wins import GeneratorWins
+from uncollapse.diagnosis.failures.latent_ignored import LatentIgnored
 from uncollapse.diagnosis.failures.memorisation import Memorisation
 from uncollapse.diagnosis.failures.mode_collapse import ModeCollapse
 from uncollapse.diagnosis.failures.mode_dropping import ModeDropping
@@ -15,6 +16,7 @@ FAILURES: tuple[Failure, ...] = (
     Divergence(),
     Oscillation(),
     ModeCollapse(),
+    LatentIgnored(),
     DiscriminatorWins(),
     GeneratorWins(),
     ModeDropping(),
@@ -22,4 +24,4 @@ FAILURES: tuple[Failure, ...] = (
 )
 """All of them; where several show, the first one is the verdict."""
 
-__all__ = ["FAILURES", "Failure", "Look"]
+__all__ = ["FAILURES", "Best", "Failure", "Look"]

@@ -25,4 +25,8 @@ class DiscriminatorWins(Failure):
             "its gradient at fakes has faded to {value:.1%} of its largest",
         )
         bad = look.below("coverage", UNCOVERED, "samples cover {value:.0%} of the data")
-        return [*apart, *faded, *bad] if look.learned and apart and faded and bad else []
+        return (
+            [*apart, *faded, *bad]
+            if look.learned and not look.covered.rising and apart and faded and bad
+            else []
+        )

@@ -7,8 +7,35 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from uncollapse.diagnosis.signals import Window
-from uncollapse.diagnosis.thresholds import LEARNED, LEARNING, MISSING, PATIENCE
+from uncollapse.diagnosis.thresholds import GAIN, LEARNING, MISSING, PATIENCE, UNCOVERED
 from uncollapse.diagnosis.verdict import Evidence, State
+
+
+@dataclass
+class Best:
+    """The best of a signal so far.
+
+    Attributes:
+        peak: its largest value.
+        now: its latest one.
+        stale: comparisons since it was last above the peak by more than ``GAIN``.
+    """
+
+    peak: float = 0.0
+    now: float = 0.0
+    stale: int = 0
+
+    def look(self, value: float) -> None:
+        """Takes a value into account."""
+        self.now = value
+        self.stale = 0 if value > self.peak + GAIN else self.stale + 1
+        if not self.stale:
+            self.peak = value
+
+    @property
+    def rising(self) -> bool:
+        """Whether it was at its best lately, and still is near it."""
+        return self.stale < PATIENCE and self.peak - self.now <= MISSING
 
 
 @dataclass
@@ -19,15 +46,15 @@ class Look:
         step: G's steps before it.
         values: of all signals, by name.
         window: what they were taken of.
-        peak: the largest share of the data in regions with samples, so far.
-        stale: comparisons since that was reached.
+        held: how much of the data regions with samples have held.
+        covered: how much of it was covered.
     """
 
     step: int
     values: Mapping[str, float]
     window: Window
-    peak: float
-    stale: int
+    held: Best
+    covered: Best
 
     def below(self, signal: str, threshold: float, meaning: str) -> list[Evidence]:
         """Evidence, if a signal has a value and it is below a threshold."""
@@ -43,20 +70,24 @@ class Look:
             return []
         return [Evidence(signal, value, threshold, meaning.format(value=value))]
 
+    def gone(self) -> tuple[str, ...]:
+        """Names of classes, categories or regions with hardly any samples."""
+        window = self.window
+        if window.lost_classes:
+            return tuple(f"class {label}" for label in window.lost_classes)
+        if window.lost_categories:
+            return tuple(f"{name} ({s:.1%})" for name, s in window.lost_categories.items())
+        return tuple(window.reals.names[region] for region in window.lost)
+
     @property
     def learned(self) -> bool:
         """Whether samples have been where the data is, or had their time to: before, all is new."""
-        return self.peak >= LEARNED or self.step >= LEARNING
+        return self.covered.peak >= UNCOVERED or self.step >= LEARNING
 
     @property
     def improving(self) -> bool:
-        """Whether samples still spread over the data as never before."""
-        return self.stale < PATIENCE and self.peak - self.held <= MISSING
-
-    @property
-    def held(self) -> float:
-        """The share of the data in regions with samples."""
-        return 1 - self.values.get("lost", 1.0)
+        """Whether samples still get better: not yet learned is not lost."""
+        return self.held.rising or self.covered.rising
 
 
 class Failure:
@@ -73,3 +104,7 @@ class Failure:
     def __call__(self, look: Look) -> list[Evidence]:
         """What a look shows of it, the strongest first; nothing if it does not show."""
         raise NotImplementedError
+
+    def lost(self, look: Look) -> tuple[str, ...]:
+        """Names of what is gone, if anything is."""
+        return ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from uncollapse.diagnosis.failures.failure import Failure, Look
-from uncollapse.diagnosis.thresholds import NOT_APART, UNCOVERED
+from uncollapse.diagnosis.thresholds import FEW, NOT_APART, UNCOVERED
 from uncollapse.diagnosis.verdict import Evidence
 
 
@@ -19,5 +19,7 @@ class GeneratorWins(Failure):
             NOT_APART,
             "D answers higher to a real sample {value:.0%} of the time, by chance 50%",
         )
+        if look.below("regions", FEW, ""):  # D is fooled by one place at a time: a collapse
+            return []
         bad = look.below("coverage", UNCOVERED, "yet samples cover {value:.0%} of the data")
-        return [*blind, *bad] if look.learned and blind and bad else []
+        return [*blind, *bad] if look.learned and not look.covered.rising and blind and bad else []

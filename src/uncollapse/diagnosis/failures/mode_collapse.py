@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from uncollapse.diagnosis.failures.failure import Failure, Look
-from uncollapse.diagnosis.thresholds import ALMOST_NOTHING, MISSING, NARROW
+from uncollapse.diagnosis.thresholds import FEW, MISSING, NARROW, REPEATED
 from uncollapse.diagnosis.verdict import Evidence
 
 
 class ModeCollapse(Failure):
-    """Samples cover next to nothing of the data, and are too much alike or of few regions."""
+    """Each batch is of few regions, is all but alike, or is full of twins."""
 
     name = "mode-collapse"
     state = "collapsed"
@@ -16,11 +16,18 @@ class ModeCollapse(Failure):
     def __call__(self, look: Look) -> list[Evidence]:
         if not look.learned or look.improving:
             return []
-        few = look.above(
-            "lost", 1 - ALMOST_NOTHING, "{value:.0%} of the data has hardly any samples"
-        )
         narrow = look.below(
             "spread", NARROW, "a batch of samples spreads {value:.0%} as far as the data"
         )
-        lost = few or look.above("lost", MISSING, "{value:.0%} of the data has hardly any samples")
-        return [*lost, *narrow] if few or (narrow and lost) else []
+        few = look.below("regions", FEW, "a batch is in {value:.0%} of the places of the data")
+        twins = look.above(
+            "repeated",
+            REPEATED + look.window.reals.twins,
+            "{value:.0%} of the samples have a twin among the others",
+        )
+        lost = look.above("lost", MISSING, "{value:.0%} of the data has hardly any samples")
+        shown = (lost and (narrow or few)) or twins
+        return [*few, *narrow, *twins, *lost] if shown else []
+
+    def lost(self, look: Look) -> tuple[str, ...]:
+        return look.gone()

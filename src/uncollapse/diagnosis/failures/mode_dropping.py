@@ -14,5 +14,13 @@ class ModeDropping(Failure):
     state = "collapsed"
 
     def __call__(self, look: Look) -> list[Evidence]:
-        missing = look.above("lost", MISSING, "{value:.0%} of the data has hardly any samples")
-        return missing if look.learned and not look.improving else []
+        if not look.learned or look.improving:
+            return []
+        return [
+            *look.above("lost_classes", 1, "{value:.0f} classes have hardly any samples"),
+            *look.above("lost_categories", 1, "{value:.0f} categories hardly come any more"),
+            *look.above("lost", MISSING, "{value:.0%} of the data has hardly any samples"),
+        ]
+
+    def lost(self, look: Look) -> tuple[str, ...]:
+        return look.gone()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from uncollapse.diagnosis.failures.failure import Failure, Look
-from uncollapse.diagnosis.thresholds import MOVING
+from uncollapse.diagnosis.thresholds import FEW, MOVING
 from uncollapse.diagnosis.verdict import Evidence
 
 
@@ -14,12 +14,10 @@ class Oscillation(Failure):
     state = "collapsed"
 
     def __call__(self, look: Look) -> list[Evidence]:
-        if not look.learned:
+        if not look.learned or look.improving:
             return []
+        few = look.below("regions", FEW, "a batch is in {value:.0%} of the places of the data")
         moved = look.above(
             "moved", MOVING, "{value:.0%} of the samples are elsewhere than a moment ago"
         )
-        together = look.below(
-            "together", MOVING, "a batch is in {value:.0%} of the places where samples were lately"
-        )
-        return [*moved, *together] if moved and together else []
+        return [*few, *moved] if few and moved else []

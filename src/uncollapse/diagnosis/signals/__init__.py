@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from uncollapse.diagnosis.signals.classes import LostCategories, LostClasses, Within
 from uncollapse.diagnosis.signals.copies import Copied, Repeated
 from uncollapse.diagnosis.signals.coverage import Coverage, Precision, Recall
 from uncollapse.diagnosis.signals.gradient import Gradient
 from uncollapse.diagnosis.signals.logits import Logits
-from uncollapse.diagnosis.signals.regions import Hopping, Lost, Moved
+from uncollapse.diagnosis.signals.regions import Hopping, Lost, Moved, Regions
 from uncollapse.diagnosis.signals.separation import Separation
 from uncollapse.diagnosis.signals.signal import Signal
 from uncollapse.diagnosis.signals.spread import Spread
@@ -15,12 +16,16 @@ from uncollapse.diagnosis.signals.window import Reference, Window
 SIGNALS: tuple[Signal, ...] = (
     Separation(),
     Spread(),
+    Regions(),
     Gradient(),
     Logits(),
     Coverage(),
     Precision(),
     Recall(),
     Lost(),
+    LostClasses(),
+    LostCategories(),
+    Within(),
     Moved(),
     Hopping(),
     Repeated(),

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from uncollapse.diagnosis.signals.signal import Signal
-from uncollapse.diagnosis.signals.window import Window
-
-TWIN = 0.01
-"""Part of the usual distance between neighbours below which two fakes are twins."""
+from uncollapse.diagnosis.signals.window import TWIN, Window
 
 
 class Repeated(Signal):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from uncollapse.diagnosis.signals.signal import Signal
-from uncollapse.diagnosis.signals.window import Window
+from uncollapse.diagnosis.signals.window import Window, effective
 
 
 class Lost(Signal):
@@ -47,6 +47,25 @@ class Moved(Signal):
         return max(0.0, float((older - newer).abs().sum() / 2 - chance))
 
 
+class Regions(Signal):
+    """The effective number of regions in one batch, as a share of that of as many real samples.
+
+    It is ``exp(entropy)`` of their shares; real batches are drawn from the reference.
+    """
+
+    name = "regions"
+    what = "effective number of regions in one batch, as a share of the data's"
+    high = 1.5
+    healthy = "0.8 and more"
+    fakes = 16
+
+    def __call__(self, window: Window) -> float | None:
+        if len(window.batch) < self.fakes:
+            return None
+        batch = window.reals.bins.assign(window.batch)
+        return effective(batch) / window.reals.regions(len(batch))
+
+
 class Hopping(Signal):
     """Regions in one batch as a share of those in the window, both as effective numbers.
 
@@ -65,9 +84,4 @@ class Hopping(Signal):
         if len(window.batch) < 16:
             return None
         batch = window.reals.bins.assign(window.batch)
-        return _effective(batch) / _effective(window.places[: -len(batch)])
-
-
-def _effective(places: torch.Tensor) -> float:
-    shares = torch.bincount(places).double() / max(1, len(places))
-    return float(torch.special.entr(shares).sum().exp())
+        return effective(batch) / effective(window.places[: -len(batch)])

@@ -1,0 +1,27 @@
+"""A conditional generator gives the same for a condition, whatever its latent."""
+
+from __future__ import annotations
+
+from uncollapse.diagnosis.failures.failure import Failure, Look
+from uncollapse.diagnosis.thresholds import NARROW
+from uncollapse.diagnosis.verdict import Evidence
+
+
+class LatentIgnored(Failure):
+    """Within a class fakes hardly vary, while all of them together do."""
+
+    name = "latent-ignored"
+    state = "collapsed"
+
+    def __call__(self, look: Look) -> list[Evidence]:
+        if not look.learned:
+            return []
+        within = look.below(
+            "within", NARROW, "within a class samples spread {value:.0%} as far as real ones"
+        )
+        spread = look.above("spread", NARROW, "and {value:.0%} as far over all classes")
+        return [*within, *spread] if within and spread else []
+
+    def lost(self, look: Look) -> tuple[str, ...]:
+        ratios = look.window.variety.ratios()
+        return tuple(f"class {label}" for label, ratio in ratios.items() if ratio < NARROW)

@@ -1,0 +1,51 @@
+"""Points against the definition, and their run length against a simulation."""
+
+import pytest
+import torch
+
+from uncollapse.diagnosis.sequential import Points, run_length
+from uncollapse.diagnosis.thresholds import ALARM
+
+
+def test_points_add_up_and_fade():
+    points = Points()
+    for step in range(1, 5):
+        points.look(step, True)
+    assert points.alarmed
+    assert points.since == 1
+    for step in range(5, 13):
+        points.look(step, False)
+    assert points.score == 0
+    assert points.since is None
+    points.look(20, True)
+    assert points.since == 20
+
+
+def test_a_long_failure_is_over_soon_after_it():
+    points = Points()
+    for step in range(100):
+        points.look(step, True)
+    looks = 0
+    while points.alarmed:
+        points.look(100, False)
+        looks += 1
+    assert looks <= 2 * ALARM + 1
+
+
+@pytest.mark.parametrize("chance", [0.2, 0.5])
+def test_run_length_is_that_of_many_runs(chance):
+    random = torch.Generator().manual_seed(0)
+    lengths = []
+    for _ in range(400):
+        points, looks = Points(), 0
+        while not points.alarmed:
+            points.look(looks, bool(torch.rand((), generator=random) < chance))
+            looks += 1
+        lengths.append(looks)
+    mean = sum(lengths) / len(lengths)
+    error = torch.tensor(lengths, dtype=torch.float).std().item() / len(lengths) ** 0.5
+    assert abs(run_length(chance) - mean) < 4 * error
+
+
+def test_rare_looks_hardly_ever_alarm():
+    assert run_length(0.01) > 1e6
