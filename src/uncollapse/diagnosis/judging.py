@@ -50,11 +50,6 @@ class Judge:
             meaning = f"{what} are NaN or infinite"
             self._broken = step, Evidence("finite", 0.0, 1.0, meaning)
 
-    @property
-    def over(self) -> bool:
-        """Whether nothing can change the verdict any more."""
-        return self._broken is not None
-
     def verdict(self, step: int) -> Verdict:
         """How it stands."""
         if self._broken is not None:
