@@ -107,7 +107,8 @@ class Categories:
     def restore(self, state: dict[str, Any]) -> None:
         """As it was."""
         self._known, self._waiting = state["known"], list(state["waiting"])
-        for column, (values, real, fake) in state["columns"].items():
+        for name, (values, real, fake) in state["columns"].items():
+            column = int(name)  # JSON has no other keys than words
             self.values[column] = values
             self.real[column], self.fake[column] = real.clone(), fake.clone()
 

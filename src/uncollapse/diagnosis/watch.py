@@ -153,6 +153,8 @@ class Watch:
         latents: Tensor | None = None,
         labels: Tensor | None = None,
         losses: Mapping[str, float] | None = None,
+        gradients: Tensor | None = None,
+        step: int | None = None,
     ) -> None:
         """Says what hooks cannot see, once a step; any of it may be left out.
 
@@ -163,13 +165,17 @@ class Watch:
             latents: ``[n, latent]`` that the fakes were made of.
             labels: classes of the fakes, ``[n]``.
             losses: numbers by name, looked at for NaN.
+            gradients: of G's loss at fakes of its turn, ``[n, *shape]``.
+            step: G's steps so far; one more than last time, unless said.
         """
-        self.listener.steps["generator"] += 1
+        self.listener.steps["generator"] = self.step + 1 if step is None else step
         for name, value in (losses or {}).items():
             if not torch.isfinite(torch.as_tensor(value)).all():
                 self.judge.broken(self.step, f"the losses '{name}'")
         glimpse = Glimpse(self.step, real=_rows(real), fake=_rows(fake))
         glimpse.d_real, glimpse.d_fake = _answers(d_real), _answers(d_fake)
+        if gradients is not None:
+            glimpse.gradients = some(gradients, ROWS).flatten(1).norm(dim=1)
         if latents is not None and glimpse.fake is not None:
             glimpse.latents = some(latents, ROWS), glimpse.fake
         glimpse.fake_labels = None if labels is None else some(labels, ROWS)
@@ -283,6 +289,9 @@ class Watch:
             "fakes": self.fakes.state(),
             "reals": self.reals.state(),
             "judge": self.judge.state(),
+            "clock": self.clock.state(),
+            "glimpses": self._glimpses,
+            "said": list(self._said),
             "categories": self.categories.state(),
             "variety": self.variety.state(),
             "history": dict(self._history),
@@ -290,12 +299,16 @@ class Watch:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on from a state."""
+        """Goes on from a state; without ``reals`` in it, with those that the watch was given."""
         self.listener.steps.update(state["steps"])
         self.sorter.signs = {(net, at): sign for net, at, sign in state["signs"]}
         self.fakes.restore(state["fakes"])
-        self.reals.restore(state["reals"])
+        if "reals" in state:
+            self.reals.restore(state["reals"])
         self.judge.restore(state["judge"])
+        self.clock.restore(state["clock"])
+        self._glimpses = state["glimpses"]
+        self._said = tuple(state["said"])
         self.categories.restore(state["categories"])
         self.variety.restore(state["variety"])
         self._history.update(state["history"])
