@@ -54,11 +54,7 @@ class Categories:
             for column in range(seen.shape[1]):
                 values = torch.unique(seen[:, column])
                 whole = bool((values == values.round()).all())
-                if (
-                    whole
-                    and distinct >= KINDS
-                    and 2 <= len(values) <= FEW_VALUES
-                ):
+                if whole and distinct >= KINDS and 2 <= len(values) <= FEW_VALUES:
                     self.values[column] = values
                     self.real[column] = torch.zeros(len(values), dtype=torch.float64)
                     self.fake[column] = torch.zeros(len(values), dtype=torch.float64)

@@ -17,7 +17,8 @@ class Judge:
     """Takes looks into account one after the other.
 
     Attributes:
-        held: how much of the data regions with samples have held.
+        modes: how much of the data modes with samples have held.
+        held: how much of it regions with samples have.
         covered: how much of it was covered.
         looks: how many there were.
     """
@@ -27,16 +28,17 @@ class Judge:
         self.points = {_key(failure): Points() for failure in failures}
         self.evidence: dict[str, tuple[Evidence, ...]] = {}
         self.lost: dict[str, tuple[str, ...]] = {}
-        self.held, self.covered = Best(), Best()
+        self.modes, self.held, self.covered = Best(), Best(), Best()
         self.looks = 0
         self._broken: tuple[int, Evidence] | None = None
 
     def look(self, step: int, values: Mapping[str, float], window: Window) -> None:
         """Takes one comparison into account."""
         self.looks += 1
+        self.modes.look(1 - values.get("lost_modes", 1.0))
         self.held.look(1 - values.get("lost", 1.0))
         self.covered.look(values.get("coverage", 0.0))
-        look = Look(step, values, window, self.held, self.covered)
+        look = Look(step, values, window, self.modes, self.held, self.covered)
         for failure in self.failures:
             evidence = tuple(failure(look))
             self.points[_key(failure)].look(look.step, bool(evidence))
@@ -79,6 +81,7 @@ class Judge:
                 name: [asdict(part) for part in parts] for name, parts in self.evidence.items()
             },
             "lost": {name: list(lost) for name, lost in self.lost.items()},
+            "modes": asdict(self.modes),
             "held": asdict(self.held),
             "covered": asdict(self.covered),
             "looks": self.looks,
@@ -93,6 +96,7 @@ class Judge:
             for name, parts in state["evidence"].items()
         }
         self.lost = {name: tuple(lost) for name, lost in state["lost"].items()}
+        self.modes = Best(**state["modes"])
         self.held, self.covered = Best(**state["held"]), Best(**state["covered"])
         self.looks = state["looks"]
         broken = state["broken"]

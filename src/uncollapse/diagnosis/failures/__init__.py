@@ -17,9 +17,9 @@ FAILURES: tuple[Failure, ...] = (
     Divergence(),
     DiscriminatorWins(),
     Memorisation(),
+    LatentIgnored(),
     Oscillation(),
     ModeCollapse(),
-    LatentIgnored(),
     ModeDropping(),
     PartsDropping(),
 )

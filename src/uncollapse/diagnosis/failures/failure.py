@@ -46,13 +46,15 @@ class Look:
         step: G's steps before it.
         values: of all signals, by name.
         window: what they were taken of.
-        held: how much of the data regions with samples have held.
+        modes: how much of the data modes with samples have held.
+        held: how much of it regions with samples have.
         covered: how much of it was covered.
     """
 
     step: int
     values: Mapping[str, float]
     window: Window
+    modes: Best
     held: Best
     covered: Best
 

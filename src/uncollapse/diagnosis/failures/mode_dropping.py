@@ -14,7 +14,7 @@ class ModeDropping(Failure):
     state = "collapsed"
 
     def __call__(self, look: Look) -> list[Evidence]:
-        if not look.learned or look.improving:
+        if not look.learned or look.modes.rising:
             return []
         return [
             *look.above("lost_classes", 1, "{value:.0f} classes have hardly any samples"),
@@ -34,7 +34,7 @@ class PartsDropping(Failure):
     state = "warning"
 
     def __call__(self, look: Look) -> list[Evidence]:
-        if not look.learned or look.improving:
+        if not look.learned or look.held.rising:
             return []
         return look.above("lost", PARTS, "{value:.0%} of the data has hardly any samples")
 
