@@ -18,19 +18,16 @@ from uncollapse.diagnosis.clock import Clock
 from uncollapse.diagnosis.counts import Categories, Variety
 from uncollapse.diagnosis.eyes import Eyes, Features
 from uncollapse.diagnosis.judging import Judge
-from uncollapse.diagnosis.listening import ROWS, Listener
+from uncollapse.diagnosis.listening import Listener
+from uncollapse.diagnosis.liveness import Liveness
 from uncollapse.diagnosis.pools import Recent, Reservoir
 from uncollapse.diagnosis.reals import taken
-from uncollapse.diagnosis.seen import Turn, some
+from uncollapse.diagnosis.seen import ROWS, Turn, some
 from uncollapse.diagnosis.signals import SIGNALS, Reference, Window
 from uncollapse.diagnosis.sorting import Glimpse, Sorter
 from uncollapse.diagnosis.thresholds import BINS, EACH, FAKES, FEWEST, REALS
 from uncollapse.diagnosis.verdict import Bug, Verdict
 from uncollapse.errors import ConfigError
-
-BLIND = 20
-"""Steps of somebody's optimisers after which nothing of G or D should be unseen."""
-
 
 class Watch:
     """See :func:`watch`.
@@ -57,6 +54,7 @@ class Watch:
     ) -> None:
         self.listener = Listener(generators, discriminators, self._turn, self._passed)
         self.sorter = Sorter()
+        self.liveness = Liveness(self.listener, self.sorter)
         self.clock = Clock(every, overhead)
         self.judge = Judge()
         self.preflight = Preflight(generators, discriminators, optimizers, expect)
@@ -163,7 +161,8 @@ class Watch:
             labels: classes of the fakes, ``[n]``.
             losses: numbers by name, looked at for NaN.
         """
-        self.listener.steps["generator"] += 1
+        self.liveness.observed = True
+        self.listener.observed()
         for name, value in (losses or {}).items():
             if not torch.isfinite(torch.as_tensor(value)).all():
                 self.judge.broken(self.step, f"the losses '{name}'")
@@ -246,15 +245,11 @@ class Watch:
     def _notes(self) -> list[str]:
         """What cannot be seen, and what would help."""
         notes = [self._unfit] if self._unfit else []
-        if self.step >= BLIND and not self._glimpses:
-            notes.append(
-                "nothing of the generator and the discriminator was seen: add "
-                "watch.observe(real=..., fake=..., d_real=..., d_fake=...) to the loop"
-            )
+        notes += self.liveness.notes()
         if self.listener.guard.errors:
             notes.append(
                 f"{self.listener.guard.errors} things could not be looked at "
-                f"({type(self.listener.guard.last).__name__}: {self.listener.guard.last})"
+                f"({self.listener.guard.last})"
             )
         return notes
 
