@@ -97,6 +97,18 @@ def upwards(tensor: Tensor, until: Iterable[Any] = ()) -> Iterator[Any]:
                 ahead.append(after)
 
 
+def inside(outputs: Sequence[Tensor], inputs: Sequence[Tensor]) -> set[int]:
+    """Which of a network's outputs others are computed from: features beside answers."""
+    at = {tensor.grad_fn: i for i, tensor in enumerate(outputs) if tensor.grad_fn is not None}
+    before = [tensor.grad_fn for tensor in inputs if tensor.grad_fn is not None]
+    inner: set[int] = set()
+    for tensor in outputs:
+        if tensor.grad_fn is not None and at[tensor.grad_fn] not in inner:
+            own = at[tensor.grad_fn]
+            inner |= {at[node] for node in upwards(tensor, before) if node in at} - {own}
+    return inner
+
+
 def _joined(node: Any) -> bool:
     """Whether rows were joined to others without a gradient, and only reshaped or scaled since."""
     while node is not None:

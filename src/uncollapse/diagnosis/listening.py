@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
-from weakref import WeakKeyDictionary, WeakSet, ref
+from weakref import WeakKeyDictionary, ref
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,7 @@ from uncollapse.diagnosis.hooks import (
     present_pass,
     when_pass_ends,
 )
-from uncollapse.diagnosis.lineage import Lineage, upwards
+from uncollapse.diagnosis.lineage import Lineage, inside, upwards
 from uncollapse.diagnosis.seen import (
     NUMBERS,
     ONE_WAY,
@@ -123,7 +123,7 @@ class Listener:
         self._heard = False
         self._unfollowed = self._said = 0
         self._meetings = 0
-        self._strangers: WeakSet[Optimizer] = WeakSet()
+        self._strangers: WeakKeyDictionary[Optimizer, int] = WeakKeyDictionary()
         self._leaves: dict[Side, dict[int, ref[Tensor]]] = {"generator": {}, "discriminator": {}}
         self._handles: list[Any] = [
             *hang(self.guard, generators, "generated"),
@@ -204,8 +204,9 @@ class Listener:
         answered, counts = [some(t, most) for t in answers], [len(t) for t in answers]
         call = Call(number, given, answered, module.training, most, counts)
         self._calls.append(call)
+        inner = inside(answers, taken) if len(answers) > 1 else set()
         for at, answer in enumerate(answers):
-            on_gradient(answer, partial(self.guard, self._pulled, call, at))
+            on_gradient(answer, partial(self.guard, self._pulled, call, at, at in inner))
 
     def at_weight(self, side: Side, weight: Tensor, gradient: Tensor) -> None:
         """A gradient arrives at a weight, which may have one from before."""
@@ -254,7 +255,7 @@ class Listener:
         anew = tensor.is_leaf and tensor.requires_grad and present_pass() >= 0
         return anew and self.lineage.in_memory(tensor)
 
-    def _pulled(self, call: Call, answer: int, gradient: Tensor) -> None:
+    def _pulled(self, call: Call, answer: int, inner: bool, gradient: Tensor) -> None:
         if not self._awake:
             return
         if torch.is_grad_enabled():  # autograd.grad(create_graph=True): a penalty is being made
@@ -265,7 +266,7 @@ class Listener:
         if numbers.shape[1] > 1:
             one_way = rows.abs() / numbers.abs().mean(1).clamp_min(torch.finfo(torch.float32).tiny)
             one_way = some(one_way, call.most)
-        self._pass().pulls.append(Pull(call, answer, some(rows, call.most), one_way))
+        self._pass().pulls.append(Pull(call, answer, some(rows, call.most), one_way, inner))
 
     def _at_fakes(self, gradient: Tensor) -> None:
         if self._awake and not torch.is_grad_enabled():
@@ -304,6 +305,7 @@ class Listener:
             known = self._known[optimizer] = groups, self._weights_of(optimizer)
         if not known[1]:
             self.heartbeat.strange += 1
+            self._strangers[optimizer] += 1
         if len(known[1]) < 2:
             return list(known[1])
         return [
@@ -324,9 +326,11 @@ class Listener:
                 found[side] = weights
                 self.heartbeat.held[side] = True
         if found:
-            self._strangers.discard(optimizer)
+            for side in found:  # steps from before its weights were known
+                self.steps[side] += self._strangers.get(optimizer, 0)
+            self._strangers.pop(optimizer, None)
         else:
-            self._strangers.add(optimizer)
+            self._strangers.setdefault(optimizer, 0)
         return found
 
     def _meet(self, side: Side, taken: Sequence[Tensor], gave: Sequence[Tensor]) -> None:
@@ -404,7 +408,9 @@ class Listener:
     def _is_unheard(self) -> bool:
         """Whether passes go into G again and again, D steps, and no step of G is heard."""
         self._unfollowed += 1
-        self.unheard = not self._heard and self._unfollowed > UNSTEPPED
+        if not self._heard and not self.unheard and self._unfollowed > UNSTEPPED:
+            self.unheard = True
+            self.steps["generator"] += UNSTEPPED
         return self.unheard
 
 

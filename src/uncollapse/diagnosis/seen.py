@@ -16,7 +16,7 @@ ROWS = 256
 """Rows of a batch that are copied at most."""
 NUMBERS = 1 << 20
 """Numbers of a tensor that are copied at most: fewer rows, if they are large."""
-ONE_WAY = 0.5
+ONE_WAY = 0.9
 """How much the numbers of an answer are pulled the same way, from which on they say one thing."""
 DEEP = 4
 """Lists in lists, as vocoders answer, are opened so many times."""
@@ -95,12 +95,14 @@ class Pull:
         rows: the mean of dLoss/dD over all but the first axis, ``[rows]``.
         one_way: for each row, how much the numbers of an answer are pulled the same way,
             ``|Σ g| / Σ |g|``, from 0 to 1; None where an answer is one number.
+        inner: whether other answers are computed from this one: it is a feature.
     """
 
     call: Call
     answer: int
     rows: Tensor
     one_way: Tensor | None = None
+    inner: bool = False
 
 
 @dataclass

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from uncollapse.diagnosis.aims import aims
+from uncollapse.diagnosis.aims import Link, aims, together
 from uncollapse.diagnosis.seen import ONE_WAY, Call, Given, Pull, Turn, spots
 
 AGREED = 0.9
@@ -91,15 +91,16 @@ class Sorter:
         self.images: set[int] = set()
         self.joined = False
         self.dry = self.off = self.unsorted = 0
-        self._aims: dict[int, float] = {}
-        self._both: dict[Head, set[int]] = {}
+        self._aims: dict[tuple[int, int, Link], float] = {}
+        self._aimed: set[int] = set()
+        self._upwards: dict[int, float] = {}
+        self._pulled: dict[Head, set[int]] = {}
         self._judging: Turn | None = None
 
     def turn(self, turn: Turn) -> Glimpse | None:
         """A round that is complete with this turn, if one is."""
         if turn.side == "discriminator":
-            if self._judging is None or _has_a_say(turn):  # not a step for a penalty alone
-                self._judging = turn
+            self._keep(turn)
             return None
         asked = any(given.attached for pull in _pulls(turn) for given in pull.call.given)
         self.dry = 0 if asked else self.dry + turn.new
@@ -107,53 +108,61 @@ class Sorter:
             return None
         judging, self._judging = self._judging, None
         glimpse = Glimpse(turn.step)
-        glimpse.d_on = _has_a_say(turn) or (judging is not None and _has_a_say(judging))
+        glimpse.d_on = _fools(turn) or (judging is not None and _has_a_say(judging))
         self.off = 0 if glimpse.d_on else self.off + 1
-        if asked:
-            self._fooling(turn, glimpse)
+        pulls = _on_fakes(_pulls(turn))
+        self._learn(pulls)
         if judging is not None:
             self._judged(judging, glimpse)
             told = glimpse.d_real is not None or glimpse.d_fake is not None
             self.unsorted = 0 if told or not _has_a_say(judging) else self.unsorted + 1
+        self._fooled(turn, pulls, glimpse)
         return glimpse
+
+    def _keep(self, turn: Turn) -> None:
+        """D's turn waits for G's. A second optimiser adds to it, a step for a penalty does not."""
+        if self._judging is None or (turn.new and _has_a_say(turn)):
+            self._judging = turn
+        elif not turn.new:
+            self._judging.passes += turn.passes
 
     # G's turn -------------------------------------------------------------------------------
 
-    def _fooling(self, turn: Turn, glimpse: Glimpse) -> None:
-        """Fakes, and which way G pulls."""
-        pulls = _on_fakes(_pulls(turn))
+    def _learn(self, pulls: Sequence[Pull]) -> None:
+        """What fakes look like, and which way G pulls."""
         ways: dict[Head, list[Tensor]] = {}
         for pull in pulls:
-            slot = _slot(pull.call)
+            slot, network = _slot(pull.call), pull.call.network
             fake = pull.call.given[slot]
-            network = pull.call.network
             self.slots[network], self.shapes[network] = slot, tuple(fake.rows.shape[1:])
             if fake.partly:
                 self.joined = True
+            elif pull.inner:
                 continue
-            if self._is_image(pull):
+            elif self._is_image(pull):
                 self.images.add(network)
-                continue
-            ways.setdefault((network, pull.answer), []).append(_signs(pull))
-            found = aims(_means(pull), pull.rows, pull.one_way is None)
-            if found is not None:
-                self._aims[network] = float(found.median())
+            else:
+                ways.setdefault((network, pull.answer), []).append(_signs(pull))
+                for link, aimed in _aims(pull).items():
+                    self._aims[network, pull.answer, link] = float(aimed.median())
         for head, rows in ways.items():
             told = torch.cat(rows)
             told = told[told != 0]
             if len(told) and abs(float(told.mean())) >= AGREED:
                 way = float(told.mean().sign())
                 self.signs[head] = (1 - SLOW) * self.signs.get(head, way) + SLOW * way
-        first = min(pull.call.network for pull in pulls)
-        own = [pull.call.given[self.slots[first]] for pull in pulls if pull.call.network == first]
-        glimpse.fake = next((given.rows for given in own if not given.partly), None)
-        glimpse.fooled = _joined(
-            [self._logits(p) for p in pulls if self._tells(p) and not _given(p, self.slots).partly]
-        )
+
+    def _fooled(self, turn: Turn, pulls: Sequence[Pull], glimpse: Glimpse) -> None:
+        """Fakes, and what D answers to them."""
+        first = min(self.slots, default=0)
+        whole = [pull for pull in pulls if not pull.call.given[_slot(pull.call)].partly]
+        own = [pull.call for pull in whole if pull.call.network == first]
+        glimpse.fake = own[0].given[_slot(own[0])].rows if own else None
+        glimpse.fooled = _joined([self._logits(p) for p in whole if self._tells(p)])
         norms = [norm for one in turn.passes for norm in one.at_fakes]
         glimpse.gradients = norms[-1] if norms else None
         for made in reversed(turn.made):
-            if made.given and made.gave and len(made.given[0]) == len(made.gave[0]):
+            if pulls and made.given and made.gave and len(made.given[0]) == len(made.gave[0]):
                 glimpse.latents = made.given[0], made.gave[0]
                 break
 
@@ -167,13 +176,18 @@ class Sorter:
     def _judged(self, turn: Turn, glimpse: Glimpse) -> None:
         """Real samples, and what D answers to both kinds."""
         pulls = [pull for pull in _pulls(turn) if pull.call.network in self.slots]
-        calls: dict[int, list[tuple[Pull, Tensor]]] = {}
-        targets = self._targets(pulls)
         for pull in pulls:
-            if self._says_something(pull):
-                kinds = self._kinds(pull, targets)
-                calls.setdefault(id(pull.call), []).append((pull, kinds))
-        self._learn_heads([told for one in calls.values() for told in one])
+            if not pull.inner and bool(pull.rows.any()):
+                self._pulled.setdefault((pull.call.network, pull.answer), set())
+        pulls = [pull for pull in pulls if self._says_something(pull)]
+        found = [_aims(pull) for pull in pulls]
+        targets = self._targets(pulls, found)
+        calls: dict[int, list[tuple[Pull, Tensor]]] = {}
+        for pull, aimed in zip(pulls, found, strict=True):
+            kinds = self._kinds(pull, aimed, targets)
+            calls.setdefault(id(pull.call), []).append((pull, kinds))
+            seen = self._pulled.setdefault((pull.call.network, pull.answer), set())
+            seen.update({int(kind) for kind in kinds.tolist() if kind})
         trusted = [[told for told in one if self._tells(told[0])] for one in calls.values()]
         needed = _without_penalties([one for one in trusted if one])
         real: list[Tensor] = []
@@ -183,12 +197,12 @@ class Sorter:
         for one in needed:
             call = one[0][0].call
             for pull, kinds in one:
-                for kind, rows in answers.items():
-                    rows.append(self._logits(pull)[kinds == kind])
+                for kind, parts in answers.items():
+                    parts.append(self._logits(pull)[kinds == kind])
             given = _sample(call, self.slots, self.shapes)
             if given is None:
                 continue
-            if self._is_pair(one):
+            if _is_pair(one):
                 others = [g for g in call.given if g is not given and _alike(g, given)]
                 if call.network == first:
                     real += [other.rows for other in others if not other.made]
@@ -206,86 +220,92 @@ class Sorter:
     def _says_something(self, pull: Pull) -> bool:
         """Whether G pulls this answer too; of two samples at once, G pulls one's answers only."""
         network = pull.call.network
-        if self._is_image(pull):
+        if pull.inner or self._is_image(pull):
             return False
         if (network, pull.answer) in self.signs:
             return True
         given = _sample(pull.call, self.slots, self.shapes)
         alike = [g for g in pull.call.given if given is not None and _alike(g, given)]
-        return len(alike) > 1 and any(net == network for net, _ in self.signs)
+        return len(alike) > 1 and bool(self._answers_of(network))
+
+    def _answers_of(self, network: int) -> list[Head]:
+        """What G and D both pull of a network's answers: not features."""
+        return [head for head in self.signs if head[0] == network and head in self._pulled]
 
     def _sign(self, pull: Pull) -> float:
         """-1 where larger answers are for real: of this answer, or of another of the network."""
         network = pull.call.network
-        of_it = [sign for (net, _), sign in self.signs.items() if net == network]
-        return 1.0 if self.signs.get((network, pull.answer), of_it[0]) > 0 else -1.0
+        head = (network, pull.answer)
+        return self._upwards.get(network) or (
+            1.0 if self.signs[head if head in self.signs else self._answers_of(network)[0]] > 0
+            else -1.0
+        )  # fmt: skip
 
-    def _targets(self, pulls: Sequence[Pull]) -> dict[int, tuple[float, float]]:
-        """The aim of fakes and of real samples, by network, where D's turn has two aims."""
-        found: dict[int, list[Tensor]] = {}
-        for pull in pulls:
-            if self._says_something(pull):
-                rows = aims(_means(pull), pull.rows, pull.one_way is None)
-                if rows is not None:
-                    found.setdefault(pull.call.network, []).append(rows)
+    def _targets(
+        self, pulls: Sequence[Pull], found: Sequence[dict[Link, Tensor]]
+    ) -> dict[int, tuple[Link, float, float]]:
+        """By network, where D's turn has two aims: the link, the fakes' aim, the real samples'."""
         targets = {}
-        for network, parts in found.items():
-            rows = torch.cat(parts)
-            low, high = float(rows.min()), float(rows.max())
-            if high - low < APART:
+        for network in {pull.call.network for pull in pulls}:
+            own = [
+                (pull, aimed)
+                for pull, aimed in zip(pulls, found, strict=True)
+                if pull.call.network == network and bool(pull.rows.any())
+            ]
+            fit = together([aimed for _, aimed in own])
+            if fit is None:
                 continue
-            own = self._aims.get(network)
-            upwards = [sign < 0 for (net, _), sign in self.signs.items() if net == network][0]
-            if own is not None and abs(own - (low + high) / 2) > (high - low) / 4:
-                upwards = own > (low + high) / 2
-            targets[network] = (low, high) if upwards else (high, low)
+            self._aimed.add(network)
+            link, low, high = fit
+            heads = [(network, pull.answer, link) for pull, _ in own]
+            fooling = [self._aims[head] for head in heads if head in self._aims]
+            if fooling and abs(fooling[0] - (low + high) / 2) > (high - low) / 4:
+                self._upwards[network] = -1.0 if fooling[0] > (low + high) / 2 else 1.0
+            of_it = self._upwards.get(network) or self.signs[self._answers_of(network)[0]]
+            targets[network] = (link, low, high) if of_it < 0 else (link, high, low)
         return targets
 
-    def _kinds(self, pull: Pull, targets: dict[int, tuple[float, float]]) -> Tensor:
+    def _kinds(
+        self, pull: Pull, aimed: dict[Link, Tensor], targets: dict[int, tuple[Link, float, float]]
+    ) -> Tensor:
         """1 for real rows, -1 for fake ones, 0 where that is not known."""
-        kinds = _signs(pull) * self._sign(pull)
-        found = None
-        if pull.call.network in targets:
-            found = aims(_means(pull), pull.rows, pull.one_way is None)
-        if found is not None:
-            fake, real = targets[pull.call.network]
-            kinds = ((found - fake).abs() - (found - real).abs()).sign()
+        network = pull.call.network
+        if network in targets and targets[network][0] in aimed:
+            link, fake, real = targets[network]
+            kinds = ((aimed[link] - fake).abs() - (aimed[link] - real).abs()).sign()
+        elif network in self._aimed or _overshot(pull):  # a sign says nothing beyond a target
+            kinds = torch.zeros_like(pull.rows)
+        else:
+            kinds = _signs(pull) * self._sign(pull)
         whole = _mostly(kinds)
-        if whole:
-            return torch.full_like(kinds, whole)
-        return kinds if found is not None or not _overshot(pull) else torch.zeros_like(kinds)
-
-    def _learn_heads(self, told: Sequence[tuple[Pull, Tensor]]) -> None:
-        for pull, kinds in told:
-            seen = self._both.setdefault((pull.call.network, pull.answer), set())
-            seen.update({int(kind) for kind in kinds.tolist() if kind})
+        return torch.full_like(kinds, whole) if whole else kinds
 
     def _tells(self, pull: Pull) -> bool:
         """Whether an answer is about real and fake: D pulls some up and some down.
 
         Where no answer of the network is pulled both ways, each that G pulls too is taken.
         """
-        network = pull.call.network
+        head = network, _ = pull.call.network, pull.answer
         if not self._says_something(pull):
             return False
-        both = {head for head, kinds in self._both.items() if len(kinds) > 1}
-        if any(net == network for net, _ in both):
-            return (network, pull.answer) in both
-        pulled = [head for head in self._both if head[0] == network]
-        return not pulled or (network, pull.answer) in pulled
-
-    def _is_pair(self, one: Sequence[tuple[Pull, Tensor]]) -> bool:
-        """Whether a call was given a real and a fake sample, and has answers to each."""
-        wholes = {_mostly(kinds) for _, kinds in one}
-        return {1, -1} <= wholes
+        pulled = {head: kinds for head, kinds in self._pulled.items() if head[0] == network}
+        if not pulled:
+            return len({answer for net, answer in self.signs if net == network}) == 1
+        both = [head for head, kinds in pulled.items() if len(kinds) > 1]
+        return head in (both or pulled)
 
     def _logits(self, pull: Pull) -> Tensor:
         """A number for each row, larger for what is taken as real."""
         return -self._sign(pull) * _means(pull)
 
 
-APART = 0.05
-"""How far the targets of real samples and fakes lie apart, at least."""
+def _is_pair(one: Sequence[tuple[Pull, Tensor]]) -> bool:
+    """Whether a call was given a real and a fake sample, and has answers to each."""
+    return {1, -1} <= {_mostly(kinds) for _, kinds in one}
+
+
+def _aims(pull: Pull) -> dict[Link, Tensor]:
+    return aims(_means(pull), pull.rows, pull.one_way is None)
 
 
 def _pulls(turn: Turn) -> list[Pull]:
@@ -294,6 +314,12 @@ def _pulls(turn: Turn) -> list[Pull]:
 
 def _has_a_say(turn: Turn) -> bool:
     return any(bool(pull.rows.any()) for pull in _pulls(turn))
+
+
+def _fools(turn: Turn) -> bool:
+    """Whether G's last pass through D brought it anything; one before may only weigh losses."""
+    into = [one for one in turn.passes if one.into_generator]
+    return bool(into) and any(bool(pull.rows.any()) for pull in into[-1].pulls)
 
 
 def _slot(call: Call) -> int:
@@ -316,10 +342,6 @@ def _on_fakes(pulls: Sequence[Pull]) -> list[Pull]:
         for pull, (network, size) in zip(attached, sizes, strict=True)
         if size == largest[network]
     ]
-
-
-def _given(pull: Pull, slots: dict[int, int]) -> Given:
-    return pull.call.given[slots[pull.call.network]]
 
 
 def _sample(

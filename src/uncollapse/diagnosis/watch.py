@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -349,6 +351,7 @@ def watch(
     if not 0 < overhead <= 1:
         raise ConfigError(f"watch: overhead must be above 0 and at most 1, not {overhead}")
     samples, classes = (None, None) if real is None else taken(real, labels)
+    _import_quietly()
     folder = None if out is None else Path(out)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -365,6 +368,14 @@ def watch(
         on_change=on_change,
         expect=tuple(expect),
     )
+
+
+def _import_quietly() -> None:
+    """Imports what signals need: that takes a second, and random numbers of somebody's loop."""
+    state = random.getstate()
+    for name in ("sklearn.cluster", "sklearn.decomposition", "scipy.stats"):
+        importlib.import_module(name)
+    random.setstate(state)
 
 
 def _rows(given: Tensor | None) -> Tensor | None:

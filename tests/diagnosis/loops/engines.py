@@ -39,7 +39,7 @@ def plain(
     **words: Any,
 ) -> Loop:
     """D's turn, then G's, with the logistic loss; calls, passes and steps are somebody else's."""
-    make, answer = generate or G, judge or D
+    make, answer = G if generate is None else generate, D if judge is None else judge
 
     def step() -> None:
         d.zero_grad()
@@ -235,7 +235,7 @@ def by_hand(truth: Truth) -> Loop:
             for p in G.parameters():
                 p -= 0.01 * p.grad
 
-    return plain(truth, G, D, Hand(), adam(D), share=0.8, says="generator's optimiser")
+    return plain(truth, G, D, Hand(), adam(D), share=0.8, behind=1, says="generator's optimiser")
 
 
 def recomputed(truth: Truth, anew: bool = True) -> Loop:

@@ -54,6 +54,7 @@ class Loop:
         larger: whether larger answers are for real samples.
         told: what can be told of its rows: kinds that must be found in nearly all rounds.
         share: of rounds in which they must be.
+        behind: steps of G that cannot be known yet.
         says: a word that the verdict's notes must have.
         end: takes down what the loop has set up.
     """
@@ -65,6 +66,7 @@ class Loop:
     larger: bool = True
     told: tuple[str, ...] = ("real", "fake", "fooled", "d_real", "d_fake")
     share: float = 0.95
+    behind: int = 0
     says: str = ""
     end: Callable[[], None] = lambda: None
 

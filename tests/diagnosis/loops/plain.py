@@ -370,7 +370,7 @@ def alternate(truth: Truth) -> Loop:
             truth.stepped("generator")
         count[0] += 1
 
-    return Loop(G, D, step, [G, D])
+    return Loop(G, D, step, [G, D], share=0.45)
 
 
 def shared_forward(truth: Truth) -> Loop:
