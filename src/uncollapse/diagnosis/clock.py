@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from uncollapse.diagnosis.thresholds import APART, EARLY
 
@@ -67,6 +68,15 @@ class Clock:
             return False
         self._compared = self._looks
         return True
+
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint: what does not depend on time."""
+        return {"rounds": self.rounds, "looks": self._looks, "compared": self._compared}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """As it was."""
+        self.rounds, self._looks = state["rounds"], state["looks"]
+        self._compared = state["compared"]
 
     def compared(self, seconds: float) -> None:
         """Notes what a comparison took."""

@@ -121,7 +121,7 @@ class Listener:
         self._known: WeakKeyDictionary[Optimizer, tuple[int, dict[Side, list[Tensor]]]]
         self._known = WeakKeyDictionary()
         self._heard = False
-        self._unfollowed = self._said = 0
+        self._unfollowed = 0
         self._meetings = 0
         self._strangers: WeakKeyDictionary[Optimizer, int] = WeakKeyDictionary()
         self._leaves: dict[Side, dict[int, ref[Tensor]]] = {"generator": {}, "discriminator": {}}
@@ -158,17 +158,16 @@ class Listener:
                 handle.remove()
             self._on_weights.clear()
 
+    @property
+    def hears_steps(self) -> bool:
+        """Whether an optimiser of G's was seen."""
+        return self._heard
+
     def close(self) -> None:
         """Takes all hooks off."""
         self.awake = False
         for handle in self._handles:
             handle.remove()
-
-    def observed(self) -> None:
-        """The loop says itself that a step of G is over: it counts, unless it was heard."""
-        if self.steps["generator"] == self._said:
-            self.steps["generator"] += 1
-        self._said = self.steps["generator"]
 
     # What hooks tell ------------------------------------------------------------------------
 
@@ -377,7 +376,8 @@ class Listener:
             mine = [p for p in passes if not (done and p.into_generator) and _concerns(p, side)]
         else:
             mine = [p for p in passes if p.into_generator or not p.pulls] if into else passes
-        turn = Turn(side, max(self.steps.values()), [], mine, list(self._made), new)
+        step = self.steps["generator"] or self.steps["discriminator"]
+        turn = Turn(side, step, [], mine, list(self._made), new)
         self._passes = deque((p for p in passes if not _among(p, mine)), REMEMBERED)
         waiting = [pull.call for p in self._passes for pull in p.pulls]
         turn.calls = [call for call in self._calls if not _among(call, waiting)]

@@ -133,7 +133,7 @@ class Turn:
 
     Attributes:
         side: whose step ended it.
-        step: how often G has stepped, or D where that is more.
+        step: how often G has stepped, or D if G never does.
         calls: of discriminators, those without a gradient too.
         passes: backward passes.
         made: calls of generators, since G's last step.

@@ -41,7 +41,7 @@ class Glimpse:
     """One round of a loop, sorted.
 
     Attributes:
-        step: G's steps so far, or D's where that is more.
+        step: how often G has stepped, or D if G never does.
         fake: fakes as D is given them, ``[n, *shape]``; None if D was not asked about any.
         real: real samples as D is given them.
         d_real, d_fake: D's answers in its own turn, ``[n]``, larger for what it takes as real.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-State = Literal["warming-up", "healthy", "warning", "collapsed", "failed"]
+State = Literal["healthy", "warming-up", "warning", "collapsed", "failed"]
+"""The better ones first."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,20 @@ class Verdict:
         """Plain values, for JSON."""
         return dataclasses.asdict(self)
 
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Verdict:
+        """A verdict from :meth:`as_dict`, or from a line of ``verdicts.jsonl``.
+
+        Raises:
+            KeyError, TypeError: it is none.
+        """
+        parts = {
+            name: tuple(kind(**part) for part in values[name])
+            for name, kind in (("evidence", Evidence), ("advice", Advice), ("bugs", Bug))
+        }
+        parts |= {name: tuple(values[name]) for name in ("lost", "notes")}
+        return cls(**{f.name: values[f.name] for f in dataclasses.fields(cls)} | parts)
+
     def __str__(self) -> str:
         """One paragraph."""
         told = [f"{self.state.upper()} at step {self.step}."]
@@ -112,6 +128,11 @@ class Verdict:
         told += [f"Try {advice.remedy}: {advice.reason}." for advice in self.advice[:1]]
         told += [f"{note}." for note in self.notes]
         return " ".join(told)
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """The one with the worst state; of several the first."""
+    return max(verdicts, key=lambda verdict: get_args(State).index(verdict.state))
 
 
 SHOWN = 8
