@@ -38,9 +38,6 @@ class Heard(Protocol):
     def judged(self, number: int, inputs: Any, output: Any, module: nn.Module) -> None:
         """A discriminator was called."""
 
-    def at_weight(self, side: Any, weight: Tensor, gradient: Tensor) -> None:
-        """A gradient arrives at a weight."""
-
     def stepping(self, optimizer: Optimizer) -> None:
         """An optimiser is about to step."""
 
@@ -174,9 +171,15 @@ def _take_off(handles: list[torch.utils.hooks.RemovableHandle]) -> None:
 
 
 def on_weight(
-    listener: Guarded, side: str, weight: nn.Parameter
+    listener: Guarded, role: str, side: str, weight: nn.Parameter
 ) -> torch.utils.hooks.RemovableHandle:
     """Has gradients at a weight told, before they are added up.
+
+    Args:
+        listener: who is told.
+        role: the name of the method that is told: of whose weight, the weight, the gradient.
+        side: whose weight it is.
+        weight: itself.
 
     Returns:
         What takes the hook off.
@@ -186,7 +189,7 @@ def on_weight(
     def tell(gradient: Tensor) -> None:
         now, here = who(), which()
         if now is not None and here is not None and now.heard.awake:
-            now(now.heard.at_weight, side, here, gradient)
+            now(getattr(now.heard, role), side, here, gradient)
 
     handle: torch.utils.hooks.RemovableHandle = weight.register_hook(tell)  # type: ignore[no-untyped-call]
     return handle

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
@@ -12,9 +12,6 @@ FAR = 5_000
 """Nodes of a graph that are looked at before it is given up."""
 REMEMBERED = 512
 """Outputs whose memory or place in the graph is known at once, at most."""
-
-Attached = Literal["whole", "partly", "not"]
-"""Whether gradients at a tensor reach a generator: from all of its rows, from some, from none."""
 
 
 class Lineage:
@@ -57,19 +54,20 @@ class Lineage:
         held = self._memory.get(_memory(tensor))
         return held is not None and not _gone(held)
 
-    def attached(self, tensor: Tensor) -> Attached:
-        """Whether a gradient at it can reach a generator: its output, or a weight.
+    def forget(self) -> None:
+        """Starts anew."""
+        self._nodes.clear()
+        self._memory.clear()
 
-        A batch that joins fakes with what has no gradient is attached partly.
-        """
+    def attached(self, tensor: Tensor) -> bool:
+        """Whether a gradient at it can reach a generator: its output, or a weight."""
         if not tensor.requires_grad or tensor.grad_fn is None:
-            return "not"
-        for node in upwards(tensor):
-            if self._nodes.get(_number(node), "") == node.name() or (
-                id(getattr(node, "variable", None)) in self.weights
-            ):
-                return "partly" if _joined(tensor.grad_fn) else "whole"
-        return "not"
+            return False
+        return any(
+            self._nodes.get(_number(node), "") == node.name()
+            or id(getattr(node, "variable", None)) in self.weights
+            for node in upwards(tensor)
+        )
 
     def _remember(self, tensor: Tensor) -> None:
         if not self.in_memory(tensor):
@@ -109,8 +107,9 @@ def inside(outputs: Sequence[Tensor], inputs: Sequence[Tensor]) -> set[int]:
     return inner
 
 
-def _joined(node: Any) -> bool:
+def joined(tensor: Tensor) -> bool:
     """Whether rows were joined to others without a gradient, and only reshaped or scaled since."""
+    node: Any = tensor.grad_fn
     while node is not None:
         parts = [part for part, _ in node.next_functions]
         after = [part for part in parts if part is not None]

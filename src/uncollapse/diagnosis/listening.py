@@ -22,7 +22,7 @@ from uncollapse.diagnosis.hooks import (
     present_pass,
     when_pass_ends,
 )
-from uncollapse.diagnosis.lineage import Lineage, inside, upwards
+from uncollapse.diagnosis.lineage import Lineage, inside, joined, upwards
 from uncollapse.diagnosis.seen import (
     NUMBERS,
     ONE_WAY,
@@ -198,7 +198,7 @@ class Listener:
                 self.lineage.passed(tensor)
                 on_gradient(tensor, partial(self.guard, self._at_fakes))
             made = attached or self.lineage.in_memory(tensor)
-            partly = attached and self.lineage.attached(tensor) == "partly"
+            partly = attached and joined(tensor)
             given.append(Given(some(tensor, most), len(tensor), attached, made, partly))
         answered, counts = [some(t, most) for t in answers], [len(t) for t in answers]
         call = Call(number, given, answered, module.training, most, counts)
@@ -249,7 +249,7 @@ class Listener:
 
     def _attached(self, tensor: Tensor) -> bool:
         """Whether it is attached to G, also where a checkpoint calls D anew in the pass."""
-        if self.lineage.attached(tensor) != "not":
+        if self.lineage.attached(tensor):
             return True
         anew = tensor.is_leaf and tensor.requires_grad and present_pass() >= 0
         return anew and self.lineage.in_memory(tensor)
@@ -292,7 +292,7 @@ class Listener:
         """Hooks on a few weights of each network; on frozen ones as soon as they are not."""
         for side, weight in self._marks:
             if weight.requires_grad and id(weight) not in self._on_weights:
-                self._on_weights[id(weight)] = on_weight(self.guard, side, weight)
+                self._on_weights[id(weight)] = on_weight(self.guard, "at_weight", side, weight)
 
     # Whose step -----------------------------------------------------------------------------
 

@@ -271,6 +271,7 @@ class Watch:
     def _fit(self) -> tuple[Eyes, Reference]:
         """What samples are compared by, made anew whenever twice as many real ones are known."""
         if self._eyes is None or self._reference is None or len(self.reals) >= 2 * self._fitted:
+            _import_quietly()
             self._fitted = len(self.reals)
             raw = self.reals.rows().clone()  # the reservoir goes on changing
             self._eyes = Eyes(raw, self.own_features)
@@ -391,7 +392,6 @@ def watch(
     if not 0 < overhead <= 1:
         raise ConfigError(f"watch: overhead must be above 0 and at most 1, not {overhead}")
     samples, classes = (None, None) if real is None else taken(real, labels)
-    _import_quietly()
     folder = None if out is None else Path(out)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -411,7 +411,7 @@ def watch(
 
 
 def _import_quietly() -> None:
-    """Imports what signals need: that takes a second, and random numbers of somebody's loop."""
+    """Imports what signals need: that takes a second, and a random number of Python's at first."""
     state = random.getstate()
     for name in ("sklearn.cluster", "sklearn.decomposition", "scipy.stats"):
         importlib.import_module(name)
