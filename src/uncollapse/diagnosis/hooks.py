@@ -141,23 +141,23 @@ class StepHooks:
 
     Args:
         listener: who is told.
+        before: whether of steps that are to come, too.
     """
 
-    def __init__(self, listener: Guarded) -> None:
+    def __init__(self, listener: Guarded, before: bool = True) -> None:
         who = weakref.ref(listener)
 
-        def before(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        def stepping(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
             if (now := who()) is not None and now.heard.awake:
                 now(now.heard.stepping, optimizer)
 
-        def after(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        def stepped(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
             if (now := who()) is not None:
                 now(now.heard.stepped, optimizer)
 
-        self.handles = [
-            register_optimizer_step_pre_hook(before),
-            register_optimizer_step_post_hook(after),
-        ]
+        self.handles = [register_optimizer_step_post_hook(stepped)]
+        if before:
+            self.handles.append(register_optimizer_step_pre_hook(stepping))
         self._end = weakref.finalize(listener, _take_off, self.handles)
 
     def remove(self) -> None:

@@ -74,7 +74,7 @@ class Heartbeat:
 class Listener:
     """Hears a loop, and tells of each turn.
 
-    While it is not awake it counts steps and nothing else.
+    While it is not awake it counts steps and nothing else, and no module has a hook of it.
 
     Args:
         generators, discriminators: as the loop calls them.
@@ -125,11 +125,8 @@ class Listener:
         self._meetings = 0
         self._strangers: WeakKeyDictionary[Optimizer, int] = WeakKeyDictionary()
         self._leaves: dict[Side, dict[int, ref[Tensor]]] = {"generator": {}, "discriminator": {}}
-        self._handles: list[Any] = [
-            *hang(self.guard, generators, "generated"),
-            *hang(self.guard, discriminators, "judged"),
-            StepHooks(self.guard),
-        ]
+        self._steps = StepHooks(self.guard, before=False)
+        self._on_calls: list[Any] = []
         self._on_weights: dict[int, Any] = {}
         self._marks = [
             (side, weight) for side, nets in self.networks.items() for weight in _marks(nets)
@@ -152,10 +149,15 @@ class Listener:
         self._passes.clear()
         self._now = self._held = None
         if awake:
+            self._on_calls = [
+                *hang(self.guard, self.networks["generator"], "generated"),
+                *hang(self.guard, self.networks["discriminator"], "judged"),
+            ]
             self._watch_weights()
         else:
-            for handle in self._on_weights.values():
+            for handle in (*self._on_calls, *self._on_weights.values()):
                 handle.remove()
+            self._on_calls.clear()
             self._on_weights.clear()
 
     @property
@@ -166,8 +168,7 @@ class Listener:
     def close(self) -> None:
         """Takes all hooks off."""
         self.awake = False
-        for handle in self._handles:
-            handle.remove()
+        self._steps.remove()
 
     # What hooks tell ------------------------------------------------------------------------
 
@@ -219,8 +220,7 @@ class Listener:
                 now.unclear.add(side)
 
     def stepping(self, optimizer: Optimizer) -> None:
-        """An optimiser is about to step: the passes before it are its own."""
-        self._end_pass()
+        """Nothing: passes within its step, of a closure, are its own too."""
 
     def stepped(self, optimizer: Optimizer) -> None:
         """An optimiser has stepped: that ends a turn, of both sides if it holds both."""
@@ -234,7 +234,7 @@ class Listener:
             if beat in new:
                 self.awake = self.passed()
             return
-        self._end_pass()  # of an optimiser with a closure, passes are within its step
+        self._end_pass()
         for side in sides:
             if self._awake:
                 self._end_turn(side, side in new)
