@@ -97,13 +97,13 @@ def upwards(tensor: Tensor, until: Iterable[Any] = ()) -> Iterator[Any]:
 
 def inside(outputs: Sequence[Tensor], inputs: Sequence[Tensor]) -> set[int]:
     """Which of a network's outputs others are computed from: features beside answers."""
-    at = {tensor.grad_fn: i for i, tensor in enumerate(outputs) if tensor.grad_fn is not None}
+    at = {(out.grad_fn, out.output_nr): i for i, out in enumerate(outputs) if out.grad_fn}
     before = [tensor.grad_fn for tensor in inputs if tensor.grad_fn is not None]
     inner: set[int] = set()
-    for tensor in outputs:
-        if tensor.grad_fn is not None and at[tensor.grad_fn] not in inner:
-            own = at[tensor.grad_fn]
-            inner |= {at[node] for node in upwards(tensor, before) if node in at} - {own}
+    for i, tensor in enumerate(outputs):
+        if tensor.grad_fn is not None and i not in inner:
+            for node in upwards(tensor, before):
+                inner |= {at[edge] for edge in node.next_functions if edge in at}
     return inner
 
 

@@ -320,7 +320,9 @@ class Listener:
         for side in sides:
             own, leaves = self.weights[side], self._leaves[side]
             own.update(id(p) for network in self.networks[side] for p in network.parameters())
-            weights = [p for p in held if id(p) in own or (id(p) in leaves and leaves[id(p)]() is p)]
+            weights = [
+                p for p in held if id(p) in own or (id(p) in leaves and leaves[id(p)]() is p)
+            ]
             if weights:
                 found[side] = weights
                 self.heartbeat.held[side] = True
@@ -346,7 +348,9 @@ class Listener:
                     found = True
         if found:
             self._meetings = 0
-            self._leaves[side] = {at: leaf for at, leaf in self._leaves[side].items() if leaf() is not None}
+            self._leaves[side] = {
+                at: leaf for at, leaf in self._leaves[side].items() if leaf() is not None
+            }
             self._known.clear()
 
     def _counts(self, side: Side, optimizer: Optimizer | None) -> bool:

@@ -150,14 +150,15 @@ class Turn:
 
 def tensors(value: Any) -> Iterator[Tensor]:
     """Floating-point tensors with rows in what a network takes or gives, however nested."""
-    ahead, looked = [(value, DEEP)], 0
+    ahead, opened, looked = [(value, DEEP)], set(), 0
     while ahead and looked < MANY:
         value, depth = ahead.pop()
         looked += 1
         if isinstance(value, Tensor):
             if value.is_floating_point() and value.ndim and not _wrapped(value):
                 yield value
-        elif depth and not isinstance(value, (str, nn.Module)):
+        elif depth and id(value) not in opened and not isinstance(value, (str, nn.Module)):
+            opened.add(id(value))
             if isinstance(value, Mapping):
                 parts = list(value.values())
             elif isinstance(value, (list, tuple)):

@@ -344,9 +344,7 @@ def _on_fakes(pulls: Sequence[Pull]) -> list[Pull]:
     ]
 
 
-def _sample(
-    call: Call, slots: dict[int, int], shapes: dict[int, tuple[int, ...]]
-) -> Given | None:
+def _sample(call: Call, slots: dict[int, int], shapes: dict[int, tuple[int, ...]]) -> Given | None:
     """The tensor at the place where G's turn has the fake, or the only one of its shape."""
     shape, slot = shapes.get(call.network), slots.get(call.network, 0)
     fits = [given for given in call.given if tuple(given.rows.shape[1:]) == shape]

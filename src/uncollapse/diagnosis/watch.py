@@ -31,6 +31,7 @@ from uncollapse.diagnosis.thresholds import BINS, EACH, FAKES, FEWEST, REALS
 from uncollapse.diagnosis.verdict import Bug, Verdict
 from uncollapse.errors import ConfigError
 
+
 class Watch:
     """See :func:`watch`.
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.utils.checkpoint import checkpoint
 
-from .parts import BATCH, LATENT, Loop, Truth, adam, latents, mlp, pair, points
+from .parts import LATENT, Loop, Truth, adam, latents, mlp, pair, points
 
 
 class Own(nn.Module):
@@ -95,7 +95,7 @@ def half(truth: Truth) -> Loop:
 def compiled(truth: Truth) -> Loop:
     """``torch.compile(D)`` is what the watch is given, and what the loop calls."""
     G, D = pair()[0], Own()
-    C = torch.compile(D, backend="aot_eager", fullgraph=True)
+    C = torch.compile(D, backend="eager", fullgraph=True)
     return plain(truth, G, C, adam(G), adam(D), weights=[G, D])
 
 
@@ -182,7 +182,9 @@ def accelerated(truth: Truth) -> Loop:
 def functional(truth: Truth) -> Loop:
     """``functional_call`` with weights that the modules have never seen."""
     G, D = pair()
-    own = [{k: p.detach().clone().requires_grad_() for k, p in m.named_parameters()} for m in (G, D)]
+    own = [
+        {k: p.detach().clone().requires_grad_() for k, p in m.named_parameters()} for m in (G, D)
+    ]
     g, d = (torch.optim.Adam(weights.values(), 2e-3) for weights in own)
     return plain(
         truth, G, D, g, d, generate=lambda z: functional_call(G, own[0], (z,)),
@@ -295,14 +297,14 @@ def closures(truth: Truth) -> Loop:
 
 
 def renewed(truth: Truth) -> Loop:
-    """Optimisers are made anew every ten rounds."""
+    """Optimisers are made anew every nine rounds."""
     G, D = pair()
     loop = plain(truth, G, D, *(own := [Renewed(G), Renewed(D)]))
     step, count = loop.step, [0]
 
     def then() -> None:
         count[0] += 1
-        if count[0] % 10 == 0:
+        if count[0] % 9 == 0:
             for one in own:
                 one.renew()
         step()

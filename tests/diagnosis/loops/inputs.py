@@ -11,7 +11,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .parts import (
-    BATCH, ImageG, LATENT, Loop, PatchD, Truth, adam, frozen, images, latents, mlp, pair, points,
+    BATCH,
+    LATENT,
+    ImageG,
+    Loop,
+    PatchD,
+    Truth,
+    adam,
+    frozen,
+    images,
+    latents,
+    mlp,
+    pair,
+    points,
 )  # fmt: skip
 
 
@@ -244,7 +256,9 @@ def vocoder(truth: Truth) -> Loop:
 
     def step() -> None:
         real = sounds()
-        mel = torch.stack([real[:, 0].unfold(1, 4, 4).mean(2), real[:, 0].unfold(1, 4, 4).std(2)], 1)
+        mel = torch.stack(
+            [real[:, 0].unfold(1, 4, 4).mean(2), real[:, 0].unfold(1, 4, 4).std(2)], 1
+        )
         fake = G(mel)
         d.zero_grad()
         loss = torch.zeros(())
@@ -403,7 +417,7 @@ def policy(truth: Truth) -> Loop:
     return Loop(G, D, step, [G, D], told=(), says="no gradient")
 
 
-def inside_loss(truth: Truth, start: int = 20) -> Loop:
+def inside_loss(truth: Truth, start: int = 14) -> Loop:
     """taming: D lives in a loss module, an adaptive weight, and D's loss times 0 at first."""
 
     class Loss(nn.Module):

@@ -7,7 +7,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .parts import (
-    BATCH, ImageG, LATENT, Loop, PatchD, Truth, adam, frozen, images, latents, mlp, pair, points,
+    BATCH,
+    LATENT,
+    ImageG,
+    Loop,
+    PatchD,
+    Truth,
+    adam,
+    frozen,
+    images,
+    latents,
+    mlp,
+    pair,
+    points,
 )  # fmt: skip
 
 
