@@ -14,13 +14,14 @@ be told is left out: answers that are images (an autoencoder) or are pulled seve
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from uncollapse.diagnosis.aims import Link, aims, together
+from uncollapse.diagnosis.aims import FEWEST, Link, aims, together
 from uncollapse.diagnosis.seen import ONE_WAY, Call, Given, Pull, Turn, spots
 
 AGREED = 0.9
@@ -32,8 +33,13 @@ SLOW = 0.1
 DRY = 2
 """Turns of G in a row without D, from which on that is a round of its own."""
 
+POOLED = 8
+"""Rows of small batches that are put together, to find out whether they have targets."""
+
 Head = tuple[int, int]
 """A discriminator and one of its answers."""
+Told = list[tuple[Pull, Tensor]]
+"""Gradients at the answers of one call, each with the kinds of its rows."""
 
 
 @dataclass
@@ -95,6 +101,7 @@ class Sorter:
         self._aimed: set[int] = set()
         self._upwards: dict[int, float] = {}
         self._pulled: dict[Head, set[int]] = {}
+        self._pools: dict[tuple[str, int, int, int], deque[tuple[Tensor, Tensor]]] = {}
         self._judging: Turn | None = None
 
     def turn(self, turn: Turn) -> Glimpse | None:
@@ -142,9 +149,10 @@ class Sorter:
             elif self._is_image(pull):
                 self.images.add(network)
             else:
-                ways.setdefault((network, pull.answer), []).append(_signs(pull))
-                for link, aimed in _aims(pull).items():
+                for link, aimed in self._aims_of(pull, "G").items():
                     self._aims[network, pull.answer, link] = float(aimed.median())
+                if not self._too_few(pull, "G"):
+                    ways.setdefault((network, pull.answer), []).append(_signs(pull))
         for head, rows in ways.items():
             told = torch.cat(rows)
             told = told[told != 0]
@@ -175,26 +183,11 @@ class Sorter:
 
     def _judged(self, turn: Turn, glimpse: Glimpse) -> None:
         """Real samples, and what D answers to both kinds."""
-        pulls = [pull for pull in _pulls(turn) if pull.call.network in self.slots]
-        for pull in pulls:
-            if not pull.inner and bool(pull.rows.any()):
-                self._pulled.setdefault((pull.call.network, pull.answer), set())
-        pulls = [pull for pull in pulls if self._says_something(pull)]
-        found = [_aims(pull) for pull in pulls]
-        targets = self._targets(pulls, found)
-        calls: dict[int, list[tuple[Pull, Tensor]]] = {}
-        for pull, aimed in zip(pulls, found, strict=True):
-            kinds = self._kinds(pull, aimed, targets)
-            calls.setdefault(id(pull.call), []).append((pull, kinds))
-            seen = self._pulled.setdefault((pull.call.network, pull.answer), set())
-            seen.update({int(kind) for kind in kinds.tolist() if kind})
-        trusted = [[told for told in one if self._tells(told[0])] for one in calls.values()]
-        needed = _without_penalties([one for one in trusted if one])
         real: list[Tensor] = []
         answers: dict[int, list[Tensor]] = {1: [], -1: []}
         known = swapped = 0
         first = min(self.slots, default=0)
-        for one in needed:
+        for one in self._sorted(turn):
             call = one[0][0].call
             for pull, kinds in one:
                 for kind, parts in answers.items():
@@ -216,6 +209,58 @@ class Sorter:
         glimpse.real = _joined(real)
         glimpse.d_real, glimpse.d_fake = _joined(answers[1]), _joined(answers[-1])
         glimpse.swapped = swapped, known
+
+    def _sorted(self, turn: Turn) -> list[Told]:
+        """Calls of D's turn, with the kinds of their rows."""
+        pulls = [pull for pull in _pulls(turn) if pull.call.network in self.slots]
+        for pull in pulls:
+            if not pull.inner and bool(pull.rows.any()):
+                self._pulled.setdefault((pull.call.network, pull.answer), set())
+        pulls = [pull for pull in pulls if self._says_something(pull)]
+        found = [self._aims_of(pull, "D") for pull in pulls]
+        targets = self._targets(pulls, found)
+        calls: dict[int, Told] = {}
+        for pull, aimed in zip(pulls, found, strict=True):
+            kinds = self._kinds(pull, aimed, targets)
+            calls.setdefault(id(pull.call), []).append((pull, kinds))
+            seen = self._pulled.setdefault((pull.call.network, pull.answer), set())
+            seen.update({int(kind) for kind in kinds.tolist() if kind})
+        trusted = [[told for told in one if self._tells(told[0])] for one in calls.values()]
+        told = _without_penalties([one for one in trusted if one])
+        return [one for network in self.slots for one in self._by_exclusion(told, network)]
+
+    def _by_exclusion(self, calls: Sequence[Told], network: int) -> list[Told]:
+        """Calls of a network; where one tells nothing as a whole, G's memory may.
+
+        Labels may be noisy or flipped, and hinge losses silent. But where D is called on G's
+        own samples, and as often on others, those are the real ones.
+        """
+        calls = [one for one in calls if one[0][0].call.network == network]
+        made: list[bool] = []
+        for one in calls:
+            given = _sample(one[0][0].call, self.slots, self.shapes)
+            if given is None or given.partly or _is_pair(one):
+                return calls
+            made.append(given.made)
+        if not any(made) or 2 * sum(made) != len(made):
+            return calls
+        return [
+            [(pull, _whole(kinds) if _mostly(kinds) else _all(kinds, -1 if ours else 1))
+             for pull, kinds in one]
+            for one, ours in zip(calls, made, strict=True)
+        ]  # fmt: skip
+
+    def _aims_of(self, pull: Pull, turn: str) -> dict[Link, Tensor]:
+        """Aims of its rows; small batches are put together with those of earlier turns."""
+        means, count = _means(pull), len(pull.rows)
+        if count >= FEWEST or pull.inner:
+            return aims(means, pull.rows, pull.one_way is None)
+        key = turn, pull.call.network, pull.answer, count
+        pool = self._pools.setdefault(key, deque(maxlen=-(-POOLED // count)))
+        pool.append((means, pull.rows))
+        x, y = (torch.cat(parts) for parts in zip(*pool, strict=True))
+        found = aims(x, y, pull.one_way is None) if len(x) >= POOLED else {}
+        return {link: aimed[-count:] for link, aimed in found.items()}
 
     def _says_something(self, pull: Pull) -> bool:
         """Whether G pulls this answer too; of two samples at once, G pulls one's answers only."""
@@ -273,12 +318,18 @@ class Sorter:
         if network in targets and targets[network][0] in aimed:
             link, fake, real = targets[network]
             kinds = ((aimed[link] - fake).abs() - (aimed[link] - real).abs()).sign()
-        elif network in self._aimed or _overshot(pull):  # a sign says nothing beyond a target
+        elif network in self._aimed or _overshot(pull) or self._too_few(pull, "D"):
+            # beyond a target, a sign says nothing
             kinds = torch.zeros_like(pull.rows)
         else:
             kinds = _signs(pull) * self._sign(pull)
         whole = _mostly(kinds)
-        return torch.full_like(kinds, whole) if whole else kinds
+        return _all(kinds, whole) if whole else kinds
+
+    def _too_few(self, pull: Pull, turn: str) -> bool:
+        """Whether so few rows were seen yet that they may have targets."""
+        key = turn, pull.call.network, pull.answer, len(pull.rows)
+        return key in self._pools and len(self._pools[key]) * len(pull.rows) < POOLED
 
     def _tells(self, pull: Pull) -> bool:
         """Whether an answer is about real and fake: D pulls some up and some down.
@@ -299,13 +350,17 @@ class Sorter:
         return -self._sign(pull) * _means(pull)
 
 
-def _is_pair(one: Sequence[tuple[Pull, Tensor]]) -> bool:
+def _is_pair(one: Told) -> bool:
     """Whether a call was given a real and a fake sample, and has answers to each."""
     return {1, -1} <= {_mostly(kinds) for _, kinds in one}
 
 
-def _aims(pull: Pull) -> dict[Link, Tensor]:
-    return aims(_means(pull), pull.rows, pull.one_way is None)
+def _all(kinds: Tensor, kind: int) -> Tensor:
+    return torch.full_like(kinds, kind)
+
+
+def _whole(kinds: Tensor) -> Tensor:
+    return _all(kinds, _mostly(kinds))
 
 
 def _pulls(turn: Turn) -> list[Pull]:
@@ -376,9 +431,7 @@ def _overshot(pull: Pull) -> bool:
     return bool(len(up) and len(down) and down.min() >= up.max())
 
 
-def _without_penalties(
-    calls: Sequence[list[tuple[Pull, Tensor]]],
-) -> list[list[tuple[Pull, Tensor]]]:
+def _without_penalties(calls: Sequence[Told]) -> list[Told]:
     """Calls, without those for a penalty alone: others show both kinds already."""
     plain = [one for one in calls if not one[0][0].call.penalised]
     kinds = {int(kind) for one in plain for _, rows in one for kind in rows.tolist()}

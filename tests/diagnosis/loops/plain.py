@@ -52,6 +52,30 @@ def smoothed(truth: Truth) -> Loop:
     return probabilities(truth, 0.7)
 
 
+def noisy(truth: Truth) -> Loop:
+    """Labels that are drawn anew for each row, some of them flipped, as tips for GANs have it."""
+    G, D = pair()
+    g, d = adam(G), adam(D, lr=0.02)
+    bce = F.binary_cross_entropy_with_logits
+
+    def step() -> None:
+        d.zero_grad()
+        real, fake = points(), G(latents()).detach()
+        high = torch.empty(BATCH, 1).uniform_(0.6, 1.0)
+        high = torch.where(torch.rand(BATCH, 1) < 0.1, 1 - high, high)
+        loss = bce(truth.saw("real", real, D(real)), high)
+        (loss + bce(truth.saw("fake", fake, D(fake)), 0.3 * torch.rand(BATCH, 1))).backward()
+        d.step()
+        truth.stepped("discriminator")
+        g.zero_grad()
+        fake = G(latents())
+        F.softplus(-truth.saw("fooled", fake, D(fake))).mean().backward()
+        g.step()
+        truth.stepped("generator")
+
+    return Loop(G, D, step, [G, D])
+
+
 def toggled(truth: Truth) -> Loop:
     """Lightning's template: G first, whoever does not learn is frozen, G runs twice."""
     G, D = pair()
