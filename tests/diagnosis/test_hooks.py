@@ -6,6 +6,8 @@ import copy
 import gc
 import io
 import pickle
+import random
+import sys
 import weakref
 
 import pytest
@@ -249,6 +251,14 @@ def test_weights_that_come_later_are_known():
         assert watch.listener.steps == {"generator": 3, "discriminator": 3}
         assert watch.sorter.signs == {(0, 0): -1.0}
         assert watch.listener.guard.errors == 0
+
+
+def test_what_imports_draw_is_given_back(monkeypatch):
+    """Some of what signals need draws from Python's generator when it is imported first."""
+    monkeypatch.setattr(sys.modules["uncollapse.diagnosis.watch"], "prepare", random.random)
+    before = random.getstate()
+    watched(plain()[0]).close()
+    assert random.getstate() == before
 
 
 def test_a_training_that_is_looked_at_now_and_then_is_not_changed():

@@ -111,7 +111,7 @@ def test_copied_is_1_for_new_samples_and_0_for_copies():
 
 
 def test_repeated_counts_fakes_with_a_twin():
-    fakes = torch.cat([ring(384, 1), ring(1, 2).repeat(128, 1)])
+    fakes = torch.cat([ring(192, 1), ring(1, 2).repeat(64, 1)])
     assert BY_NAME["repeated"](window(fakes)) == pytest.approx(0.25, abs=0.03)
 
 

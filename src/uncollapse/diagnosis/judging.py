@@ -53,18 +53,17 @@ class Judge:
             self._broken = step, Evidence("finite", 0.0, 1.0, meaning)
 
     def verdict(self, step: int) -> Verdict:
-        """How it stands."""
+        """How it stands: the failure with most points, of equal ones the first."""
         if self._broken is not None:
             since, reason = self._broken
             return Verdict("failed", "divergence", since, step, (reason,))
-        for alarmed in (True, False):
-            for failure in self.failures:
-                points = self.points[_key(failure)]
-                if points.alarmed if alarmed else points.warned:
-                    state: State = failure.state if alarmed else "warning"
-                    evidence = self.evidence[_key(failure)]
-                    lost = self.lost.get(_key(failure), ())
-                    return Verdict(state, failure.name, points.since, step, evidence, lost)
+        failure = max(self.failures, key=lambda failure: self.points[_key(failure)].score)
+        points = self.points[_key(failure)]
+        if points.warned:
+            state: State = failure.state if points.alarmed else "warning"
+            evidence = self.evidence[_key(failure)]
+            lost = self.lost.get(_key(failure), ())
+            return Verdict(state, failure.name, points.since, step, evidence, lost)
         learned = self.covered.peak >= UNCOVERED and step >= WARM_UP
         return Verdict("healthy" if learned else "warming-up", step=step)
 

@@ -78,7 +78,7 @@ class Lineage:
 
 
 def upwards(tensor: Tensor, until: Iterable[Any] = ()) -> Iterator[Any]:
-    """Nodes of the graph that a tensor comes from, each once, the last first; not all of a huge one.
+    """Nodes of the graph that a tensor comes from, each once; of a huge graph not all.
 
     Args:
         tensor: where to begin.

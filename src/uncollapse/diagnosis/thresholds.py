@@ -30,6 +30,10 @@ PATIENCE = 10
 APART = 8
 """Looks between two comparisons of samples with the data, at least."""
 
+DROPPED = 0.7
+"""Regions of a batch, as a share of the usual number, below which samples are compared at once."""
+FOLLOWING = 0.05
+"""How fast the usual number follows."""
 NARROW = 0.25
 """Spread of a batch, or within a class, as a share of the data's, below which all is alike."""
 FEW = 0.35

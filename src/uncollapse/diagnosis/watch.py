@@ -25,9 +25,18 @@ from uncollapse.diagnosis.liveness import Liveness
 from uncollapse.diagnosis.pools import Recent, Reservoir
 from uncollapse.diagnosis.reals import taken
 from uncollapse.diagnosis.seen import ROWS, Turn, some
-from uncollapse.diagnosis.signals import SIGNALS, Reference, Window
+from uncollapse.diagnosis.signals import SIGNALS, Reference, Window, prepare
 from uncollapse.diagnosis.sorting import Glimpse, Sorter
-from uncollapse.diagnosis.thresholds import BINS, EACH, FAKES, FEWEST, REALS
+from uncollapse.diagnosis.thresholds import (
+    BINS,
+    DROPPED,
+    EACH,
+    FAKES,
+    FEW,
+    FEWEST,
+    FOLLOWING,
+    REALS,
+)
 from uncollapse.diagnosis.verdict import Bug, Verdict
 from uncollapse.errors import ConfigError
 
@@ -249,30 +258,40 @@ class Watch:
         if glimpse.fake is None or len(self.reals) < 2 or self.judge.over:
             return
         begun = time.perf_counter()
-        heavy = len(self.fakes) >= FEWEST and len(self.reals) >= FEWEST and self.clock.compares()
         eyes, reference = self._fit()
         batch = eyes(glimpse.fake)
         if glimpse.fake_labels is not None:
             self.variety.add("fake", batch, glimpse.fake_labels)
         if glimpse.real is not None and glimpse.real_labels is not None:
             self.variety.add("real", eyes(glimpse.real), glimpse.real_labels)
-        fakes = eyes(self.fakes.rows()) if heavy else batch
         window = Window(
-            glimpse, batch, fakes, reference, self.categories, self.variety, self._history
+            glimpse, batch, batch, reference, self.categories, self.variety, self._history
         )
+        self._measure(window, heavy=False)
+        enough = len(self.fakes) >= FEWEST and len(self.reals) >= FEWEST
+        if enough and self.clock.compares(self._moved()):
+            window = replace(window, fakes=eyes(self.fakes.rows()))
+            self._measure(window, heavy=True)
+            self.judge.look(glimpse.step, self._values, window)
+            self.clock.compared(time.perf_counter() - begun)
+
+    def _measure(self, window: Window, heavy: bool) -> None:
         for signal in SIGNALS:
-            if signal.heavy <= heavy and len(fakes) >= signal.fakes:
+            if signal.heavy == heavy and len(window.fakes) >= signal.fakes:
                 value = signal(window)
                 if value is not None:
                     self._values[signal.name] = value
-        if heavy:
-            self.judge.look(glimpse.step, self._values, window)
-            self.clock.compared(time.perf_counter() - begun)
+
+    def _moved(self) -> bool:
+        """Whether a batch is in far fewer places than usual: then samples are compared at once."""
+        now = self._values.get("regions", 1.0)
+        usual = self._history.get("regions", now)
+        self._history["regions"] = usual + FOLLOWING * (now - usual)
+        return now < DROPPED * usual or now < FEW
 
     def _fit(self) -> tuple[Eyes, Reference]:
         """What samples are compared by, made anew whenever twice as many real ones are known."""
         if self._eyes is None or self._reference is None or len(self.reals) >= 2 * self._fitted:
-            _import_quietly()
             self._fitted = len(self.reals)
             raw = self.reals.rows().clone()  # the reservoir goes on changing
             self._eyes = Eyes(raw, self.own_features)
@@ -396,6 +415,7 @@ def watch(
     folder = None if out is None else Path(out)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
+    _prepare()
     return Watch(
         _modules(generator, "generator"),
         _modules(discriminator, "discriminator"),
@@ -411,11 +431,11 @@ def watch(
     )
 
 
-def _import_quietly() -> None:
-    """Imports what signals need: that takes a second, and a random number of Python's at first."""
+def _prepare() -> None:
+    """Imports what signals need, which takes random numbers of Python's: they are given back."""
     state = random.getstate()
-    for name in ("sklearn.cluster", "sklearn.decomposition", "scipy.stats"):
-        importlib.import_module(name)
+    importlib.import_module("sklearn.decomposition")
+    prepare()
     random.setstate(state)
 
 

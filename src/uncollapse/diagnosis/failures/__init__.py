@@ -23,6 +23,6 @@ FAILURES: tuple[Failure, ...] = (
     ModeDropping(),
     PartsDropping(),
 )
-"""All of them; where several show, the first one is the verdict."""
+"""All of them; where several show as much, the first one is the verdict."""
 
 __all__ = ["FAILURES", "Best", "Failure", "Look"]

@@ -81,7 +81,7 @@ class Regions(Signal):
     def __call__(self, window: Window) -> float | None:
         if len(window.batch) < self.fakes:
             return None
-        batch = window.reals.bins.assign(window.batch)
+        batch = window.reals.place(window.batch)
         return effective(batch) / window.reals.regions(len(batch))
 
 
@@ -102,5 +102,5 @@ class Hopping(Signal):
     def __call__(self, window: Window) -> float | None:
         if len(window.batch) < 16:
             return None
-        batch = window.reals.bins.assign(window.batch)
+        batch = window.reals.place(window.batch)
         return effective(batch) / effective(window.places[: -len(batch)])

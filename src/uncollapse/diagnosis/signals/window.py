@@ -18,6 +18,8 @@ HOLDS = 10
 """Neighbours by which the samples of a mode hang together."""
 OFTEN = 3
 """How often each real sample must have come for the data to be known."""
+RECENT = 256
+"""Fakes that are compared with each other."""
 DRAWS = 20
 """Batches of real samples that are averaged."""
 SAID = 3
@@ -60,7 +62,8 @@ class Reference:
         self._first[of] = torch.arange(len(samples), device=of.device)
         self.all_known = len(samples) >= OFTEN * len(self.distinct)
         self.bins = Bins(samples, max(1, min(bins, len(self.distinct) // 10)))
-        self.homes = self.bins.assign(samples)
+        self._centres = self.bins.centres.to(samples)
+        self.homes = self.place(samples)
         self.shares = torch.bincount(self.homes, minlength=len(self.bins)).double() / len(samples)
         self._regions: dict[int, float] = {}
         apart = to_others(self.distinct)
@@ -70,6 +73,10 @@ class Reference:
         self.usual = float(nearest[:, 0].median())
         _, counts = torch.unique(samples, dim=0, return_counts=True)
         self.twins = 0.0 if self.all_known else float(counts[counts > 1].sum() / len(samples))
+
+    def place(self, samples: Tensor) -> Tensor:
+        """The region of each sample, ``[n]``."""
+        return torch.cdist(samples, self._centres).argmin(1)
 
     def region(self, which: int) -> str:
         """A region in words."""
@@ -131,13 +138,14 @@ class Window:
 
     @cached_property
     def nearest(self) -> Tensor:
-        """The distances of each fake to its nearest other fakes, ``[n, K]``."""
-        return to_others(self.fakes).topk(min(K, len(self.fakes) - 1), largest=False).values
+        """The distances of the newest fakes to their nearest others, ``[at most RECENT, K]``."""
+        fakes = self.fakes[-RECENT:]
+        return to_others(fakes).topk(min(K, len(fakes) - 1), largest=False).values
 
     @cached_property
     def places(self) -> Tensor:
         """The region of each fake, ``[n]``."""
-        return self.reals.bins.assign(self.fakes)
+        return self.reals.place(self.fakes)
 
     @cached_property
     def lost(self) -> list[int]:
@@ -190,3 +198,11 @@ def to_others(samples: Tensor) -> Tensor:
     apart = torch.cdist(samples, samples)
     apart.fill_diagonal_(torch.inf)
     return apart
+
+
+def prepare() -> None:
+    """Imports now what a first comparison would import in the middle of somebody's loop."""
+    samples = torch.linspace(0, 1, 128).view(64, 2)
+    glimpse = Glimpse(0, fake=samples)
+    window = Window(glimpse, samples, samples, Reference(samples, 4))
+    assert not window.lost
