@@ -125,13 +125,15 @@ def test_a_watch_that_nobody_holds_is_gone():
 def test_asleep_no_module_has_a_hook():
     loop, truth = plain()
     with watched(loop, every=5) as watch:
+        for _ in range(50):  # the preflight hears more than that, in the first rounds
+            loop.step()
         awake = []
         for _ in range(20):
             awake.append(watch.listener.awake)
             on = hooks_on(loop.generator, loop.discriminator) - hooks_on()
             assert on == (6 if awake[-1] else 0)  # two calls, and two weights of each
             loop.step()
-        assert 4 <= sum(awake) <= 6
+        assert sum(awake) == 4
         assert watch.listener.steps == truth.steps
 
 
@@ -149,7 +151,8 @@ def test_batches_and_graphs_are_not_held():
     loop, _ = plain()
     G, D = loop.generator, loop.discriminator
     with watched(loop, every=1):
-        loop.step()
+        for _ in range(50):  # the preflight looks at graphs for as long
+            loop.step()
         inner = []
         D[1].register_forward_hook(lambda module, args, output: inner.append(_memory(output)))
         z, real = latents(), points()

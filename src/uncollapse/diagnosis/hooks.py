@@ -171,14 +171,14 @@ def _take_off(handles: list[torch.utils.hooks.RemovableHandle]) -> None:
 
 
 def on_weight(
-    listener: Guarded, role: str, side: str, weight: nn.Parameter
+    listener: Guarded, role: str, what: Any, weight: nn.Parameter
 ) -> torch.utils.hooks.RemovableHandle:
     """Has gradients at a weight told, before they are added up.
 
     Args:
         listener: who is told.
-        role: the name of the method that is told: of whose weight, the weight, the gradient.
-        side: whose weight it is.
+        role: the name of the method that is told: what it is, the weight, the gradient.
+        what: it is, for whoever is told.
         weight: itself.
 
     Returns:
@@ -189,7 +189,7 @@ def on_weight(
     def tell(gradient: Tensor) -> None:
         now, here = who(), which()
         if now is not None and here is not None and now.heard.awake:
-            now(getattr(now.heard, role), side, here, gradient)
+            now(getattr(now.heard, role), what, here, gradient)
 
     handle: torch.utils.hooks.RemovableHandle = weight.register_hook(tell)  # type: ignore[no-untyped-call]
     return handle
