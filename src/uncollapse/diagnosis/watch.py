@@ -59,7 +59,7 @@ class Watch:
         self.sorter = Sorter()
         self.clock = Clock(every, overhead)
         self.judge = Judge()
-        self.preflight = Preflight(generators, discriminators, optimizers, expect)
+        self.preflight = Preflight(generators, discriminators, optimizers, expect, real)
         self.fakes, self.reals = Recent(FAKES, EACH), Reservoir(REALS)
         self.categories, self.variety = Categories(), Variety()
         self.given, self.labels = real, labels
@@ -117,6 +117,7 @@ class Watch:
     def close(self) -> None:
         """Takes off every hook; what was seen can still be asked for."""
         self.listener.close()
+        self.preflight.close()
 
     def __enter__(self) -> Watch:
         return self
@@ -137,7 +138,6 @@ class Watch:
 
     def _turn(self, turn: Turn) -> None:
         """A turn has ended: it may end a round."""
-        self.preflight.turn(turn)
         glimpse = self.sorter.turn(turn)
         if glimpse is not None:
             self._round(glimpse)

@@ -1,0 +1,170 @@
+"""What all checks have in common, and what they know of the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from uncollapse.diagnosis.bugs.scout import (
+    Backward,
+    Drawn,
+    Judged,
+    Penalty,
+    Pulled,
+    Scout,
+    Stepped,
+)
+from uncollapse.diagnosis.seen import Side
+from uncollapse.diagnosis.sorting import Glimpse
+from uncollapse.diagnosis.verdict import Bug
+
+AGREED = 0.9
+"""Share of rows that must be pulled one way to say that a call is."""
+
+
+class Scene:
+    """The loop that is looked at.
+
+    Args:
+        generators, discriminators: its networks.
+        optimizers: that somebody named; the scout finds others.
+        real: real samples that somebody named.
+        scout: what hears the loop.
+
+    Attributes:
+        signs: which way G pulls D's answers on its fakes, by network and answer.
+    """
+
+    def __init__(
+        self,
+        generators: Sequence[nn.Module],
+        discriminators: Sequence[nn.Module],
+        optimizers: Sequence[Any],
+        real: Tensor | None,
+        scout: Scout,
+    ) -> None:
+        self.networks: dict[Side, Sequence[nn.Module]] = {
+            "generator": generators,
+            "discriminator": discriminators,
+        }
+        # wrapped ones, as accelerate and Lightning have them, hold the one that steps
+        self.named = [getattr(optimizer, "optimizer", optimizer) for optimizer in optimizers]
+        self.real = real
+        self.scout = scout
+        self.signs: dict[tuple[int, int], float] = {}
+
+    def name(self, side: Side, number: int = 0) -> str:
+        """``generator``, or ``generator[1]`` where there are several."""
+        return side if len(self.networks[side]) == 1 else f"{side}[{number}]"
+
+    def optimizer(self, optimizer: Optimizer) -> str:
+        """``optimizers[1] (Adam)``, or its kind where it was not named."""
+        told = type(optimizer).__name__
+        for number, named in enumerate(self.named):
+            if named is optimizer:
+                return f"optimizers[{number}] ({told})"
+        return told
+
+    @property
+    def optimizers(self) -> list[Optimizer]:
+        """Those that were named, and those that stepped and hold something of G or D."""
+        ours = self.scout.weights["generator"] | self.scout.weights["discriminator"]
+        found = [one for one in self.scout.optimizers if held(one) & ours]
+        return list({id(one): one for one in [*self.named, *found]}.values())
+
+    def learn_signs(self, stepped: Stepped) -> None:
+        """Notes which way G pulls D."""
+        for pull in self.pulls(stepped):
+            told = pull.rows.sign()
+            told = told[told != 0]
+            if pull.call.attached and len(told) and abs(float(told.mean())) >= AGREED:
+                self.signs[pull.call.network, pull.answer] = float(told.mean().sign())
+
+    def pulls(self, stepped: Stepped) -> Iterator[Pulled]:
+        """Gradients at D's answers that a step was made of, features apart."""
+        for one in stepped.own:
+            for pull in one.pulls:
+                sizes = [answer[0].numel() for answer in pull.call.answered]
+                heads = [at for net, at in self.signs if net == pull.call.network]
+                if not heads or sizes[pull.answer] <= max(
+                    sizes[min(h, len(sizes) - 1)] for h in heads
+                ):
+                    yield pull
+
+    def like_real(self, pull: Pulled) -> float | None:
+        """How D learns a call's rows: 1 all as real, -1 all as fake; None if that is unknown."""
+        sign = self.signs.get((pull.call.network, pull.answer))
+        told = pull.rows.sign()
+        told = told[told != 0]
+        return None if sign is None or not len(told) else float(told.mean()) * sign
+
+
+class Check:
+    """Looks for one bug; each method gives what it finds.
+
+    Attributes:
+        name: of the bug.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+
+    def drawn(self, drawn: Drawn) -> Iterable[Bug]:
+        """A generator was called."""
+        return ()
+
+    def judged(self, judged: Judged) -> Iterable[Bug]:
+        """A discriminator was called."""
+        return ()
+
+    def passed(self, passed: Backward) -> Iterable[Bug]:
+        """A backward pass is through."""
+        return ()
+
+    def stepped(self, stepped: Stepped) -> Iterable[Bug]:
+        """An optimiser has stepped."""
+        return ()
+
+    def penalties(self, penalties: list[Penalty]) -> Iterable[Bug]:
+        """D has stepped: gradients at its inputs since its last step."""
+        return ()
+
+    def round(self, glimpse: Glimpse) -> Iterable[Bug]:
+        """A round is over, and sorted."""
+        return ()
+
+    def found(self, part: str, line: str, meaning: str, fix: str, sure: float = 1.0) -> Bug:
+        """The bug.
+
+        Args:
+            part: module or optimiser.
+            line: of the loop, if it is known.
+            meaning: what was seen and what it does, without a full stop.
+            fix: what to change, without a full stop.
+            sure: in (0, 1].
+        """
+        where = f"{part}, {line}" if line and part else part or line
+        return Bug(self.name, where, meaning, fix, sure)
+
+
+def held(optimizer: Any) -> set[int]:
+    """Ids of an optimiser's parameters."""
+    groups = getattr(optimizer, "param_groups", ())
+    return {id(p) for group in groups for p in group["params"]}
+
+
+class Row:
+    """Counts how often in a row something was so, by whom it concerns."""
+
+    def __init__(self) -> None:
+        self._counts: dict[Any, int] = {}
+
+    def __call__(self, who: Any, so: bool) -> int:
+        """How often in a row, now."""
+        self._counts[who] = self._counts.get(who, 0) + 1 if so else 0
+        return self._counts[who]

@@ -1,0 +1,54 @@
+"""Fakes with the label of real samples, and the other way round."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from uncollapse.diagnosis.bugs.check import AGREED, Check, Row, Scene
+from uncollapse.diagnosis.bugs.scout import Pulled, Stepped
+from uncollapse.diagnosis.verdict import Bug
+
+AGAIN = 6
+"""D's steps in a row: a batch with flipped labels is nobody's bug."""
+
+
+class SwappedLabels(Check):
+    """D learns fakes the way in which G wants them taken, and real samples the other way."""
+
+    name = "swapped-labels"
+    relativistic = False
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._row = Row()
+        self._compared = False
+
+    def stepped(self, stepped: Stepped) -> Iterable[Bug]:
+        if stepped.side == "generator":
+            self._compared = any(not call.made for call in stepped.turn)
+            return
+        if stepped.both or self._compared != self.relativistic:
+            return
+        fakes: list[tuple[float, Pulled]] = []
+        others: list[tuple[float, Pulled]] = []
+        for pull in self.scene.pulls(stepped):
+            way = self.scene.like_real(pull)
+            if way is not None:
+                (fakes if pull.call.made else others).append((way, pull))
+        swapped = bool(fakes and others) and (
+            min(way for way, _ in fakes) > AGREED and max(way for way, _ in others) < -AGREED
+        )
+        if self._row(0, swapped) == AGAIN:
+            yield self.of(fakes[0][1].call.line or stepped.line)
+
+    def of(self, line: str) -> Bug:
+        """What to say of it."""
+        return self.found(
+            "discriminator",
+            line,
+            "the discriminator learns fakes with the label that the generator wants for them, "
+            "and real samples with the other: both networks pull the same way, and none against "
+            "the other",
+            "swap the labels in one of the two losses: fakes get one label in the "
+            "discriminator's loss and the other in the generator's",
+        )
