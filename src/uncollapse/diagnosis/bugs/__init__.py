@@ -12,6 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from uncollapse.diagnosis.bugs.absent_penalty import AbsentPenalty
 from uncollapse.diagnosis.bugs.batch_statistics import BatchStatistics
 from uncollapse.diagnosis.bugs.batchnorm_of_one import BatchNormOfOne
 from uncollapse.diagnosis.bugs.blind_discriminator import BlindDiscriminator
@@ -55,6 +56,7 @@ CHECKS: tuple[type[Check], ...] = (
     MissingSigmoid,
     NanPronePenalty,
     DeadPenalty,
+    AbsentPenalty,
     LatentConstant,
     LatentReused,
     ConstantFakes,

@@ -34,7 +34,7 @@ class BlindDiscriminator(Check):
             if self._row(network, _blind(asked)) == STEPS:
                 yield self.found(
                     self.scene.name("discriminator", network),
-                    asked[0].line,
+                    next((call for call in asked if not call.leaf), asked[0]).line,
                     "the discriminator gives the same answer to every sample, real or fake: its "
                     "answer does not depend on what it is given (a softmax over one class, "
                     "units that are dead, an input that is not used)",

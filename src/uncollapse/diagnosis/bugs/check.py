@@ -75,6 +75,17 @@ class Scene:
         found = [one for one in self.scout.optimizers if held(one) & ours]
         return list({id(one): one for one in [*self.named, *found]}.values())
 
+    def strange(self, side: Side) -> list[Optimizer]:
+        """If no optimiser holds a network: those that hold a stranger's parameters instead, or
+        the other's a second time.
+        """
+        weights = self.scout.weights
+        if any(held(one) & weights[side] for one in self.optimizers):
+            return []
+        other = weights["generator" if side == "discriminator" else "discriminator"]
+        twice = [one for one in self.optimizers if held(one) & other]
+        return twice[1:] or [one for one in self.optimizers if held(one) and not held(one) & other]
+
     def learn_signs(self, stepped: Stepped) -> None:
         """Notes which way G pulls D."""
         for pull in self.pulls(stepped):
@@ -97,9 +108,25 @@ class Scene:
     def like_real(self, pull: Pulled) -> float | None:
         """How D learns a call's rows: 1 all as real, -1 all as fake; None if that is unknown."""
         sign = self.signs.get((pull.call.network, pull.answer))
-        told = pull.rows.sign()
-        told = told[told != 0]
-        return None if sign is None or not len(told) else float(told.mean()) * sign
+        return None if sign is None else _mean_sign(pull.rows, sign)
+
+    def kinds(self, stepped: Stepped) -> tuple[list[float], list[float]]:
+        """How D learns fakes that G is known to have made, and all others, call by call."""
+        fakes: list[float | None] = []
+        others: list[float | None] = []
+        for pull in self.pulls(stepped):
+            sign = self.signs.get((pull.call.network, pull.answer))
+            known = pull.call.known.to(pull.rows.device)
+            if sign is not None and len(known) == len(pull.rows):
+                fakes.append(_mean_sign(pull.rows[known], sign))
+                others.append(_mean_sign(pull.rows[~known], sign))
+        return [way for way in fakes if way is not None], [w for w in others if w is not None]
+
+
+def _mean_sign(rows: Tensor, sign: float) -> float | None:
+    told = rows.sign()
+    told = told[told != 0]
+    return float(told.mean()) * sign if len(told) else None
 
 
 class Check:

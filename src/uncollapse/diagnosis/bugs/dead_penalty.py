@@ -31,6 +31,7 @@ class DeadPenalty(Check):
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._row = Row()
+        self._ratios: list[tuple[float, float]] = []
 
     def penalties(self, penalties: list[Penalty]) -> Iterable[Bug]:
         if not penalties:
@@ -54,14 +55,32 @@ class DeadPenalty(Check):
             )
         axes = {_wrong_axis(p) for p in alive if p.felt is not None}
         wrong = axes.pop() if len(axes) == 1 else None
-        if self._row("axes", wrong is not None) == AGAIN:
-            over = "the batch" if wrong == 0 else "one axis of each sample only"
+        together = self._together(alive)
+        if self._row("axes", wrong is not None or together) == AGAIN:
+            batch = together or wrong == 0
+            over = "the batch" if batch else "one axis of each sample only"
             yield self._of(
                 first,
                 f"its norm is taken over {over}, not over all numbers of each sample",
                 "use gradient.flatten(1).norm(dim=1)",
                 0.9,
             )
+
+    def _together(self, penalties: list[Penalty]) -> bool:
+        """Whether the norm is one of all samples together: dLoss/dg = 2 w (N - 1) / N g.
+
+        With a penalty on squares, such as R1, dLoss/dg = 2 w g, and says nothing of N.
+        """
+        for penalty in penalties:
+            ratio = None if penalty.felt is None else _one_ratio(penalty.gradient, penalty.felt)
+            if ratio is None:
+                self._ratios.clear()
+            else:
+                self._ratios.append((ratio, ratio * penalty.length / (penalty.length - 1)))
+        if len(self._ratios) < AGAIN:
+            return False
+        ratios, weights = torch.tensor(self._ratios[-AGAIN:], dtype=torch.float64).T
+        return _spread(weights) < SAME and _spread(ratios) > 10 * SAME
 
     def _of(self, penalty: Penalty, meaning: str, fix: str, sure: float) -> Bug:
         told = f"there is a gradient penalty, but {meaning}"
@@ -81,6 +100,20 @@ def _wrong_axis(penalty: Penalty) -> int | None:
         if gradient.shape[axis] > 1 and _constant(ratio, axis):
             return axis
     return None
+
+
+def _one_ratio(gradient: Tensor, felt: Tensor) -> float | None:
+    """What the loss makes of the gradient, over it, if it is the same for all samples."""
+    if felt.shape != gradient.shape or len(gradient) < ROWS or not bool(gradient.any()):
+        return None
+    known = gradient.abs() > 1e-3 * gradient.abs().max()
+    ratio = felt.double()[known] / gradient.double()[known]
+    return float(ratio.mean()) if _spread(ratio) < SAME else None
+
+
+def _spread(values: Tensor) -> float:
+    """Largest difference from the mean, as a share of it."""
+    return float((values - values.mean()).abs().max() / values.mean().abs().clamp(min=1e-30))
 
 
 def _constant(ratio: Tensor, axis: int) -> bool:

@@ -18,14 +18,14 @@ class DoubleSigmoid(Check):
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
-        self._times = 0
+        self._seen: list[Backward] = []
 
     def passed(self, passed: Backward) -> Iterable[Bug]:
-        if not self.seen(passed):
+        if len(self._seen) == AGAIN or not self.seen(passed):
             return
-        self._times += 1
-        if self._times == AGAIN:
-            yield self.of(passed)
+        self._seen.append(passed)
+        if len(self._seen) == AGAIN:
+            yield self.of(self._seen[0])
 
     def seen(self, passed: Backward) -> bool:
         """Whether a pass shows it."""

@@ -24,6 +24,7 @@ LINEAR = frozenset({"Addmm", "Mm", "Mv", "Dot", "Bmm", "Baddbmm", "Linear", "Con
 OF_LOGITS = frozenset({"BinaryCrossEntropyWithLogits", "Softplus", "LogSigmoid"})
 """Losses that take a sigmoid themselves."""
 OF_PROBABILITIES = frozenset({"Log", "Log1P", "BinaryCrossEntropy"})
+AFFINE = PLAIN | {"Add", "Sub", "Mul", "Div", "Neg", "Mean", "Sum", "Rsub", "Squeeze"}
 BOUNDS = {
     "Tanh": (-1.0, 1.0),
     "Sigmoid": (0.0, 1.0),
@@ -76,7 +77,7 @@ def sigmoid_twice(roots: Iterable[Tensor], answers: set[Node]) -> bool:
     """Whether a loss that takes a sigmoid is given D's answers through another one."""
     for node in _of_loss(roots, answers):
         if kind(node) in OF_LOGITS:
-            between = walk(below(node), lambda n: kind(n) in PLAIN or kind(n) == "Neg")
+            between = walk(below(node), lambda n: kind(n) in PLAIN | {"Neg", "Sub", "Mean"})
             for end in between:
                 if kind(end) == "Sigmoid" and (
                     answers & set(between) or answers & set(walk(below(end), _always, NEAR))
@@ -94,6 +95,14 @@ def sigmoid_missing(roots: Iterable[Tensor], answers: set[Node]) -> bool:
             if ends and answers & set(between):
                 return True
     return False
+
+
+def is_affine(roots: Iterable[Tensor], answers: set[Node]) -> bool:
+    """Whether a loss is nothing but a weighted sum of D's answers, as in a Wasserstein loss."""
+    nodes = _of_loss(roots, answers)
+    return bool(answers & set(nodes)) and all(
+        node in answers or kind(node) in AFFINE for node in nodes
+    )
 
 
 def bare_root(roots: Iterable[Tensor], gradient: Node) -> bool:

@@ -16,8 +16,8 @@ OUTSIDE = 0.02
 """Share of real numbers outside a fake's range from which on they do not fit."""
 MARGIN = 0.05
 """Of the range, that does not count: noise, rounding."""
-VALUES = 256
-"""Real numbers that are needed."""
+VALUES, MOST = 256, 4096
+"""Real numbers that are needed, and that are kept from round to round."""
 AGAIN = 3
 """Rounds in a row in which it must show."""
 APART = 0.35
@@ -35,28 +35,38 @@ class RangeMismatch(Check):
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._bounds: tuple[float, float] | None = None
-        self._line = ""
+        self._others: Judged | None = None
+        self._real: list[Tensor] = []
         self._apart = 0
         self._units = 0
 
     def judged(self, judged: Judged) -> Iterable[Bug]:
         if judged.attached:
             self._bounds = judged.bounds
-        elif not judged.made:
-            self._line = judged.line
+        elif not judged.leaf and not bool(judged.known.any()):
+            self._others = judged
         return ()
 
     def round(self, glimpse: Glimpse) -> Iterable[Bug]:
-        if glimpse.real is None or glimpse.real.numel() < VALUES:
+        # where D no longer learns from real samples, others that fakes cannot be are real
+        rows = glimpse.real
+        if rows is None and self._others is not None and self._outside(self._others.sample) == 1.0:
+            rows = self._others.sample
+        if rows is None:
             return
-        real = glimpse.real.float()
+        self._real.append(rows.float())
+        while len(self._real) > 1 and sum(part.numel() for part in self._real[1:]) >= MOST:
+            del self._real[0]
+        real = torch.cat([part for part in self._real if part.shape[1:] == rows.shape[1:]])
+        if real.numel() < VALUES:
+            return
         wrong = self._outside(real)
         self._apart = self._apart + 1 if wrong else 0
         if self._apart == AGAIN:
             assert self._bounds is not None
             yield self.found(
                 "real samples",
-                self._line,
+                self._others.line if self._others is not None else "",
                 f"the discriminator gets real samples in {_range(real)} and fakes that "
                 f"{_can(self._bounds)}, so it tells them apart by their range alone, "
                 "and the generator cannot follow",
@@ -83,6 +93,7 @@ class RangeMismatch(Check):
             return 0.0
         low, high = self._bounds
         margin = MARGIN * (high - low if high < float("inf") else 1.0)
+        real = real.float()
         outside = float(((real < low - margin) | (real > high + margin)).float().mean())
         if outside > OUTSIDE:
             return 1.0

@@ -27,6 +27,8 @@ LONGEST = 480
 """Steps of one side after which the other is no longer waited for."""
 ROWS = 64
 """Rows of a batch that are copied at most."""
+MATCHED, SPOTS = 512, 16
+"""Rows up to which batches are searched for G's samples, and numbers by which they are known."""
 SIDES: tuple[Side, ...] = ("discriminator", "generator")
 
 
@@ -66,6 +68,8 @@ class Judged:
         bounds: the range that attached samples cannot leave, where the graph tells.
         training: whether it was in training mode.
         norms: whether it has BatchNorm layers in training mode.
+        known: which of the answered rows G is known to have made, ``[rows]``.
+        leaf: whether somebody takes gradients at what it was given, and G did not make it.
         line: of the loop.
     """
 
@@ -76,6 +80,8 @@ class Judged:
     bounds: tuple[float, float] | None
     training: bool
     norms: bool
+    known: Tensor
+    leaf: bool
     line: str
 
     @property
@@ -111,6 +117,7 @@ class Penalty:
         call: of D.
         kept: whether it can be differentiated again.
         gradient: rows of it, ``[n, ...]``.
+        length: of all of it.
         node: of the graph, while it is there.
         felt: what the loss makes of it: dLoss/dgradient, its rows.
         bare: whether the loss takes a square root of it that is not safe at zero.
@@ -120,6 +127,7 @@ class Penalty:
     call: Judged
     kept: bool
     gradient: Tensor
+    length: float
     node: Any
     line: str
     felt: Tensor | None = None
@@ -136,6 +144,7 @@ class Backward:
         reached: whose weights.
         clear: whose gradients were clear before it.
         twice, missing: what is wrong with the sigmoid, if something is.
+        affine: whether the loss is a weighted sum of D's answers and nothing else.
     """
 
     line: str
@@ -144,6 +153,7 @@ class Backward:
     clear: set[Side] = field(default_factory=set)
     twice: bool = False
     missing: bool = False
+    affine: bool = False
 
 
 @dataclass(eq=False)
@@ -257,6 +267,7 @@ class Scout:
         self._now: Backward | None = None
         self._calls: dict[Side, list[Judged]] = {side: [] for side in SIDES}
         self._turn: list[Judged] = []
+        self._whole: list[Tensor] = []
         self._drawn: list[Drawn] = []
         self._penalties: list[Penalty] = []
         self._answers: set[Any] = set()
@@ -289,6 +300,7 @@ class Scout:
         count = len(outputs[0]) if outputs else 0
         learning = torch.is_grad_enabled()
         drawn = Drawn(number, module, given, gave, count, module.training, learning, line())
+        self._whole += [tensor.detach() for tensor in outputs[:1]]
         self._drawn.append(drawn)
         self.told.drawn(drawn)
 
@@ -312,6 +324,8 @@ class Scout:
             graphs.bounds(largest[0]) if largest[1].attached else None,
             module.training,
             any(isinstance(part, _BatchNorm) and part.training for part in module.modules()),
+            some(self._known(largest[0], largest[1].made, len(answers[0])), ROWS),
+            largest[0].requires_grad and not largest[1].attached,
             line(),
         )
         for calls in self._calls.values():
@@ -323,6 +337,17 @@ class Scout:
         for tensor in taken:
             on_gradient(tensor, partial(self.guard, self._at_input, call))
         self.told.judged(call)
+
+    def _known(self, tensor: Tensor, made: bool, answers: int) -> Tensor:
+        """Which rows G has made: all of them, or those that are equal to a row that it gave."""
+        if made or answers != len(tensor):
+            return torch.full((answers,), made)
+        known = torch.zeros(len(tensor), dtype=torch.bool, device=tensor.device)
+        for whole in self._whole[-2:] if len(tensor) <= MATCHED else ():
+            if whole.shape[1:] == tensor.shape[1:] and len(whole) <= MATCHED:
+                ours, theirs = _spots(tensor), _spots(whole)
+                known |= (ours[:, None] == theirs).all(2).any(1)
+        return known
 
     def stepping(self, optimizer: Optimizer) -> None:
         """An optimiser is about to step."""
@@ -403,7 +428,14 @@ class Scout:
         shape = gradient.shape[1:]
         if not any(tensor.shape[1:] == shape for tensor in request.inputs):
             return
-        penalty = Penalty(call, request.kept, some(gradient, ROWS), gradient.grad_fn, request.line)
+        penalty = Penalty(
+            call,
+            request.kept,
+            some(gradient, ROWS),
+            float(gradient.detach().norm()),
+            gradient.grad_fn,
+            request.line,
+        )
         self._penalties.append(penalty)
         if request.kept:
             on_gradient(gradient, partial(self.guard, self._felt, penalty))
@@ -425,6 +457,7 @@ class Scout:
             if request is not None and request.inputs is None:
                 now.twice = graphs.sigmoid_twice(request.roots, self._answers)
                 now.missing = graphs.sigmoid_missing(request.roots, self._answers)
+                now.affine = graphs.is_affine(request.roots, self._answers)
             when_pass_ends(partial(self.guard, self._end_pass))
         return self._now
 
@@ -472,6 +505,7 @@ class Scout:
             self.told.penalties(penalties)
         else:
             self._drawn.clear()
+            self._whole.clear()
             self.lineage.forget()
 
     def _forget(self) -> None:
@@ -479,6 +513,7 @@ class Scout:
         self._answers.clear()
         self._penalties.clear()
         self._drawn.clear()
+        self._whole.clear()
         for calls in self._calls.values():
             calls.clear()
         for marks in self.marks.values():
@@ -491,3 +526,9 @@ def _small(network: nn.Module) -> list[nn.Parameter]:
     biases = [p for p in weights if p.ndim == 1]
     chosen = [*weights[:1], *biases[:2], *biases[-2:], *weights[-2:]]
     return list({id(p): p for p in chosen}.values())
+
+
+def _spots(rows: Tensor) -> Tensor:
+    """A few numbers of each row, spread over it."""
+    flat = rows.detach().flatten(1)
+    return flat[:, :: max(1, flat.shape[1] // SPOTS)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from uncollapse.diagnosis.bugs.check import AGREED, Check, Row, Scene
-from uncollapse.diagnosis.bugs.scout import Pulled, Stepped
+from uncollapse.diagnosis.bugs.scout import Stepped
 from uncollapse.diagnosis.verdict import Bug
 
 AGAIN = 6
@@ -29,17 +29,11 @@ class SwappedLabels(Check):
             return
         if stepped.both or self._compared != self.relativistic:
             return
-        fakes: list[tuple[float, Pulled]] = []
-        others: list[tuple[float, Pulled]] = []
-        for pull in self.scene.pulls(stepped):
-            way = self.scene.like_real(pull)
-            if way is not None:
-                (fakes if pull.call.made else others).append((way, pull))
-        swapped = bool(fakes and others) and (
-            min(way for way, _ in fakes) > AGREED and max(way for way, _ in others) < -AGREED
-        )
+        fakes, others = self.scene.kinds(stepped)
+        swapped = bool(fakes and others) and min(fakes) > AGREED and max(others) < -AGREED
         if self._row(0, swapped) == AGAIN:
-            yield self.of(fakes[0][1].call.line or stepped.line)
+            calls = [pull.call for pull in self.scene.pulls(stepped) if bool(pull.call.known.any())]
+            yield self.of(calls[0].line or stepped.line)
 
     def of(self, line: str) -> Bug:
         """What to say of it."""

@@ -34,13 +34,13 @@ class UntrainedNetwork(Check):
 
     def stepped(self, stepped: Stepped) -> Iterable[Bug]:
         other: Side = "generator" if stepped.side == "discriminator" else "discriminator"
-        if self.scene.scout.steps[other] or other in self._said:
+        if self.scene.scout.steps[other] or other in self._said or self.scene.strange(other):
             return
         taken = set(stepped.own)
         self._waiting[other] = [one for one in self._waiting[other] if one not in taken]
         waiting = self._waiting[other]
         holds = any(held(one) & self.scene.scout.weights[other] for one in self.scene.named)
-        if len(waiting) >= WAITED:
+        if len(waiting) >= WAITED and (holds or not self.scene.named):
             self._said.add(other)
             yield self.found(
                 self.scene.name(other),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from torch.optim import Optimizer
-
 from uncollapse.diagnosis.bugs.check import Check, Row, Scene, held
 from uncollapse.diagnosis.bugs.scout import SIDES, Stepped
 from uncollapse.diagnosis.seen import Side
@@ -34,41 +32,34 @@ class WrongOptimizerParameters(Check):
         yield from self._learns_both(stepped)
 
     def _held(self, stepped: Stepped) -> Iterable[Bug]:
-        weights = self.scene.scout.weights
-        ours = weights["generator"] | weights["discriminator"]
-        holds = [(optimizer, held(optimizer)) for optimizer in self.scene.optimizers]
         for side in SIDES:
             other: Side = "generator" if side == "discriminator" else "discriminator"
-            missing = weights[side] - set().union(*(ids for _, ids in holds))
-            if len(missing) < len(weights[side]):
-                yield from self._partly(side, missing, holds)
-                continue
-            twice = [one for one, ids in holds if ids & weights[other]]
-            strange = [one for one, ids in holds if ids and not ids & ours]
-            if len(twice) > 1:
-                yield self.found(
-                    self.scene.optimizer(twice[-1]),
-                    stepped.line,
-                    f"no optimiser holds the {side}'s parameters, and two hold the {other}'s: "
-                    f"the {side} never learns",
-                    f"make one of them with {side}.parameters()",
-                )
-            elif strange:
-                yield self.found(
-                    self.scene.optimizer(strange[0]),
-                    "",
-                    f"it holds parameters of neither network, and nothing holds the {side}'s, as "
-                    f"when the {side} was copied or made anew after the optimiser: what learns is "
-                    "not what is used",
-                    f"make the optimiser after the {side} is final and on its device, with "
-                    f"{side}.parameters()",
-                    0.95,
-                )
+            yield from self._partly(side)
+            for optimizer in self.scene.strange(side)[:1]:
+                if held(optimizer) & self.scene.scout.weights[other]:
+                    yield self.found(
+                        self.scene.optimizer(optimizer),
+                        stepped.line if optimizer is stepped.optimizer else "",
+                        f"no optimiser holds the {side}'s parameters, and two hold the "
+                        f"{other}'s: the {side} never learns",
+                        f"make one of them with {side}.parameters()",
+                    )
+                else:
+                    yield self.found(
+                        self.scene.optimizer(optimizer),
+                        "",
+                        f"it holds parameters of neither network, and nothing holds the {side}'s, "
+                        f"as when the {side} was copied or made anew after the optimiser: what "
+                        "learns is not what is used",
+                        f"make the optimiser after the {side} is final and on its device, with "
+                        f"{side}.parameters()",
+                        0.95,
+                    )
 
-    def _partly(
-        self, side: Side, missing: set[int], holds: list[tuple[Optimizer, set[int]]]
-    ) -> Iterable[Bug]:
+    def _partly(self, side: Side) -> Iterable[Bug]:
         """Some parameters that learn are in no optimiser, and strangers of the same shapes are."""
+        holds = [(optimizer, held(optimizer)) for optimizer in self.scene.optimizers]
+        missing = self.scene.scout.weights[side] - set().union(*(ids for _, ids in holds))
         known = set().union(*self.scene.scout.weights.values())
         named = {
             id(p): (name, p)
