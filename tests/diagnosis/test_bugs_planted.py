@@ -211,7 +211,7 @@ def test_one_label_for_all(style, one, both):
 
 def test_least_squares_that_overshoot_are_no_constant_labels():
     D = discriminator()
-    torch.nn.init.constant_(D[-2].bias, 5.0)
+    torch.nn.init.constant_(D[2].bias, 5.0)
     loop = Loop(
         "least-squares",
         D=D,
@@ -446,7 +446,7 @@ class Elsewhere(nn.Module):
         self.net = discriminator()
 
     def forward(self, x):
-        return self.net(torch.zeros_like(x))
+        return self.net(x * 0)
 
 
 @pytest.mark.parametrize("style", ["bce", "wgan-gp"])
@@ -457,5 +457,5 @@ def test_a_discriminator_that_sees_nothing(style, D):
 
 def test_a_last_layer_that_begins_at_zero_is_not_blind():
     D = discriminator()
-    nn.init.zeros_(D[-2].weight)
+    nn.init.zeros_(D[2].weight)
     assert not Loop(D=D).run().bugs

@@ -13,6 +13,10 @@ from uncollapse.diagnosis.verdict import Bug
 
 AGAIN = 6
 """D's steps in a row: a batch with flipped labels is nobody's bug."""
+CLOSE = 0.3
+"""Difference of two labels that is none."""
+SAME = 1e-3
+"""Share of their size by which pulls that are the same may differ."""
 ONE_CURVE = 0.05
 """Of the pulls' size, by which they may be off one curve of D's answers."""
 
@@ -21,7 +25,7 @@ class ConstantLabels(Check):
     """D pulls all its answers one way, as one and the same function of the answer.
 
     Least squares that overshoot also pull one way for a while, but real and fake rows then lie on
-    two curves.
+    two curves, with a target each.
     """
 
     name = "constant-labels"
@@ -54,7 +58,10 @@ class ConstantLabels(Check):
         if abs(float(rows.sign().mean())) < 1:
             return False
         answers = torch.cat([_answers(pull) for pull in pulls])
-        return len(rows) == len(answers) and _on_one_curve(answers, rows)
+        known = torch.cat([pull.call.known for pull in pulls]).to(rows.device)
+        if not len(rows) == len(answers) == len(known):
+            return False
+        return _one_label(answers.double(), rows.double(), known)
 
 
 def _holds_both(stepped: Stepped, pulls: list[Pulled]) -> bool:
@@ -68,10 +75,28 @@ def _answers(pull: Pulled) -> Tensor:
     return answer.flatten(1).mean(1) if answer.ndim > 1 else answer
 
 
+def _one_label(answers: Tensor, pulls: Tensor, known: Tensor) -> bool:
+    """Whether pulls depend on answers alone, and not on who made the sample."""
+    if float(pulls.max() - pulls.min()) <= SAME * float(pulls.abs().mean()):
+        return True  # they do not even depend on answers
+    fake, other = answers[known], answers[~known]
+    if len(fake) and len(other) and (fake.min() > other.max() or other.min() > fake.max()):
+        targets = _target(fake, pulls[known]), _target(other, pulls[~known])
+        return abs(targets[0] - targets[1]) < CLOSE
+    return _on_one_curve(answers, pulls)
+
+
+def _target(answers: Tensor, pulls: Tensor) -> float:
+    """The answer at which there would be no pull, by a straight line."""
+    off = answers - answers.mean()
+    slope = (off * pulls).sum() / off.square().sum()
+    return float(answers.mean() - pulls.mean() / slope)
+
+
 def _on_one_curve(answers: Tensor, pulls: Tensor) -> bool:
     """Whether pulls are a smooth function of answers: a parabola fits them."""
     x = (answers - answers.mean()) / answers.std().clamp(min=1e-12)
-    terms = torch.stack([torch.ones_like(x), x, x.square()], 1)
-    fit = torch.linalg.lstsq(terms.double().cpu(), pulls[:, None].double().cpu()).solution
-    off = pulls.double().cpu() - (terms.double().cpu() @ fit)[:, 0]
+    terms = torch.stack([torch.ones_like(x), x, x.square()], 1).cpu()
+    fit = torch.linalg.lstsq(terms, pulls[:, None].cpu()).solution
+    off = pulls.cpu() - (terms @ fit)[:, 0]
     return float(off.abs().max()) <= ONE_CURVE * float(pulls.abs().mean())

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
-from torch import Tensor, nn
-from torch.nn.modules.conv import _ConvNd
+from torch import Tensor
 
 from uncollapse.diagnosis.bugs.check import Check, Row, Scene
-from uncollapse.diagnosis.bugs.scout import Stepped
+from uncollapse.diagnosis.bugs.scout import Judged, Stepped
 from uncollapse.diagnosis.seen import Side
 from uncollapse.diagnosis.verdict import Bug
 
@@ -29,45 +28,41 @@ class FrozenNetwork(Check):
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
-        self._row = Row()
-        self._before: dict[Side, list[Tensor]] = {}
+        self._still = Row()
         self._layers = Row()
+        self._before: dict[tuple[Side, int], list[Tensor]] = {}
 
     def stepped(self, stepped: Stepped) -> Iterable[Bug]:
-        side = stepped.side
-        now = self._weights(side)
-        still = side in self._before and all(
-            torch.equal(a, b) for a, b in zip(self._before[side], now, strict=True)
-        )
-        self._before[side] = now
-        if self._row(side, still and (stepped.empty or not stepped.zero)) == STEPS:
+        who = stepped.side, id(stepped.optimizer)
+        now = [_some(weight) for weight in self._weights(stepped)]
+        before = self._before.get(who, [])
+        still = len(before) == len(now) and all(map(torch.equal, before, now))
+        self._before[who] = now
+        if self._still(who, still and (stepped.empty or not stepped.zero)) == STEPS:
             yield self._whole(stepped)
         calls = [pull.call for one in stepped.own for pull in one.pulls]
-        if side == "discriminator" and calls and not stepped.empty:
-            frozen = self._frozen_layers(side)
-            if self._layers(side, bool(frozen)) == STEPS:
+        if stepped.side == "discriminator" and calls and not stepped.empty:
+            frozen = set.intersection(*(set(_frozen(call)) for call in calls))
+            if self._layers(stepped.side, bool(frozen)) == STEPS:
                 yield self.found(
-                    f"{self.scene.name(side)}: {', '.join(frozen[:3])}",
+                    f"discriminator: {', '.join(sorted(frozen)[:3])}",
                     calls[0].line,
-                    f"{len(frozen)} layers of the {side} have requires_grad=False whenever it "
-                    "learns: they never change",
+                    f"{len(frozen)} of its layers have requires_grad=False whenever it learns: "
+                    "they never change",
                     "nothing, if they are frozen on purpose; else call requires_grad_(True) "
                     "before its turn",
                     0.4,
                 )
 
-    def _weights(self, side: Side) -> list[Tensor]:
-        """Some numbers of each parameter."""
-        return [
-            p.detach().flatten()[:: max(1, p.numel() // NUMBERS)].clone()
-            for net in self.scene.networks[side]
-            for p in net.parameters()
-        ]
+    def _weights(self, stepped: Stepped) -> list[Tensor]:
+        """What the optimiser holds of this side."""
+        ours = self.scene.scout.weights[stepped.side]
+        groups = stepped.optimizer.param_groups
+        return [p for group in groups for p in group["params"] if id(p) in ours]
 
     def _whole(self, stepped: Stepped) -> Bug:
         side = stepped.side
-        weights = [p for net in self.scene.networks[side] for p in net.parameters()]
-        if not any(p.requires_grad for p in weights):
+        if not any(p.requires_grad for p in self._weights(stepped)):
             why = "all its parameters have requires_grad=False"
             fix = f"call {side}.requires_grad_(True) before its own turn"
             sure = 0.9
@@ -87,10 +82,12 @@ class FrozenNetwork(Check):
             sure,
         )
 
-    def _frozen_layers(self, side: Side) -> list[str]:
-        return [
-            name
-            for net in self.scene.networks[side]
-            for name, layer in net.named_modules()
-            if isinstance(layer, (nn.Linear, _ConvNd)) and not layer.weight.requires_grad
-        ]
+
+def _some(weight: Tensor) -> Tensor:
+    """Some of a weight's numbers."""
+    return weight.detach().flatten()[:: max(1, weight.numel() // NUMBERS)].clone()
+
+
+def _frozen(call: Judged) -> list[str]:
+    """Layers that did not learn when it was called."""
+    return [f"{call.network}.{name}" if call.network else name for name in call.frozen]

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd
 from torch.optim import Optimizer
 
 from uncollapse.diagnosis.bugs import graphs
@@ -69,6 +70,7 @@ class Judged:
         training: whether it was in training mode.
         norms: whether it has BatchNorm layers in training mode.
         known: which of the answered rows G is known to have made, ``[rows]``.
+        frozen: names of linear and convolutional layers that took no gradient.
         leaf: whether somebody takes gradients at what it was given, and G did not make it.
         line: of the loop.
     """
@@ -81,6 +83,7 @@ class Judged:
     training: bool
     norms: bool
     known: Tensor
+    frozen: list[str]
     leaf: bool
     line: str
 
@@ -325,6 +328,7 @@ class Scout:
             module.training,
             any(isinstance(part, _BatchNorm) and part.training for part in module.modules()),
             some(self._known(largest[0], largest[1].made, len(answers[0])), ROWS),
+            [name for name, part in module.named_modules() if _is_frozen(part)],
             largest[0].requires_grad and not largest[1].attached,
             line(),
         )
@@ -526,6 +530,10 @@ def _small(network: nn.Module) -> list[nn.Parameter]:
     biases = [p for p in weights if p.ndim == 1]
     chosen = [*weights[:1], *biases[:2], *biases[-2:], *weights[-2:]]
     return list({id(p): p for p in chosen}.values())
+
+
+def _is_frozen(layer: nn.Module) -> bool:
+    return isinstance(layer, (nn.Linear, _ConvNd)) and not layer.weight.requires_grad
 
 
 def _spots(rows: Tensor) -> Tensor:
