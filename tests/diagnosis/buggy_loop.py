@@ -123,7 +123,7 @@ class Loop:
             return both[: len(real)], both[len(real) :]
         return self.D(real), self.D(fake)
 
-    def run(self, steps: int = 30, seed: int = 0) -> uc.Watch:
+    def run(self, steps: int = 24, seed: int = 0) -> uc.Watch:
         torch.manual_seed(seed)
         assert self.D is not None
         assert self.d_loss is not None
@@ -133,7 +133,7 @@ class Loop:
         cleared = {"G": [opt_g], "D": [opt_d], "both": [opt_g, opt_d], "": []}
         watch = uc.watch(
             generator=G, discriminator=D, optimizers=[opt_g, opt_d],
-            **self.watch,
+            **{"every": 1_000_000, **self.watch},  # bugs are looked for nevertheless
         )  # fmt: skip
         for step in range(steps):
             self.each(self, step)

@@ -179,7 +179,6 @@ class Watch:
         self._glimpses += 1
         self._keep(glimpse)
         self._look(glimpse)
-        self.preflight.round(glimpse)
         self._tell()
         self.listener.awake = self.clock.next_round(self.listener.guard.spent, True)
 

@@ -36,7 +36,6 @@ from uncollapse.diagnosis.bugs.swapped_labels import SwappedLabels
 from uncollapse.diagnosis.bugs.untrained_network import UntrainedNetwork
 from uncollapse.diagnosis.bugs.wrong_optimizer_parameters import WrongOptimizerParameters
 from uncollapse.diagnosis.bugs.wrong_zero_grad import WrongZeroGrad
-from uncollapse.diagnosis.sorting import Glimpse
 from uncollapse.diagnosis.verdict import Bug
 from uncollapse.errors import ConfigError
 
@@ -103,11 +102,6 @@ class Preflight:
     def close(self) -> None:
         """Takes all hooks off."""
         self.scout.close()
-
-    def round(self, glimpse: Glimpse) -> None:
-        """A round was seen."""
-        if self.scout.awake:
-            self._note(bug for check in self.checks for bug in check.round(glimpse))
 
     def drawn(self, drawn: Drawn) -> None:
         """A generator was called."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -18,7 +19,6 @@ from uncollapse.diagnosis.bugs.scout import (
     Stepped,
 )
 from uncollapse.diagnosis.seen import Side
-from uncollapse.diagnosis.sorting import Glimpse
 from uncollapse.diagnosis.verdict import Bug
 
 AGREED = 0.9
@@ -110,6 +110,22 @@ class Scene:
         sign = self.signs.get((pull.call.network, pull.answer))
         return None if sign is None else _mean_sign(pull.rows, sign)
 
+    def reals(self, stepped: Stepped) -> Tensor | None:
+        """Samples that D learns as real and G is not known to have made, ``[n, *shape]``."""
+        found = []
+        for pull in self.pulls(stepped):
+            sign = self.signs.get((pull.call.network, pull.answer))
+            way, rows = self.like_real(pull), pull.call.sample
+            if sign is None or way is None or pull.call.leaf:
+                continue
+            if way > AGREED and not bool(pull.call.known.any()):
+                found.append(rows)  # with those that no loss pulls any more
+            elif len(rows) == len(pull.rows) == len(pull.call.known):
+                known = pull.call.known.to(rows.device)
+                found.append(rows[(pull.rows * sign > 0) & ~known])
+        found = [rows for rows in found if len(rows) and rows.shape[1:] == found[0].shape[1:]]
+        return torch.cat(found) if found else None
+
     def kinds(self, stepped: Stepped) -> tuple[list[float], list[float]]:
         """How D learns fakes that G is known to have made, and all others, call by call."""
         fakes: list[float | None] = []
@@ -159,10 +175,6 @@ class Check:
 
     def penalties(self, penalties: list[Penalty]) -> Iterable[Bug]:
         """D has stepped: gradients at its inputs since its last step."""
-        return ()
-
-    def round(self, glimpse: Glimpse) -> Iterable[Bug]:
-        """A round is over, and sorted."""
         return ()
 
     def found(self, part: str, line: str, meaning: str, fix: str, sure: float = 1.0) -> Bug:

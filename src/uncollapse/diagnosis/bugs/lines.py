@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import linecache
+import os
 import sys
 import sysconfig
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -49,10 +51,10 @@ def line() -> str:
     none.
     """
     for frame in _frames():
-        code = frame.f_code
-        if not code.co_filename.startswith(_PLACES) and not code.co_filename.startswith("<frozen"):
-            text = linecache.getline(code.co_filename, frame.f_lineno).strip()
-            told = f"{Path(code.co_filename).name}:{frame.f_lineno}"
+        file = frame.f_code.co_filename
+        if _is_theirs(file):
+            text = linecache.getline(file, frame.f_lineno).strip()
+            told = f"{os.path.basename(file)}:{frame.f_lineno}"
             return f"{told} `{text}`" if text else told
     return ""
 
@@ -68,6 +70,11 @@ def asked() -> Asked | None:
             inputs = _listed(here.get("inputs"))
             return Asked(line(), _listed(here.get("outputs")), inputs, bool(here["create_graph"]))
     return None
+
+
+@cache
+def _is_theirs(file: str) -> bool:
+    return not file.startswith((*_PLACES, "<frozen"))
 
 
 def _frames() -> Iterator[FrameType]:

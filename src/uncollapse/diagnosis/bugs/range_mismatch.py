@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from uncollapse.diagnosis.bugs.check import Check, Scene
-from uncollapse.diagnosis.bugs.scout import Judged
-from uncollapse.diagnosis.sorting import Glimpse
+from uncollapse.diagnosis.bugs.scout import Judged, Stepped
 from uncollapse.diagnosis.verdict import Bug
 
 OUTSIDE = 0.02
@@ -19,7 +18,7 @@ MARGIN = 0.05
 VALUES, MOST = 256, 4096
 """Real numbers that are needed, and that are kept from round to round."""
 AGAIN = 3
-"""Rounds in a row in which it must show."""
+"""Steps of D in a row in which it must show."""
 APART = 0.35
 """Of its length, by which a range may be shifted or stretched by augmentation."""
 
@@ -47,9 +46,11 @@ class RangeMismatch(Check):
             self._others = judged
         return ()
 
-    def round(self, glimpse: Glimpse) -> Iterable[Bug]:
+    def stepped(self, stepped: Stepped) -> Iterable[Bug]:
+        if stepped.side != "discriminator":
+            return
+        rows = self.scene.reals(stepped)
         # where D no longer learns from real samples, others that fakes cannot be are real
-        rows = glimpse.real
         if rows is None and self._others is not None and self._outside(self._others.sample) == 1.0:
             rows = self._others.sample
         if rows is None:

@@ -17,7 +17,7 @@ from torch.nn.modules.conv import _ConvNd
 from torch.optim import Optimizer
 
 from uncollapse.diagnosis.bugs import graphs
-from uncollapse.diagnosis.bugs.lines import asked, line
+from uncollapse.diagnosis.bugs.lines import Asked, asked, line
 from uncollapse.diagnosis.hooks import Guarded, StepHooks, hang, on_gradient, when_pass_ends
 from uncollapse.diagnosis.lineage import Lineage
 from uncollapse.diagnosis.seen import Given, Side, some, tensors
@@ -268,6 +268,8 @@ class Scout:
         self.lineage = Lineage(generators)
         self.guard = Guarded(self)
         self._now: Backward | None = None
+        self._asked: Asked | None = None
+        self._looked_up = False
         self._calls: dict[Side, list[Judged]] = {side: [] for side in SIDES}
         self._turn: list[Judged] = []
         self._whole: list[Tensor] = []
@@ -402,7 +404,7 @@ class Scout:
     def _at_weight(self, side: Side, mark: Mark, gradient: Tensor) -> None:
         if torch.is_grad_enabled() or not self.awake:
             return
-        request = asked()
+        request = self._request()
         if request is not None and request.inputs is not None:  # it will not be in .grad
             return
         now = self._pass()
@@ -423,7 +425,7 @@ class Scout:
 
     def _at_input(self, call: Judged, gradient: Tensor) -> None:
         """A gradient at what D was given: only of ``autograd.grad`` at inputs is it a penalty's."""
-        request = asked() if self.awake else None
+        request = self._request() if self.awake else None
         if request is None or request.inputs is None:
             return
         own = self.weights["generator"] | self.weights["discriminator"]
@@ -446,14 +448,24 @@ class Scout:
 
     def _felt(self, penalty: Penalty, gradient: Tensor) -> None:
         penalty.felt = some(gradient, ROWS)
-        request = asked()
+        request = self._request()
         if request is not None and penalty.node is not None:
             penalty.bare = graphs.bare_root(request.roots, penalty.node)
+
+    def _request(self) -> Asked | None:
+        """What the present backward pass was asked for: looked up once, if its end is heard."""
+        if not self._looked_up:
+            self._asked = asked()
+            self._looked_up = when_pass_ends(partial(self.guard, self._forget_request))
+        return self._asked
+
+    def _forget_request(self) -> None:
+        self._looked_up, self._asked = False, None
 
     def _pass(self) -> Backward:
         """The present backward pass."""
         if self._now is None:
-            request = asked()
+            request = self._request()
             self._now = now = Backward("" if request is None else request.line)
             for side, marks in self.marks.items():
                 if all(mark.clear for mark in marks):
@@ -466,6 +478,7 @@ class Scout:
         return self._now
 
     def _end_pass(self) -> None:
+        self._forget_request()
         if self._now is not None:
             now, self._now = self._now, None
             self.told.passed(now)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from uncollapse.diagnosis.bugs.check import AGREED, Check, Row, Scene
+from uncollapse.diagnosis.bugs.check import Check, Row, Scene
 from uncollapse.diagnosis.bugs.scout import Stepped
 from uncollapse.diagnosis.verdict import Bug
 
 AGAIN = 6
 """D's steps in a row: a batch with flipped labels is nobody's bug."""
+MOSTLY = 0.6
+"""Mean sign of a call's pulls: least squares overshoot on some rows."""
 
 
 class SwappedLabels(Check):
@@ -30,7 +32,7 @@ class SwappedLabels(Check):
         if stepped.both or self._compared != self.relativistic:
             return
         fakes, others = self.scene.kinds(stepped)
-        swapped = bool(fakes and others) and min(fakes) > AGREED and max(others) < -AGREED
+        swapped = bool(fakes and others) and min(fakes) > MOSTLY and max(others) < -MOSTLY
         if self._row(0, swapped) == AGAIN:
             calls = [pull.call for pull in self.scene.pulls(stepped) if bool(pull.call.known.any())]
             yield self.of(calls[0].line or stepped.line)
