@@ -250,11 +250,12 @@ class Watch:
                 "nothing of the generator and the discriminator was seen: add "
                 "watch.observe(real=..., fake=..., d_real=..., d_fake=...) to the loop"
             )
-        if self.listener.guard.errors:
-            notes.append(
-                f"{self.listener.guard.errors} things could not be looked at "
-                f"({type(self.listener.guard.last).__name__}: {self.listener.guard.last})"
-            )
+        for guard in (self.listener.guard, self.preflight.scout.guard):
+            if guard.errors:
+                notes.append(
+                    f"{guard.errors} things could not be looked at "
+                    f"({type(guard.last).__name__}: {guard.last})"
+                )
         return notes
 
     def _tell(self) -> None:
@@ -281,6 +282,7 @@ class Watch:
             "fakes": self.fakes.state(),
             "reals": self.reals.state(),
             "judge": self.judge.state(),
+            "bugs": self.preflight.state(),
             "categories": self.categories.state(),
             "variety": self.variety.state(),
             "history": dict(self._history),
@@ -294,6 +296,7 @@ class Watch:
         self.fakes.restore(state["fakes"])
         self.reals.restore(state["reals"])
         self.judge.restore(state["judge"])
+        self.preflight.restore(state["bugs"], self.step)
         self.categories.restore(state["categories"])
         self.variety.restore(state["variety"])
         self._history.update(state["history"])

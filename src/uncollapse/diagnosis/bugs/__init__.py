@@ -6,8 +6,8 @@ Each :class:`~uncollapse.diagnosis.bugs.check.Check` is told what the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -95,6 +95,7 @@ class Preflight:
             if name not in NAMES:
                 raise ConfigError(f"watch: expect: no bug is called {name!r}; {', '.join(NAMES)}")
         self.bugs: list[Bug] = []
+        self._before = 0
         self.scout = Scout(generators, discriminators, self)
         self.scene = Scene(generators, discriminators, optimizers, real, self.scout)
         self.checks = [check(self.scene) for check in CHECKS if check.name not in expect]
@@ -102,6 +103,15 @@ class Preflight:
     def close(self) -> None:
         """Takes all hooks off."""
         self.scout.close()
+
+    def state(self) -> list[dict[str, Any]]:
+        """What was found, as plain values."""
+        return [asdict(bug) for bug in self.bugs]
+
+    def restore(self, state: Sequence[Mapping[str, Any]], steps: int) -> None:
+        """Goes on from a state, after so many steps; the first rounds from here are looked at."""
+        self.bugs = [Bug(**bug) for bug in state]
+        self._before = steps
 
     def drawn(self, drawn: Drawn) -> None:
         """A generator was called."""
@@ -126,7 +136,7 @@ class Preflight:
         self._note(bug for check in self.checks for bug in check.penalties(penalties))
 
     def _note(self, found: Iterable[Bug]) -> None:
-        step = max(self.scout.steps.values())
+        step = self._before + max(self.scout.steps.values())
         for bug in found:
             if not any(bug.name == known.name and bug.where == known.where for known in self.bugs):
                 self.bugs.append(replace(bug, step=step))

@@ -23,6 +23,10 @@ from uncollapse.diagnosis.verdict import Bug
 
 AGREED = 0.9
 """Share of rows that must be pulled one way to say that a call is."""
+CLOSE = 0.3
+"""Difference of two labels that is none."""
+EXACT, FEWEST = 1e-3, 4
+"""Of their spread, by which pulls of least squares may be off a line; and rows for it."""
 
 
 class Scene:
@@ -137,6 +141,31 @@ class Scene:
                 fakes.append(_mean_sign(pull.rows[known], sign))
                 others.append(_mean_sign(pull.rows[~known], sign))
         return [way for way in fakes if way is not None], [w for w in others if w is not None]
+
+
+def answers_of(pull: Pulled) -> Tensor:
+    """The answers that are pulled, a number for each row."""
+    answer = pull.call.answered[pull.answer].float()
+    return answer.flatten(1).mean(1) if answer.ndim > 1 else answer
+
+
+def target(answers: Tensor, pulls: Tensor) -> float:
+    """The answer at which there would be no pull, by a straight line; NaN if there is none."""
+    off = answers - answers.mean()
+    slope = (off * pulls).sum() / off.square().sum()
+    return float(answers.mean() - pulls.mean() / slope)
+
+
+def label(answers: Tensor, pulls: Tensor) -> float | None:
+    """The label of a least-squares loss, whose pull is in proportion to what is missing."""
+    if len(answers) != len(pulls) or len(answers) < FEWEST:
+        return None
+    answers, pulls = answers.double(), pulls.double()
+    found = target(answers, pulls)
+    missing = answers - found
+    slope = (missing * pulls).sum() / missing.square().sum()
+    off = (pulls - slope * missing).abs().max()
+    return found if float(off) <= EXACT * float(pulls.std()) else None
 
 
 def _mean_sign(rows: Tensor, sign: float) -> float | None:

@@ -7,14 +7,12 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from uncollapse.diagnosis.bugs.check import Check, Row, Scene
+from uncollapse.diagnosis.bugs.check import CLOSE, Check, Row, Scene, answers_of, target
 from uncollapse.diagnosis.bugs.scout import Pulled, Stepped
 from uncollapse.diagnosis.verdict import Bug
 
 AGAIN = 6
 """D's steps in a row: a batch with flipped labels is nobody's bug."""
-CLOSE = 0.3
-"""Difference of two labels that is none."""
 SAME = 1e-3
 """Share of their size by which pulls that are the same may differ."""
 ONE_CURVE = 0.05
@@ -57,7 +55,7 @@ class ConstantLabels(Check):
         rows = torch.cat([pull.rows for pull in pulls])
         if abs(float(rows.sign().mean())) < 1:
             return False
-        answers = torch.cat([_answers(pull) for pull in pulls])
+        answers = torch.cat([answers_of(pull) for pull in pulls])
         known = torch.cat([pull.call.known for pull in pulls]).to(rows.device)
         if not len(rows) == len(answers) == len(known):
             return False
@@ -70,27 +68,15 @@ def _holds_both(stepped: Stepped, pulls: list[Pulled]) -> bool:
     return made > 0 and any(given.count > made for pull in pulls for given in pull.call.given)
 
 
-def _answers(pull: Pulled) -> Tensor:
-    answer = pull.call.answered[pull.answer].float()
-    return answer.flatten(1).mean(1) if answer.ndim > 1 else answer
-
-
 def _one_label(answers: Tensor, pulls: Tensor, known: Tensor) -> bool:
     """Whether pulls depend on answers alone, and not on who made the sample."""
     if float(pulls.max() - pulls.min()) <= SAME * float(pulls.abs().mean()):
         return True  # they do not even depend on answers
     fake, other = answers[known], answers[~known]
     if len(fake) and len(other) and (fake.min() > other.max() or other.min() > fake.max()):
-        targets = _target(fake, pulls[known]), _target(other, pulls[~known])
+        targets = target(fake, pulls[known]), target(other, pulls[~known])
         return abs(targets[0] - targets[1]) < CLOSE
     return _on_one_curve(answers, pulls)
-
-
-def _target(answers: Tensor, pulls: Tensor) -> float:
-    """The answer at which there would be no pull, by a straight line."""
-    off = answers - answers.mean()
-    slope = (off * pulls).sum() / off.square().sum()
-    return float(answers.mean() - pulls.mean() / slope)
 
 
 def _on_one_curve(answers: Tensor, pulls: Tensor) -> bool:
