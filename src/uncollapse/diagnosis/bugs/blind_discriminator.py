@@ -48,7 +48,9 @@ def _blind(calls: list[Judged]) -> bool:
     samples = [call.sample for call in calls]
     if not any(bool((rows != rows[:1]).any()) for rows in samples):
         return False  # one sample, or all alike
-    answers: list[Tensor] = [call.answered[0].float().flatten(1) for call in calls]
+    answers: list[Tensor] = [
+        call.answered[0].float().reshape(len(call.answered[0]), -1) for call in calls
+    ]
     if len({rows.shape[1] for rows in answers}) != 1:
         return False
     all_rows = torch.cat(answers)

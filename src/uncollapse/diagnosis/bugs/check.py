@@ -23,6 +23,8 @@ from uncollapse.diagnosis.verdict import Bug
 
 AGREED = 0.9
 """Share of rows that must be pulled one way to say that a call is."""
+NUMBERS = 64
+"""Of each weight that are compared."""
 CLOSE = 0.3
 """Difference of two labels that is none."""
 EXACT, FEWEST = 1e-3, 4
@@ -130,6 +132,12 @@ class Scene:
         found = [rows for rows in found if len(rows) and rows.shape[1:] == found[0].shape[1:]]
         return torch.cat(found) if found else None
 
+    def fools(self, one: Backward) -> float | None:
+        """Whose loss a pass was of: 1 if it pulls attached fakes as G does, -1 if as D does."""
+        ways = [self.like_real(pull) for pull in one.pulls if pull.call.attached]
+        known = [way for way in ways if way is not None]
+        return sum(known) / len(known) if known else None
+
     def kinds(self, stepped: Stepped) -> tuple[list[float], list[float]]:
         """How D learns fakes that G is known to have made, and all others, call by call."""
         fakes: list[float | None] = []
@@ -141,6 +149,11 @@ class Scene:
                 fakes.append(_mean_sign(pull.rows[known], sign))
                 others.append(_mean_sign(pull.rows[~known], sign))
         return [way for way in fakes if way is not None], [w for w in others if w is not None]
+
+
+def numbers(weights: Iterable[Tensor]) -> list[Tensor]:
+    """Some of each weight's numbers, to see whether it moves."""
+    return [w.detach().flatten()[:: max(1, w.numel() // NUMBERS)].clone() for w in weights]
 
 
 def answers_of(pull: Pulled) -> Tensor:

@@ -7,15 +7,13 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from uncollapse.diagnosis.bugs.check import Check, Row, Scene
+from uncollapse.diagnosis.bugs.check import Check, Row, Scene, numbers
 from uncollapse.diagnosis.bugs.scout import Judged, Stepped
 from uncollapse.diagnosis.seen import Side
 from uncollapse.diagnosis.verdict import Bug
 
 STEPS = 10
 """Steps of its own in which nothing moves."""
-NUMBERS = 64
-"""Of each parameter that are compared."""
 
 
 class FrozenNetwork(Check):
@@ -34,7 +32,7 @@ class FrozenNetwork(Check):
 
     def stepped(self, stepped: Stepped) -> Iterable[Bug]:
         who = stepped.side, id(stepped.optimizer)
-        now = [_some(weight) for weight in self._weights(stepped)]
+        now = numbers(self._weights(stepped))
         before = self._before.get(who, [])
         still = len(before) == len(now) and all(map(torch.equal, before, now))
         self._before[who] = now
@@ -81,11 +79,6 @@ class FrozenNetwork(Check):
             fix,
             sure,
         )
-
-
-def _some(weight: Tensor) -> Tensor:
-    """Some of a weight's numbers."""
-    return weight.detach().flatten()[:: max(1, weight.numel() // NUMBERS)].clone()
 
 
 def _frozen(call: Judged) -> list[str]:

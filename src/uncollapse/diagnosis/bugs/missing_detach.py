@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from uncollapse.diagnosis.bugs.check import Check, Scene
+from uncollapse.diagnosis.bugs.check import AGREED, Check, Scene
 from uncollapse.diagnosis.bugs.scout import Backward, Stepped
 from uncollapse.diagnosis.verdict import Bug
 
@@ -12,7 +12,7 @@ AGAIN = 2
 
 
 class MissingDetach(Check):
-    """Passes that D stepped with are in G's gradient, beside G's own.
+    """Passes of D's loss that D stepped with are in G's gradient, beside G's own.
 
     Attached fakes alone are no bug: many loops clear G's gradient before its own loss.
     """
@@ -30,8 +30,12 @@ class MissingDetach(Check):
         if stepped.side == "discriminator":
             self._of_d |= set(stepped.passes)
             return
-        left = [one for one in stepped.passes if one in self._of_d]
-        rest = [one for one in stepped.passes if one not in self._of_d]
+        left = [
+            one
+            for one in stepped.passes
+            if one in self._of_d and (self.scene.fools(one) or 0.0) < -AGREED
+        ]
+        rest = [one for one in stepped.passes if one not in left]
         self._of_d = set()
         self._times = self._times + 1 if left and rest else 0
         if self._times == AGAIN:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from uncollapse.diagnosis.bugs.check import Check, Scene, held
+import torch
+from torch import Tensor
+
+from uncollapse.diagnosis.bugs.check import Check, Scene, held, numbers
 from uncollapse.diagnosis.bugs.scout import SIDES, Backward, Stepped
 from uncollapse.diagnosis.seen import Side
 from uncollapse.diagnosis.verdict import Bug
@@ -16,7 +19,8 @@ WAITED = 20
 class UntrainedNetwork(Check):
     """Its losses are carried back, and its optimiser never steps; or it has no optimiser.
 
-    A side that has no turn yet (D sets in late, or is trained ahead) is no bug.
+    A side that has no turn yet (D sets in late, or is trained ahead) is no bug, nor is one whose
+    weights are moved by hand.
     """
 
     name = "untrained-network"
@@ -25,6 +29,7 @@ class UntrainedNetwork(Check):
         super().__init__(scene)
         self._waiting: dict[Side, list[Backward]] = {side: [] for side in SIDES}
         self._said: set[Side] = set()
+        self._begun: dict[Side, list[Tensor]] = {side: self._numbers(side) for side in SIDES}
 
     def passed(self, passed: Backward) -> Iterable[Bug]:
         for side in SIDES:
@@ -40,6 +45,11 @@ class UntrainedNetwork(Check):
         self._waiting[other] = [one for one in self._waiting[other] if one not in taken]
         waiting = self._waiting[other]
         holds = any(held(one) & self.scene.scout.weights[other] for one in self.scene.named)
+        if max(len(waiting), stepped.nth) < WAITED:
+            return
+        if not all(map(torch.equal, self._begun[other], self._numbers(other))):
+            self._said.add(other)  # somebody moves it by hand
+            return
         if len(waiting) >= WAITED and (holds or not self.scene.named):
             self._said.add(other)
             yield self.found(
@@ -62,6 +72,9 @@ class UntrainedNetwork(Check):
                 f"make an optimiser with {other}.parameters() and step it in the {other}'s turn",
                 0.8,
             )
+
+    def _numbers(self, side: Side) -> list[Tensor]:
+        return numbers(p for net in self.scene.networks[side] for p in net.parameters())
 
     def _used(self, side: Side, stepped: Stepped) -> bool:
         """Whether the network takes part at all."""

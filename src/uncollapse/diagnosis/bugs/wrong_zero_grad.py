@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from uncollapse.diagnosis.bugs.check import Scene
+from uncollapse.diagnosis.bugs.check import AGREED, Scene
 from uncollapse.diagnosis.bugs.gradients_accumulate import AGAIN, GradientsAccumulate
-from uncollapse.diagnosis.bugs.scout import SIDES, Backward, Stepped
-from uncollapse.diagnosis.seen import Side
+from uncollapse.diagnosis.bugs.scout import Stepped
 from uncollapse.diagnosis.verdict import Bug
 
 
@@ -23,22 +22,18 @@ class WrongZeroGrad(GradientsAccumulate):
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
-        self._last: dict[Side, set[Backward]] = {side: set() for side in SIDES}
         self._leaks = 0
 
     def stepped(self, stepped: Stepped) -> Iterable[Bug]:
         yield from super().stepped(stepped)
-        if stepped.both:
+        if stepped.both or stepped.side == "generator" or stepped.stale:
             return
-        self._last[stepped.side] = set(stepped.passes)
-        of_d, of_g = self._last["discriminator"], self._last["generator"]
-        leaked = of_d & of_g and of_d - of_g and not of_g - of_d and not stepped.stale
-        if stepped.side == "discriminator":
-            self._leaks = self._leaks + 1 if leaked else 0
-        if leaked and self._leaks == AGAIN:
+        left = [one for one in stepped.passes if (self.scene.fools(one) or 0.0) > AGREED]
+        self._leaks = self._leaks + 1 if 0 < len(left) < len(stepped.passes) else 0
+        if self._leaks == AGAIN:
             yield self.found(
                 "discriminator",
-                stepped.own[-1].line if stepped.own else stepped.line,
+                left[-1].line or stepped.line,
                 "the gradient of the generator's loss is still in the discriminator when it "
                 "steps: it also learns to be fooled",
                 "call zero_grad() of the discriminator's optimiser after the generator's turn, "
