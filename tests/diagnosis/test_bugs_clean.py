@@ -35,10 +35,8 @@ def silent(watch):
     "how",
     [
         {},
-        {"detach": False},
         {"detach": False, "zero_d": "both", "zero_g": "both"},
         {"concatenated": True},
-        {"concatenated": True, "detach": False},
     ],
 )
 def test_styles(style, how):
@@ -741,6 +739,37 @@ def noise_on_what_d_is_given_and_a_rate_that_warms_up():
         opt_g.step()
         for rate in rates:
             rate.step()
+    return watch
+
+
+@loop
+def weights_moved_by_hand():
+    G, D, _, opt_d = players()
+    watch = watching(G, D, opt_d)
+    for _ in range(STEPS):
+        opt_d.zero_grad()
+        (bce(D(ring(BATCH)), 1) + bce(D(G(latents()).detach()), 0)).backward()
+        opt_d.step()
+        G.zero_grad()
+        bce(D(G(latents())), 1).backward()
+        with torch.no_grad():
+            for weight in G.parameters():
+                weight -= 0.01 * weight.grad
+    return watch
+
+
+@loop
+def answers_without_an_axis_of_their_own():
+    G, D, opt_g, opt_d = players()
+    D.append(nn.Flatten(0))
+    watch = watching(G, D, opt_g, opt_d)
+    for _ in range(STEPS):
+        opt_d.zero_grad()
+        (bce(D(ring(BATCH)), 1) + bce(D(G(latents()).detach()), 0)).backward()
+        opt_d.step()
+        opt_g.zero_grad()
+        bce(D(G(latents())), 1).backward()
+        opt_g.step()
     return watch
 
 

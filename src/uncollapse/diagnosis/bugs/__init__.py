@@ -127,8 +127,7 @@ class Preflight:
 
     def stepped(self, stepped: Stepped) -> None:
         """An optimiser has stepped."""
-        if stepped.side == "generator" and not stepped.both:
-            self.scene.learn_signs(stepped)
+        self.scene.new_step(stepped)
         self._note(bug for check in self.checks for bug in check.stepped(stepped))
 
     def penalties(self, penalties: list[Penalty]) -> None:

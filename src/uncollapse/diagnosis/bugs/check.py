@@ -61,6 +61,8 @@ class Scene:
         self.real = real
         self.scout = scout
         self.signs: dict[tuple[int, int], float] = {}
+        self._ways: dict[Pulled, float | None] = {}
+        self._kinds: tuple[list[float], list[float]] | None = None
 
     def name(self, side: Side, number: int = 0) -> str:
         """``generator``, or ``generator[1]`` where there are several."""
@@ -92,8 +94,12 @@ class Scene:
         twice = [one for one in self.optimizers if held(one) & other]
         return twice[1:] or [one for one in self.optimizers if held(one) and not held(one) & other]
 
-    def learn_signs(self, stepped: Stepped) -> None:
-        """Notes which way G pulls D."""
+    def new_step(self, stepped: Stepped) -> None:
+        """Notes which way G pulls D, if it is G's; what is asked about it is found out once."""
+        self._ways.clear()
+        self._kinds = None
+        if stepped.side == "discriminator" or stepped.both:
+            return
         for pull in self.pulls(stepped):
             told = pull.rows.sign()
             told = told[told != 0]
@@ -113,8 +119,10 @@ class Scene:
 
     def like_real(self, pull: Pulled) -> float | None:
         """How D learns a call's rows: 1 all as real, -1 all as fake; None if that is unknown."""
-        sign = self.signs.get((pull.call.network, pull.answer))
-        return None if sign is None else _mean_sign(pull.rows, sign)
+        if pull not in self._ways:
+            sign = self.signs.get((pull.call.network, pull.answer))
+            self._ways[pull] = None if sign is None else _mean_sign(pull.rows, sign)
+        return self._ways[pull]
 
     def reals(self, stepped: Stepped) -> Tensor | None:
         """Samples that D learns as real and G is not known to have made, ``[n, *shape]``."""
@@ -140,6 +148,8 @@ class Scene:
 
     def kinds(self, stepped: Stepped) -> tuple[list[float], list[float]]:
         """How D learns fakes that G is known to have made, and all others, call by call."""
+        if self._kinds is not None:
+            return self._kinds
         fakes: list[float | None] = []
         others: list[float | None] = []
         for pull in self.pulls(stepped):
@@ -148,7 +158,8 @@ class Scene:
             if sign is not None and len(known) == len(pull.rows):
                 fakes.append(_mean_sign(pull.rows[known], sign))
                 others.append(_mean_sign(pull.rows[~known], sign))
-        return [way for way in fakes if way is not None], [w for w in others if w is not None]
+        self._kinds = [w for w in fakes if w is not None], [w for w in others if w is not None]
+        return self._kinds
 
 
 def numbers(weights: Iterable[Tensor]) -> list[Tensor]:

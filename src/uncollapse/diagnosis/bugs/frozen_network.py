@@ -32,11 +32,13 @@ class FrozenNetwork(Check):
 
     def stepped(self, stepped: Stepped) -> Iterable[Bug]:
         who = stepped.side, id(stepped.optimizer)
-        now = numbers(self._weights(stepped))
-        before = self._before.get(who, [])
-        still = len(before) == len(now) and all(map(torch.equal, before, now))
-        self._before[who] = now
-        if self._still(who, still and (stepped.empty or not stepped.zero)) == STEPS:
+        rates = [group.get("lr") for group in stepped.optimizer.param_groups]
+        times = self._still(who, stepped.empty or not any(rates))
+        if times == 1:
+            self._before[who] = numbers(self._weights(stepped))
+        elif times == STEPS and all(
+            map(torch.equal, self._before[who], numbers(self._weights(stepped)))
+        ):
             yield self._whole(stepped)
         calls = [pull.call for one in stepped.own for pull in one.pulls]
         if stepped.side == "discriminator" and calls and not stepped.empty:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from typing import Any
 
 from torch import Tensor
 
 FAR = 20_000
 """Nodes that are looked at before a graph is given up."""
-NEAR = 60
-"""Nodes that may lie between two neighbours in a loss."""
+NEAR, LONG = 60, 500
+"""Nodes that may lie between two neighbours in a loss, and in a loss."""
 
 PLAIN = frozenset(
     {"View", "ReshapeAlias", "UnsafeView", "Squeeze", "Unsqueeze", "Clone", "Cat", "Stack"}
@@ -40,7 +42,12 @@ Node = Any
 
 def kind(node: Node) -> str:
     """``SigmoidBackward0`` is a Sigmoid."""
-    return re.sub(r"Backward\d*$", "", type(node).__name__)
+    return _kind(type(node).__name__)
+
+
+@cache
+def _kind(name: str) -> str:
+    return re.sub(r"Backward\d*$", "", name)
 
 
 def below(node: Node) -> Iterator[Node]:
@@ -51,11 +58,13 @@ def below(node: Node) -> Iterator[Node]:
 
 
 def walk(starts: Iterable[Node], onward: Callable[[Node], bool], most: int = FAR) -> list[Node]:
-    """All nodes that can be reached, the starts too; past those that lead nowhere it stops."""
+    """All nodes that can be reached, the nearest first and the starts too, past those that lead
+    onward.
+    """
     seen = {start: None for start in starts if start is not None}
-    ahead = list(seen)
+    ahead = deque(seen)
     while ahead and len(seen) < most:
-        node = ahead.pop()
+        node = ahead.popleft()
         if onward(node):
             for after in below(node):
                 if after not in seen:
@@ -73,36 +82,49 @@ def bounds(tensor: Tensor) -> tuple[float, float] | None:
     return min(BOUNDS[kind(end)][0] for end in ends), max(BOUNDS[kind(end)][1] for end in ends)
 
 
-def sigmoid_twice(roots: Iterable[Tensor], answers: set[Node]) -> bool:
-    """Whether a loss that takes a sigmoid is given D's answers through another one."""
-    for node in _of_loss(roots, answers):
-        if kind(node) in OF_LOGITS:
-            between = walk(below(node), lambda n: kind(n) in PLAIN | {"Neg", "Sub", "Mean"})
-            for end in between:
-                if kind(end) == "Sigmoid" and (
-                    answers & set(between) or answers & set(walk(below(end), _always, NEAR))
-                ):
+class Loss:
+    """The part of a graph between losses and D's answers.
+
+    Args:
+        roots: the losses.
+        answers: nodes of D's answers.
+    """
+
+    def __init__(self, roots: Iterable[Tensor], answers: set[Node]) -> None:
+        self.answers = answers
+        starts = [root.grad_fn for root in roots]
+        # a loss that also goes elsewhere, into features or G, may be as long as a network
+        self.nodes = walk(starts, lambda node: node not in answers, LONG)
+
+    @property
+    def sigmoid_twice(self) -> bool:
+        """Whether a loss that takes a sigmoid is given D's answers through another one."""
+        for node in self.nodes:
+            if kind(node) in OF_LOGITS:
+                between = walk(below(node), lambda n: kind(n) in PLAIN | {"Neg", "Sub", "Mean"})
+                for end in between:
+                    if kind(end) == "Sigmoid" and (
+                        self.answers & {*between, *walk(below(end), lambda n: True, NEAR)}
+                    ):
+                        return True
+        return False
+
+    @property
+    def sigmoid_missing(self) -> bool:
+        """Whether a logarithm is taken of D's answers that end in a linear layer."""
+        for node in self.nodes:
+            if kind(node) in OF_PROBABILITIES:
+                between = walk(below(node), _shifts)
+                if self.answers & set(between) and any(kind(n) in LINEAR for n in between):
                     return True
-    return False
+        return False
 
-
-def sigmoid_missing(roots: Iterable[Tensor], answers: set[Node]) -> bool:
-    """Whether a logarithm is taken of D's answers that end in a linear layer."""
-    for node in _of_loss(roots, answers):
-        if kind(node) in OF_PROBABILITIES:
-            between = walk(below(node), _shifts)
-            ends = [end for end in between if kind(end) in LINEAR]
-            if ends and answers & set(between):
-                return True
-    return False
-
-
-def is_affine(roots: Iterable[Tensor], answers: set[Node]) -> bool:
-    """Whether a loss is nothing but a weighted sum of D's answers, as in a Wasserstein loss."""
-    nodes = _of_loss(roots, answers)
-    return bool(answers & set(nodes)) and all(
-        node in answers or kind(node) in AFFINE for node in nodes
-    )
+    @property
+    def affine(self) -> bool:
+        """Whether it is nothing but a weighted sum of answers, as a Wasserstein loss is."""
+        return bool(self.answers & set(self.nodes)) and all(
+            node in self.answers or kind(node) in AFFINE for node in self.nodes
+        )
 
 
 def bare_root(roots: Iterable[Tensor], gradient: Node) -> bool:
@@ -117,11 +139,6 @@ def bare_root(roots: Iterable[Tensor], gradient: Node) -> bool:
             if gradient in under:
                 return True
     return False
-
-
-def _of_loss(roots: Iterable[Tensor], answers: set[Node]) -> list[Node]:
-    """Nodes between losses and D's answers."""
-    return walk([root.grad_fn for root in roots], lambda node: node not in answers)
 
 
 def _shifts(node: Node) -> bool:
@@ -140,7 +157,3 @@ def _safe(node: Node) -> bool:
 
 def _exponent(node: Node) -> float:
     return float(getattr(node, "_saved_exponent", 1.0))
-
-
-def _always(node: Node) -> bool:
-    return True

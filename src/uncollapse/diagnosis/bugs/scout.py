@@ -172,7 +172,6 @@ class Stepped:
         own: those that are new since this side's last step, without the other side's.
         stale: whether some were there at an earlier step of the same weights.
         empty: whether no weight had a gradient.
-        zero: whether all gradients were zero.
         calls: of D, since this side's last step.
         turn: those since any step.
         drawn: calls of G, since G's last step.
@@ -187,7 +186,6 @@ class Stepped:
     own: list[Backward]
     stale: bool
     empty: bool
-    zero: bool
     calls: list[Judged]
     turn: list[Judged]
     drawn: list[Drawn]
@@ -471,9 +469,9 @@ class Scout:
                 if all(mark.clear for mark in marks):
                     now.clear.add(side)
             if request is not None and request.inputs is None:
-                now.twice = graphs.sigmoid_twice(request.roots, self._answers)
-                now.missing = graphs.sigmoid_missing(request.roots, self._answers)
-                now.affine = graphs.is_affine(request.roots, self._answers)
+                loss = graphs.Loss(request.roots, self._answers)
+                now.twice, now.missing = loss.sigmoid_twice, loss.sigmoid_missing
+                now.affine = loss.affine
             when_pass_ends(partial(self.guard, self._end_pass))
         return self._now
 
@@ -491,8 +489,11 @@ class Scout:
         other: Side = "generator" if side == "discriminator" else "discriminator"
         new = [one for one in passes if one not in self._last[side]]
         own = [one for one in new if one not in self._since[side]]
-        weights = [p for g in optimizer.param_groups for p in g["params"]]
-        gradients = [p.grad for p in weights if p.grad is not None and id(p) in self.weights[side]]
+        given = (
+            p.grad is not None and id(p) in self.weights[side]
+            for group in optimizer.param_groups
+            for p in group["params"]
+        )
         stepped = Stepped(
             side,
             both,
@@ -501,8 +502,7 @@ class Scout:
             passes,
             own or new,
             any(one in mark.used for mark in marks for one in mark.passes),
-            not gradients,
-            all(mark.clear for mark in marks),
+            not any(given),
             self._calls[side],
             self._turn,
             list(self._drawn),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from uncollapse.diagnosis.bugs.check import CLOSE, Check, Row, Scene, answers_of, label
-from uncollapse.diagnosis.bugs.scout import Stepped
+from uncollapse.diagnosis.bugs.scout import Pulled, Stepped
 from uncollapse.diagnosis.verdict import Bug
 
 AGAIN = 6
@@ -24,13 +24,13 @@ class SwappedLabels(Check):
         super().__init__(scene)
         self._row = Row()
         self._compared = False
-        self._wanted: float | None = None
+        self._wanted: Pulled | None = None
 
     def stepped(self, stepped: Stepped) -> Iterable[Bug]:
         if stepped.side == "generator":
             self._compared = any(not call.made for call in stepped.turn)
             wanted = [p for p in self.scene.pulls(stepped) if p.call.attached]
-            self._wanted = label(answers_of(wanted[0]), wanted[0].rows) if wanted else None
+            self._wanted = wanted[0] if wanted else None
             return
         if stepped.both or self._compared != self.relativistic:
             return
@@ -48,6 +48,7 @@ class SwappedLabels(Check):
         """
         if self._wanted is None:
             return False
+        wanted = label(answers_of(self._wanted), self._wanted.rows)
         fakes: list[float | None] = []
         others: list[float | None] = []
         for pull in self.scene.pulls(stepped):
@@ -57,10 +58,10 @@ class SwappedLabels(Check):
             for labels, rows in ((fakes, known), (others, ~known)):
                 if bool(rows.any()):
                     labels.append(label(answers[rows], pull.rows[rows]))
-        if not fakes or not others or None in fakes + others:
+        if wanted is None or not fakes or not others or None in fakes + others:
             return False
-        return all(abs(one - self._wanted) < CLOSE for one in fakes if one is not None) and all(
-            abs(one - self._wanted) > CLOSE for one in others if one is not None
+        return all(abs(one - wanted) < CLOSE for one in fakes if one is not None) and all(
+            abs(one - wanted) > CLOSE for one in others if one is not None
         )
 
     def of(self, line: str) -> Bug:
