@@ -35,11 +35,14 @@ class NonFiniteError(UncollapseError):
 
     Attributes:
         step: where it was met.
+        member: whose it was.
+        members: of how many in all replicas.
     """
 
-    def __init__(self, text: str, step: int) -> None:
+    def __init__(self, text: str, step: int, member: int = 0, members: int = 1) -> None:
         super().__init__(text)
         self.step = step
+        self.member, self.members = member, members
 
 
 class RankLostError(UncollapseError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uncollapse.diagnosis.verdict import Advice, Bug, Evidence, Verdict
+from uncollapse.diagnosis.verdict import Advice, Bug, Evidence, Verdict, worst
 from uncollapse.diagnosis.watch import Watch, watch
 
-__all__ = ["Advice", "Bug", "Evidence", "Verdict", "Watch", "watch"]
+__all__ = ["Advice", "Bug", "Evidence", "Verdict", "Watch", "watch", "worst"]

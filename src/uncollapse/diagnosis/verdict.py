@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-State = Literal["warming-up", "healthy", "warning", "collapsed", "failed"]
+State = Literal["healthy", "warming-up", "warning", "collapsed", "failed"]
+"""The better ones first."""
 
 
 @dataclass(frozen=True)
@@ -98,21 +100,56 @@ class Verdict:
         """Plain values, for JSON."""
         return dataclasses.asdict(self)
 
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Verdict:
+        """A verdict from :meth:`as_dict`, or from a line of ``verdicts.jsonl``.
+
+        Raises:
+            KeyError, TypeError: it is none.
+        """
+        parts = {
+            name: tuple(kind(**part) for part in values[name])
+            for name, kind in (("evidence", Evidence), ("advice", Advice), ("bugs", Bug))
+        }
+        parts |= {name: tuple(values[name]) for name in ("lost", "notes")}
+        return cls(**{f.name: values[f.name] for f in dataclasses.fields(cls)} | parts)
+
     def __str__(self) -> str:
         """One paragraph."""
         told = [f"{self.state.upper()} at step {self.step}."]
         if self.failure is not None:
             since = "" if self.since is None else f", since step {self.since}"
-            told = [f"{self.state.upper()} at step {self.step}: {self.failure}{since}."]
-        told += [f"{evidence.meaning}." for evidence in self.evidence]
+            meaning = f" {MEANING[self.failure]}." if self.failure in MEANING else ""
+            told = [f"{self.state.upper()} at step {self.step}: {self.failure}{since}.{meaning}"]
+        told += [f"{_capital(evidence.meaning)}." for evidence in self.evidence]
         if self.lost:
             more = "" if len(self.lost) <= SHOWN else f" and {len(self.lost) - SHOWN} more"
             told.append(f"Lost: {', '.join(self.lost[:SHOWN])}{more}.")
         told += [f"Bug: {bug}" for bug in self.bugs]
         told += [f"Try {advice.remedy}: {advice.reason}." for advice in self.advice[:1]]
-        told += [f"{note}." for note in self.notes]
+        told += [f"{_capital(note)}." for note in self.notes]
         return " ".join(told)
 
 
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """The one with the worst state; of several the first."""
+    return max(verdicts, key=lambda verdict: get_args(State).index(verdict.state))
+
+
+MEANING = {
+    "mode-collapse": "Samples are alike, or of few modes",
+    "mode-dropping": "Some modes of the data are missing, others are kept",
+    "oscillation": "Samples go from mode to mode together instead of staying on all of them",
+    "discriminator-wins": "The discriminator tells all fakes, and the generator learns nothing",
+    "generator-wins": "The discriminator tells nothing, so the generator is led nowhere",
+    "divergence": "Numbers leave all bounds",
+    "memorisation": "Samples are copies of the training data",
+    "latent-ignored": "Within a class samples are alike, whatever the latent",
+}
+"""Each failure in words for somebody new to GANs."""
 SHOWN = 8
 """Lost modes that are named in the paragraph."""

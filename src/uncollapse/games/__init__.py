@@ -4,6 +4,7 @@ from uncollapse.games.beginning import Beginning
 from uncollapse.games.duel import Duel
 from uncollapse.games.game import Draw, Game, Observation, Part, Table
 from uncollapse.games.sgan import SGAN
+from uncollapse.games.shown import Shown
 from uncollapse.names import Registry
 
 registry: Registry[Game] = Registry("game", {"duel": Duel, "sgan": SGAN})
@@ -16,6 +17,7 @@ __all__ = [
     "Game",
     "Observation",
     "Part",
+    "Shown",
     "Table",
     "registry",
 ]

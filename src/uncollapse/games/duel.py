@@ -9,6 +9,7 @@ from typing import ClassVar
 import torch
 
 from uncollapse.games.game import Draw, Observation, Part, Table, mean_by_member
+from uncollapse.games.shown import Shown
 from uncollapse.players import Player, Stack
 from uncollapse.remedies import Match
 from uncollapse.streams import Streams
@@ -26,6 +27,7 @@ class Duel:
     table: Table = field(init=False, repr=False, compare=False)
     randomness: dict[str, Streams] = field(init=False, repr=False, compare=False)
     matches: dict[str, Match] = field(init=False, repr=False, compare=False)
+    shown: Shown = field(init=False, repr=False, compare=False)
 
     members = 1
     updates = 1
@@ -42,6 +44,7 @@ class Duel:
         sides = ("generator", "discriminator")
         self.matches = {"duel": table.match("duel", self.randomness["penalty"], sides, sides[::-1])}
         self.output = self.players["generator"].stack
+        self.shown = Shown()
         table.welcome_remedies(self)
 
     def step(self, draw: Draw) -> Observation:
@@ -55,8 +58,10 @@ class Duel:
                 fake_mb = match.met(G)(draw.latents())
             judged = match.judge(D, real_mb, fake_mb)
             D.update(judged.loss)
+        self.shown.answers(judged)
 
         fake_mb = G(draw.latents())
+        self.shown.fakes(fake_mb)
         loss_mb = match.fool(D, real_mb, fake_mb)
         G.update(loss_mb)
 

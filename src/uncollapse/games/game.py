@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from uncollapse.errors import ConfigError
 from uncollapse.games.beginning import Beginning
+from uncollapse.games.shown import Shown
 from uncollapse.nets import refuse_lazy
 from uncollapse.objectives import Objective, penalties
 from uncollapse.players import AtOnce, Optimizer, Player, Stack
@@ -58,6 +59,8 @@ class Game(Protocol):
     """Who judges whom, by name; remedies take part in them."""
     randomness: dict[str, Streams]
     """The game's own random numbers, by purpose; all of them are checkpointed."""
+    shown: Shown
+    """What the newest round shows of the pair that samples come from."""
 
     @property
     def parts(self) -> Mapping[str, Part]:

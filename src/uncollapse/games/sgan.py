@@ -9,6 +9,7 @@ from torch import Tensor
 
 from uncollapse.errors import ConfigError
 from uncollapse.games.game import Draw, Observation, Part, Table, mean_by_member
+from uncollapse.games.shown import Shown
 from uncollapse.names import check_kinds
 from uncollapse.objectives import Judgement
 from uncollapse.players import Player, Stack
@@ -62,6 +63,7 @@ class SGAN:
     table: Table = field(init=False, repr=False, compare=False)
     randomness: dict[str, Streams] = field(init=False, repr=False, compare=False)
     matches: dict[str, Match] = field(init=False, repr=False, compare=False)
+    shown: Shown = field(init=False, repr=False, compare=False)
     messenger: Player = field(init=False, repr=False, compare=False)
     here: int = field(init=False, repr=False, compare=False)
     spread = (
@@ -156,6 +158,7 @@ class SGAN:
         for role in ("generator", "discriminator"):
             self.players[role].before_step.append(lambda _, slopes: table.ranks.sum_(slopes))
         self.output = self.players["generator"].stack
+        self.shown = Shown()
         table.welcome_remedies(self)
         self.messenger = self.players["local discriminator"].clone()  # remedies included
 
@@ -204,6 +207,7 @@ class SGAN:
             messenger.update(judged.loss)
 
         # The global generator: one update against all of them, gradients added up over n.
+        self.shown.fakes(fake_b)
         with messenger.stack.untouched():
             loss_g_mb = match.fool(messenger, visit.real(), self._to_each_pair(fake_b))
             loss_g_rb = self._sum_over_pairs(self._by_pair(loss_g_mb))
@@ -216,6 +220,7 @@ class SGAN:
             fake_mb = match.met(G)(visit.latents())
         judged = self._judge_pairs(D0, match, *match.lesson(real_mb, fake_mb))
         match.tell(Judgement(*(values_rnb.flatten(0, 1) for values_rnb in judged)))
+        self.shown.answers(Judgement(*(values_rnb.flatten(1, 2) for values_rnb in judged)))
         loss_d_rb = self._sum_over_pairs(judged.loss)
         D0.update(loss_d_rb)
         if not D0.stack.per_sample:  # what it remembers of its samples is the first process's

@@ -1,4 +1,4 @@
-"""What goes wrong so plainly that nobody should learn of it at the end: each is said once."""
+"""What goes so plainly wrong that it is said at once, and once, beside the watchers' verdicts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ENORMOUS = 1e6
 UNCHANGED = 1e-6
 """Part of the real samples' spread below which a change of the samples is none."""
 LOOKED_AT = 128
-"""Samples of each replica that are looked at."""
+"""Samples of each replica that are compared."""
 APART = 10
 """Steps between two looks at samples that may be compared, at least."""
 DECAYED = 0.01
@@ -50,17 +50,20 @@ class Alarms:
                     advice = "a lower learning rate is the first thing to try"
                     self._alarm("enormous", step, [member], len(values), f"{what}; {advice}")
 
-    def samples(self, step: int, fake_mb: Tensor, learning: bool) -> None:
+    def samples(
+        self, step: int, fake_mb: Tensor, variety: Sequence[float | None], learning: bool
+    ) -> None:
         """Looks at samples from noise that is always the same.
 
         Args:
             step: that they are of.
             fake_mb: ``[member, n, *shape]``, finite, network units.
+            variety: how far samples spread, as a share of the data, by the watchers.
             learning: whether the learning rates let them change.
         """
         members = range(len(fake_mb))
         fake_mb = fake_mb[:, :LOOKED_AT].clone()
-        alike = [m for m in members if _spread(fake_mb[m]) < ALIKE * self.spreads[m]]
+        alike = [m for m, found in enumerate(variety) if found is not None and found < ALIKE]
         text = f"samples are all but alike: they spread less than {100 * ALIKE:g} % of the data"
         self._alarm("alike", step, alike, len(members), text)
         begun, before_mb = self._before or (step, fake_mb)

@@ -89,6 +89,22 @@ def load(folder: Path, name: str = LAST) -> Checkpoint:
         raise CheckpointError(f"{path}: not a safetensors file ({error}){hint}") from None
 
 
+def facts(folder: Path, name: str = LAST) -> dict[str, Any] | None:
+    """The numbers and words of a checkpoint, without its tensors; None if there is none.
+
+    Raises:
+        CheckpointError: its JSON is damaged.
+    """
+    path = folder / f"{name}.json"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return {**found, "step": int(found["step"])}
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError):
+        raise CheckpointError(f"{path}: damaged, not a checkpoint's JSON") from None
+
+
 class Newest(NamedTuple):
     """Which name leads to the checkpoint that a run has got furthest with, and its step."""
 

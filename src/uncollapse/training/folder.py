@@ -10,18 +10,25 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from uncollapse.diagnosis import Verdict
 from uncollapse.errors import ConfigError, RunFolderError
 from uncollapse.files import cannot_write, home, write_atomically
 from uncollapse.training import checkpoint
 from uncollapse.training.config import Config
 
 Row = dict[str, Any]
+LOCK = ".lock"
+ASKING = 0.05
+"""Seconds that asking whether a folder is locked may take."""
+TAIL = 2**16
+"""Bytes at the end of the record in which the last row is: lists of lost classes may be long."""
 TENSORBOARD = "tensorboard"
 """The folder of a tracker's events within a run's."""
 
@@ -140,16 +147,19 @@ class RunFolder:
         Raises:
             RunFolderError: another process is training here.
         """
-        path = self.path / ".lock"
+        path = self.path / LOCK
         try:
             self._lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
             raise cannot_write(path, error) from None
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self.unlock()
-            raise RunFolderError(f"{self.path}: another process is training this run") from None
+        for last in (False, True):
+            try:
+                return fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                if not last:
+                    time.sleep(ASKING)  # somebody may only have asked whether it is locked
+        self.unlock()
+        raise RunFolderError(f"{self.path}: another process is training this run") from None
 
     def unlock(self) -> None:
         """Lets others train here."""
@@ -157,27 +167,63 @@ class RunFolder:
             os.close(self._lock)
             self._lock = None
 
+    @property
+    def locked(self) -> bool:
+        """Whether a process trains here now."""
+        try:
+            file = os.open(self.path / LOCK, os.O_RDONLY)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(file)
+        return False
+
     def append_metrics(self, rows: Iterable[Row]) -> None:
         """Adds rows to ``metrics.jsonl``."""
         _append(self._metrics, rows)
 
     def sync(self) -> None:
         """Puts the record on the disk itself, so that no checkpoint is ahead of it."""
-        if self._metrics.exists():
-            with open(self._metrics, "rb") as file:
-                os.fsync(file.fileno())
+        for path in (self._metrics, self._verdicts):
+            if path.exists():
+                with open(path, "rb") as file:
+                    os.fsync(file.fileno())
 
-    def append_verdict(self, row: Row) -> None:
-        """Adds a row to ``verdicts.jsonl``."""
-        _append(self._verdicts, [row])
+    def append_verdicts(self, verdicts: Mapping[int, Verdict]) -> None:
+        """Adds rows to ``verdicts.jsonl``: how replicas, by number, stand since they changed."""
+        _append(self._verdicts, [{"member": m} | v.as_dict() for m, v in verdicts.items()])
 
     def metrics(self) -> list[Row]:
         """All complete rows of ``metrics.jsonl``; a line that a kill cut short is left out."""
         return list(_rows(self._metrics))
 
     def verdicts(self) -> list[Row]:
-        """All complete rows of ``verdicts.jsonl``."""
+        """All complete rows of ``verdicts.jsonl``: how a replica stood when that changed."""
         return list(_rows(self._verdicts))
+
+    @property
+    def last_step(self) -> int:
+        """The step of the last complete row of ``metrics.jsonl``, read from its end; 0 if none."""
+        try:
+            with open(self._metrics, "rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
+                lines = file.read().split(b"\n")
+        except FileNotFoundError:
+            return 0
+        try:
+            return int(json.loads(lines[-2])["step"]) if len(lines) > 1 else 0
+        except (ValueError, KeyError, TypeError):
+            raise RunFolderError(f"{self._metrics}: damaged, its last row is not JSON") from None
+
+    @property
+    def written(self) -> float:
+        """When a run's file was last written, in seconds since 1970."""
+        paths = (self.config_path, self._metrics, self._verdicts, self.checkpoints / "last.json")
+        return max(path.stat().st_mtime for path in paths if path.exists())
 
     def save_picture(self, step: int, replica: int | None, picture: Image.Image) -> None:
         """Writes a PNG into ``samples/``, or into the folder there of one of several replicas."""

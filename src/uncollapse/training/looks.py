@@ -70,8 +70,8 @@ class Looks:
         looks: list[Look] = []
         self.lacks: list[str] = []
         count = min(SAMPLES, len(data) // 2, NUMBERS // (2 * math.prod(data.shape)))
-        order = _order(len(data), count + KNOWN)
-        other = _take(data, order[: max(count, 1)])
+        index = order(len(data), count + KNOWN)
+        other = taken(data, index[: max(count, 1)])
         if data.modes is not None:
             looks.append(Modes(data))
         elif count < LEAST:
@@ -80,10 +80,10 @@ class Looks:
                 f"into memory, and {data.name} has {min(len(data), 2 * count)}"
             )
         else:
-            real = _take(data, order[count : 2 * count])
+            real = taken(data, index[count : 2 * count])
             view = View(torch.cat([real, other]))
-            if (known := _labelled(data, order[count:])) is not None:
-                classes = Classes(data, view, known, other, order[:count])
+            if (known := _labelled(data, index[count:])) is not None:
+                classes = Classes(data, view, known, other, index[:count])
                 if classes.accuracy < CLEAR:
                     self.lacks.append(
                         "classes are not measured: the nearest real sample has the same one in "
@@ -173,7 +173,7 @@ class Classes:
         self.view = view
         self.names = data.classes
         self.known = {"classes": len(self.names)}
-        self.near = view(_take(data, known))
+        self.near = view(taken(data, known))
         self.labels = data.labels(known)
         truth = data.labels(index)
         assert truth is not None
@@ -213,7 +213,7 @@ class Coverage:
         return {"coverage": found.coverage, "precision": found.precision}
 
 
-def _order(count: int, wanted: int) -> Tensor:
+def order(count: int, wanted: int) -> Tensor:
     """Numbers of samples at random, each once."""
     generator = Streams([SEED], "looks").generators[0]
     if count > MANY:
@@ -221,10 +221,10 @@ def _order(count: int, wanted: int) -> Tensor:
     return torch.randperm(count, generator=generator)[:wanted]
 
 
-def _take(data: Dataset, index: Tensor) -> Tensor:
+def taken(data: Dataset, index: Tensor) -> Tensor:
     """Samples of data that may augment as it is taken, always in the same way."""
-    taken: Tensor = Ambient([SEED], "looks").run(0, data.take, index)
-    return taken
+    found: Tensor = Ambient([SEED], "looks").run(0, data.take, index)
+    return found
 
 
 def _labelled(data: Dataset, index: Tensor) -> Tensor | None:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import NamedTuple
 
 from uncollapse.data.pictures import draw
+from uncollapse.diagnosis import Evidence, Verdict
 from uncollapse.errors import NonFiniteError
 from uncollapse.metrics import expected_energy_distance
 from uncollapse.training import checkpoint
@@ -15,13 +16,13 @@ from uncollapse.training.alarms import Alarms, learning
 from uncollapse.training.callbacks import Callbacks
 from uncollapse.training.checkpoint import Checkpoint
 from uncollapse.training.folder import Row, RunFolder
-from uncollapse.training.looks import Looks
 from uncollapse.training.outcome import KNOWN, REAL, outcome
 from uncollapse.training.progress import ProgressLine
 from uncollapse.training.recorder import Recorder
 from uncollapse.training.run import PICTURED
 from uncollapse.training.signals import StoppedBySignal, StopRequest
 from uncollapse.training.training import SCORED, Training
+from uncollapse.training.watching import EVERY, SEEN
 
 
 class Ended(NamedTuple):
@@ -57,7 +58,7 @@ def loop(
         alarms = Alarms(training.reference_mb, progress.say)
         looked = None
         if training.ranks.number == 0:  # of several processes, the first one looks
-            looked = partial(look, training, recorder, alarms, progress, Looks(training.data))
+            looked = partial(look, training, recorder, alarms, progress)
             if training.step == 0:
                 looked()
         reason = None
@@ -70,6 +71,8 @@ def loop(
 
             recorder.observe(step, observation)
             alarms.numbers(step, recorder.latest_by_member)
+            if step % EVERY == 0 and training.ranks.number == 0:
+                watch(training, folder, recorder, progress)
             pictured = step % config.sample_every == 0 or finished
             if pictured:
                 take_pictures(training, folder, recorder)
@@ -77,7 +80,7 @@ def loop(
                 reason = save(training, folder, recorder, looked, asked)
             elif signal is not None:
                 save(training, folder, recorder)
-            progress.update(step, recorder.latest)
+            progress.update(step, recorder.latest, training.watching.standing)
             if finished:
                 reason = None
             if reason is not None:
@@ -119,7 +122,6 @@ def look(
     recorder: Recorder,
     alarms: Alarms,
     progress: ProgressLine,
-    looks: Looks,
 ) -> float:
     """Measures samples of fixed noise, records what they have and says it.
 
@@ -131,6 +133,7 @@ def look(
     Raises:
         NonFiniteError: samples or measures are NaN or infinite.
     """
+    watching, looks = training.watching, training.watching.looks
     step, fake_mb = training.step, training.sample(SCORED)
     recorder.check_tensors(step, {"samples": fake_mb})
     distances = training.score(fake_mb)
@@ -146,12 +149,42 @@ def look(
                 row[f"{REAL}energy_distance"] = expected_energy_distance(real, SCORED)
             row |= facts | ({"lacks": looks.lacks} if looks.lacks else {})
     recorder.measure(step, rows)
+    for member, row in enumerate(rows):
+        watching.take_lost(member, row)
     if step > 0:
-        alarms.samples(step, fake_mb, learning(training.game.players))
+        alarms.samples(step, fake_mb, watching.variety, learning(training.game.players))
         stands = outcome(recorder.measured, step)
         assert stands is not None
         progress.say(stands.line)
     return sum(distances) / len(distances)
+
+
+def watch(
+    training: Training, folder: RunFolder | None, recorder: Recorder, progress: ProgressLine
+) -> None:
+    """Lets the watchers look at the newest round; records and says what changes.
+
+    Raises:
+        NonFiniteError: samples are NaN or infinite.
+    """
+    step, watching = training.step, training.watching
+    noise = f"watch {step}"
+    fake_mb = training.sample(SEEN, noise)
+    recorder.check_tensors(step, {"samples": fake_mb})
+    shown = training.game.shown
+    changed = watching.look(step, shown, training.latents(SEEN, noise), fake_mb)
+    if not changed:
+        return
+    if watching.looks.known:
+        fake_mb = training.sample(SCORED)
+        for member in changed:
+            watching.take_lost(member, watching.looks(fake_mb[member]))
+    verdicts = watching.verdicts(step)
+    if folder is not None:
+        folder.append_verdicts({member: verdicts[member] for member in changed})
+    for member in changed:
+        of = f"replica {member}: " if len(verdicts) > 1 else ""
+        progress.say(f"{of}{verdicts[member]}")
 
 
 def save(
@@ -193,15 +226,10 @@ def failed(error: NonFiniteError, training: Training, folder: RunFolder | None) 
     """Records that the run failed, and says what is left of it."""
     if folder is None:
         return error
-    folder.append_verdict(
-        {
-            "step": training.step,
-            "state": "failed",
-            "failure": "divergence",
-            "since": error.step,
-            "evidence": [str(error)],
-        }
-    )
+    evidence = Evidence("finite", 0.0, 1.0, str(error))
+    verdict = Verdict("failed", "divergence", error.step, training.step, (evidence,))
+    replica = error.member * training.config.replicas // error.members
+    folder.append_verdicts({replica: verdict})
     advice = "; to get further, train anew, with a lower learning rate first"
     kept = checkpoint.newest(folder.checkpoints)
     text = f"{error}; {still_there(folder)}{advice if kept else ''}"

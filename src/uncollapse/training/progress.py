@@ -69,8 +69,14 @@ class ProgressLine:
             with self._seen():
                 self.live.stop()
 
-    def update(self, step: int, numbers: Mapping[str, float]) -> None:
-        """Shows how it stands, if it is time to."""
+    def update(self, step: int, numbers: Mapping[str, float], state: str = "") -> None:
+        """Shows how it stands, if it is time to.
+
+        Args:
+            step: rounds played.
+            numbers: of the last one; losses are shown.
+            state: of the watchers' verdict.
+        """
         now = time.monotonic()
         if self.hidden or (now < self.next and step < self.steps):
             return
@@ -78,7 +84,7 @@ class ProgressLine:
         rate = (step - self.begun) / max(now - self.start, 1e-9)
         left = (self.steps - step) / max(rate, 1e-9)
         losses = "  ".join(f"{k} {v:.3f}" for k, v in numbers.items() if k.startswith("loss"))
-        text = f"{_rate(rate)}  {_clock(left)} left  {losses}"
+        text = f"{_rate(rate)}  {_clock(left)} left  {losses}  {state}".rstrip()
         with self._seen():
             if self.live:
                 self.live.update(self.task, completed=step, text=text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -70,7 +71,8 @@ class Recorder:
         for member, row in enumerate(measures):
             for name, value in row.items():
                 if isinstance(value, float) and not math.isfinite(value):
-                    raise NonFiniteError(self._report(step, name, member, value), step)
+                    text = self._report(step, name, member, value)
+                    raise NonFiniteError(text, step, member, len(measures))
         rows = [{"step": step, "member": m} | row for m, row in enumerate(measures)]
         self.measured += rows
         self._keep(rows)
@@ -92,7 +94,8 @@ class Recorder:
         """
         bad = _first_bad(tensors)
         if bad:
-            raise NonFiniteError(f"step {step}: {bad} is not finite (NaN or infinity)", step)
+            text = f"step {step}: {bad} is not finite (NaN or infinity)"
+            raise NonFiniteError(text, step, bad.member, bad.members)
 
     def _look(self, step: int) -> None:
         names = list(self.waiting[0][1])
@@ -103,7 +106,8 @@ class Recorder:
             for name, members in zip(names, values, strict=True):
                 for member, value in enumerate(members):
                     if not math.isfinite(value):
-                        raise NonFiniteError(self._report(at, name, member, value), at)
+                        text = self._report(at, name, member, value)
+                        raise NonFiniteError(text, at, member, len(members))
         self.waiting.clear()
         if step % EVERY == 0 or step == 1:
             self._write(step, dict(zip(names, table[-1], strict=True)))
@@ -136,9 +140,20 @@ class Recorder:
         return f"{what}; by now {bad} is not finite" if bad else what
 
 
-def _first_bad(tensors: Mapping[str, Tensor]) -> str | None:
+class _Bad(NamedTuple):
+    """A tensor that is not finite, and the first member for which it is not."""
+
+    name: str
+    member: int
+    members: int
+
+    def __str__(self) -> str:
+        return f"{self.name} (member {self.member})"
+
+
+def _first_bad(tensors: Mapping[str, Tensor]) -> _Bad | None:
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             finite = torch.isfinite(tensor.reshape(len(tensor), -1)).all(1)
-            return f"{name} (member {int((~finite).nonzero()[0])})"
+            return _Bad(name, int((~finite).nonzero()[0]), len(tensor))
     return None

@@ -15,6 +15,7 @@ from uncollapse.data import Dataset
 from uncollapse.data.pictures import draw
 from uncollapse.data.ranges import Range
 from uncollapse.data.stores import Held
+from uncollapse.diagnosis import Verdict, worst
 from uncollapse.errors import ConfigError
 from uncollapse.players import Stack
 from uncollapse.streams import Ambient, Streams
@@ -25,6 +26,7 @@ from uncollapse.training.config import GIVEN, Config
 from uncollapse.training.delivered import deliver, deliver_discriminator
 from uncollapse.training.folder import Row, RunFolder
 from uncollapse.training.outcome import Outcome, outcome
+from uncollapse.training.standing import verdicts as verdicts_of
 from uncollapse.training.training import Training
 
 CHUNK = 256
@@ -51,6 +53,7 @@ class Run:
             each; of a loaded run nothing.
         stopped: why a callback ended it early; None of one that was not, and of a loaded run.
         cast: the weights of all who played.
+        verdicts: how each replica stands.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Run:
         data: Dataset,
         folder: RunFolder | None,
         cast: Cast,
+        verdicts: Sequence[Verdict],
         rows: list[Row] | None = None,
     ) -> None:
         self.config = config
@@ -71,6 +75,7 @@ class Run:
         self.remarks: tuple[str, ...] = ()
         self.stopped: str | None = None
         self.cast = cast
+        self.verdicts = tuple(verdicts)
         self._files = folder
         self._rows = rows or []
 
@@ -113,6 +118,14 @@ class Run:
         As recorded at its last checkpoint that was measured; None where there is no such record.
         """
         return outcome(self.metrics, self.step)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether it is healthy, what failed and since when, with the evidence; print it.
+
+        Of several replicas it is that of the worst; :attr:`verdicts` has all.
+        """
+        return worst(self.verdicts)
 
     def sample(
         self, count: int, *, seed: int = 0, replica: int = 0, of: str | None = None
@@ -276,15 +289,17 @@ def load(
     prefix = "output/"
     output = {k.removeprefix(prefix): v for k, v in saved.tensors.items() if k.startswith(prefix)}
     Stack(networks, Ambient(config.seeds, "load")).restore(output)
-    return Run(config, int(saved.facts["step"]), networks, _described(saved), files, cast)
+    later = files.verdicts() if start == checkpoint.LAST else []
+    verdicts = verdicts_of(files.path, saved.facts, later, config.replicas)
+    return Run(config, int(saved.facts["step"]), networks, _described(saved), files, cast, verdicts)
 
 
 def finished(training: Training, folder: RunFolder | None, rows: list[Row]) -> Run:
     """The run that a training has become."""
     networks = [network.cpu() for network in training.game.output.separate()]
     cast = Cast.of(training.config, training.checkpoint(), **training.given)
-    data = training.data.to("cpu")
-    return Run(training.config, training.step, networks, data, folder, cast, rows)
+    data, verdicts = training.data.to("cpu"), training.watching.verdicts(training.step)
+    return Run(training.config, training.step, networks, data, folder, cast, verdicts, rows)
 
 
 def standing(
@@ -300,7 +315,8 @@ def standing(
     """
     config, networks = training.config, training.game.output.separate()
     cast = Cast.of(config, saved, **training.given)
-    return Run(config, training.step, networks, _described(saved), folder, cast, rows)
+    verdicts = training.watching.verdicts(training.step)
+    return Run(config, training.step, networks, _described(saved), folder, cast, verdicts, rows)
 
 
 def _described(saved: checkpoint.Checkpoint) -> Dataset:

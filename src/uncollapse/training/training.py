@@ -27,6 +27,7 @@ from uncollapse.training.checkpoint import Checkpoint
 from uncollapse.training.chunks import in_chunks
 from uncollapse.training.config import Config
 from uncollapse.training.draw import DataDraw
+from uncollapse.training.watching import Watching
 
 Factory = Callable[[], nn.Module]
 
@@ -127,6 +128,7 @@ class Training:
             )
         )
         self.reference_mb = _reference(self.data, config.seeds)
+        self.watching = Watching(self.data, config.replicas)
 
     def prolonged(self, planned: int) -> list[str]:
         """What changes, in words, in a run that was begun for ``planned`` steps."""
@@ -134,18 +136,21 @@ class Training:
         said = [cure.prolonged(self.step * updates, planned * updates) for cure in self.remedies]
         return [line for line in said if line]
 
-    def sample(self, count: int) -> Tensor:
-        """Samples from fixed noise, always the same: ``[member, count, *shape]``, network units.
+    def latents(self, count: int, purpose: str = "pictures") -> Tensor:
+        """Noise that is fixed for each purpose: ``[member, count, *latent]``."""
+        streams = Streams(self.config.seeds, purpose, self.device)
+        return streams.normal(count, *self.config.latent)
+
+    def sample(self, count: int, purpose: str = "pictures") -> Tensor:
+        """Samples of :meth:`latents`, always the same: ``[member, count, *shape]``, network units.
 
         Each of the run's generators is in evaluation mode; nothing that trains is touched.
         """
         seeds = self.config.seeds
-        latents_mb = Streams(seeds, "pictures", self.device).normal(count, *self.config.latent)
+        latents_mb = self.latents(count, purpose)
 
         def begin() -> Callable[[Tensor], Tensor]:
-            return partial(
-                self.game.output.evaluate, ambient=Ambient(seeds, "pictures", self.device)
-            )
+            return partial(self.game.output.evaluate, ambient=Ambient(seeds, purpose, self.device))
 
         return in_chunks(begin, latents_mb, self.chunk, self.draw.batch, axis=1)
 
@@ -177,6 +182,8 @@ class Training:
         if self.data.kind != "images":  # to be drawn below samples, when the data is not at hand
             tensors["data/reference"] = self.data.restore(self.reference_mb[0])
         tensors |= self.ranks.gather(*self._shares(tensors))
+        watched, seen = self.watching.state()
+        tensors |= seen
         facts: dict[str, Any] = {
             "step": self.step,
             "best": self.best if self.best < float("inf") else None,
@@ -188,6 +195,8 @@ class Training:
                 "axes": self.data.axes,
                 "range": self.data.range and list(self.data.range),
             },
+            "watch": watched,
+            "verdicts": [v.as_dict() for v in self.watching.verdicts(self.step)],
             "parts": {name: list(part) for name, part in self.game.parts.items()},
             "torch": torch.__version__,
             "config": dataclasses.asdict(self.config),
@@ -221,6 +230,8 @@ class Training:
                 )
             for purpose, streams in self.game.randomness.items():
                 streams.restore(list(tensors[f"random/{purpose}"]))
+            if "watch" in checkpoint.facts:
+                self.watching.restore(checkpoint.facts["watch"], tensors)
         except KeyError as error:
             raise CheckpointError(f"the checkpoint is of another run: it lacks {error}") from None
         self.step = int(checkpoint.facts["step"])

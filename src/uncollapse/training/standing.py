@@ -1,0 +1,99 @@
+"""How a run stands by its folder alone: what anybody can ask of it, while it trains or after."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from uncollapse.diagnosis import Verdict, worst
+from uncollapse.errors import RunFolderError
+from uncollapse.training import checkpoint
+from uncollapse.training.config import Config
+from uncollapse.training.folder import Row, RunFolder
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A run at the moment.
+
+    Attributes:
+        folder: where it is kept.
+        config: its settings.
+        running: whether a process trains it now.
+        step: how far it is recorded.
+        kept: the step of its last checkpoint; None before the first.
+        best: that of its best one.
+        written: when something was last written, seconds since 1970.
+        verdicts: of each replica.
+    """
+
+    folder: Path
+    config: Config
+    running: bool
+    step: int
+    kept: int | None
+    best: int | None
+    written: float
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """That of the worst replica."""
+        return worst(self.verdicts)
+
+
+def standing(path: str | os.PathLike[str]) -> Standing:
+    """How the run in a folder stands; nothing is written.
+
+    Raises:
+        RunFolderError: no run is there, or its record is damaged.
+        ConfigError: its ``config.yaml`` is damaged.
+        CheckpointError: its checkpoint is damaged.
+    """
+    folder = RunFolder(path)
+    config, running = folder.config(), folder.locked
+    # The checkpoint is read before the record, which is never behind it.
+    facts = {name: checkpoint.facts(folder.checkpoints, name) for name in ("last", "best")}
+    last: Mapping[str, Any] = facts["last"] or {}
+    rows, recorded = folder.verdicts(), folder.last_step
+    return Standing(
+        folder.path,
+        config,
+        running,
+        max([recorded, last.get("step", 0), *(row["step"] for row in rows)]),
+        last.get("step"),
+        (facts["best"] or {}).get("step"),
+        folder.written,
+        verdicts(folder.path, last, rows, config.replicas),
+    )
+
+
+def verdicts(
+    path: Path, facts: Mapping[str, Any], later: Iterable[Row], replicas: int
+) -> tuple[Verdict, ...]:
+    """How each replica stands.
+
+    Args:
+        path: of the run's folder, for messages.
+        facts: of a checkpoint; empty before the first.
+        later: rows of ``verdicts.jsonl``, of which those after the checkpoint count.
+        replicas: how many there are.
+
+    Raises:
+        RunFolderError: something else than a verdict is in one of them.
+    """
+    step = facts.get("step", -1)
+    try:
+        found = [Verdict.of(values) for values in facts.get("verdicts", ())]
+        if not found:
+            notes = ("it was trained before runs were watched",) if facts else ()
+            found = [Verdict("warming-up", step=max(step, 0), notes=notes)] * replicas
+        for row in later:
+            if row["step"] > step:
+                found[row["member"]] = Verdict.of(row)
+    except (KeyError, TypeError, IndexError):
+        raise RunFolderError(f"{path}: damaged, a recorded verdict is none") from None
+    return tuple(found)
