@@ -2,6 +2,7 @@
 
 import copy
 import io
+import threading
 
 import pytest
 import torch
@@ -9,7 +10,8 @@ from buggy_loop import Loop, discriminator, generator
 from torch import nn
 
 import uncollapse as uc
-from uncollapse.diagnosis.bugs.scout import LOOKED
+from uncollapse.diagnosis.bugs import lines
+from uncollapse.diagnosis.bugs.scout import LOOKED, Scout
 from uncollapse.errors import ConfigError
 
 
@@ -19,21 +21,14 @@ def trained(watched, monkeypatch):
     loop = Loop("wgan-gp", G=generator(norm=True), D=discriminator(nn.Dropout(0.1)))
     if not watched:
         with monkeypatch.context() as patch:
-            patch.setattr("uncollapse.diagnosis.bugs.Scout._hear_weights", lambda self: None)
-            patch.setattr("uncollapse.diagnosis.bugs.scout.hang", lambda *_: ())
-            patch.setattr("uncollapse.diagnosis.bugs.scout.StepHooks", lambda _: _Nothing())
-            loop.run()
+            patch.setattr("uncollapse.diagnosis.bugs.Scout", lambda *_: Scout([], [], _[-1]))
+            assert loop.run().preflight.scout.steps["generator"] == 0
     else:
         loop.run()
     networks = loop.G, loop.D
     kept = [t for net in networks for t in net.state_dict().values()]
     kept += [p.grad for net in networks for p in net.parameters()]
     return [*kept, torch.get_rng_state()]
-
-
-class _Nothing:
-    def remove(self):
-        pass
 
 
 def test_nothing_of_the_training_is_changed(monkeypatch):
@@ -110,3 +105,25 @@ def test_wrapped_optimisers():
         return tuple(Wrapped(torch.optim.Adam(net.parameters())) for net in (G, D))
 
     assert not Loop(optimizers=optimizers).run().bugs
+
+
+def test_a_pass_that_runs_in_a_thread_of_torchs_own(monkeypatch):
+    """As on a GPU: the loop is in the main thread, hooks are called in another."""
+    weight, heard = torch.ones(2, requires_grad=True), []
+
+    def elsewhere(gradient):
+        thread = threading.Thread(target=lambda: heard.append(lines.asked()))
+        thread.start()
+        thread.join()
+
+    monkeypatch.setattr(lines, "_is_pythons", lambda frame: False)
+    weight.register_hook(elsewhere)
+    loss = weight.sum()
+    loss.backward()
+    torch.autograd.grad((weight**2).sum(), weight, create_graph=True)
+    first, second = heard
+    assert first.roots[0] is loss
+    assert "`loss.backward()`" in first.line
+    assert second.inputs[0] is weight
+    assert second.kept
+    assert "torch.autograd.grad" in second.line

@@ -135,7 +135,8 @@ class Preflight:
         self._note(bug for check in self.checks for bug in check.penalties(penalties))
 
     def _note(self, found: Iterable[Bug]) -> None:
-        step = self._before + max(self.scout.steps.values())
+        steps = self.scout.steps
+        step = self._before + (steps["generator"] or steps["discriminator"])
         for bug in found:
             if not any(bug.name == known.name and bug.where == known.where for known in self.bugs):
                 self.bugs.append(replace(bug, step=step))

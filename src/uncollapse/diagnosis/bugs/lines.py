@@ -80,8 +80,9 @@ def _is_theirs(file: str) -> bool:
 def _frames() -> Iterator[FrameType]:
     """From the innermost outwards; of the main thread where the engine runs in one of its own."""
     frame: FrameType | None = sys._getframe(1)
-    if threading.current_thread() is not threading.main_thread() and not _is_pythons(frame):
-        frame = sys._current_frames().get(threading.main_thread().ident or 0)
+    main = threading.main_thread().ident
+    if main is not None and threading.get_ident() != main and not _is_pythons(frame):
+        frame = sys._current_frames().get(main)
     while frame is not None:
         yield frame
         frame = frame.f_back

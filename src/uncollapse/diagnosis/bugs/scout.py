@@ -235,10 +235,11 @@ class Scout:
     """Hears the first rounds of a loop.
 
     Args:
-        generators, discriminators: as the loop calls them.
+        generators, discriminators: as the loop calls them; with none there is nothing to hear.
         told: who is told.
 
     Attributes:
+        awake: whether it hears.
         steps: of each side.
         weights: ids of each side's parameters, also of those that stand in for them in calls.
         optimizers: all that stepped, in order.
@@ -247,7 +248,7 @@ class Scout:
     def __init__(
         self, generators: Sequence[nn.Module], discriminators: Sequence[nn.Module], told: Told
     ) -> None:
-        self.awake = True
+        self.awake = bool(generators) and bool(discriminators)
         self.told = told
         self.networks: dict[Side, Sequence[nn.Module]] = {
             "generator": generators,
@@ -276,12 +277,12 @@ class Scout:
         self._answers: set[Any] = set()
         self._last: dict[Side, set[Backward]] = {side: set() for side in SIDES}
         self._since: dict[Side, set[Backward]] = {side: set() for side in SIDES}
-        self._handles: list[Any] = [
-            *hang(self.guard, generators, "generated"),
-            *hang(self.guard, discriminators, "judged"),
-            StepHooks(self.guard),
-        ]
-        self._hear_weights()
+        self._handles: list[Any] = []
+        if self.awake:
+            self._handles += hang(self.guard, generators, "generated")
+            self._handles += hang(self.guard, discriminators, "judged")
+            self._handles.append(StepHooks(self.guard))
+            self._hear_weights()
 
     def close(self) -> None:
         """Hears no more."""
@@ -345,7 +346,7 @@ class Scout:
     def _known(self, tensor: Tensor, made: bool, answers: int) -> Tensor:
         """Which rows G has made: all of them, or those that are equal to a row that it gave."""
         if made or answers != len(tensor):
-            return torch.full((answers,), made)
+            return torch.full((answers,), made, device=tensor.device)
         known = torch.zeros(len(tensor), dtype=torch.bool, device=tensor.device)
         for whole in self._whole[-2:] if len(tensor) <= MATCHED else ():
             if whole.shape[1:] == tensor.shape[1:] and len(whole) <= MATCHED:
