@@ -50,7 +50,11 @@ def line() -> str:
     The first frame that is neither torch's, ours, nor of an installed package; nothing if there is
     none.
     """
-    for frame in _frames():
+    return _line(_frames())
+
+
+def _line(frames: Iterator[FrameType]) -> str:
+    for frame in frames:
         file = frame.f_code.co_filename
         if _is_theirs(file):
             text = linecache.getline(file, frame.f_lineno).strip()
@@ -61,14 +65,19 @@ def line() -> str:
 
 def asked() -> Asked | None:
     """What the backward pass that is running was asked for, if that can be seen."""
-    for frame in _frames():
+    frames = _frames()
+    for frame in frames:
         if frame.f_code is _BACKWARD:
             here = frame.f_locals
-            return Asked(line(), _listed(here.get("tensors")), kept=bool(here.get("create_graph")))
+            return Asked(
+                _line(frames), _listed(here.get("tensors")), kept=bool(here.get("create_graph"))
+            )
         if frame.f_code is _GRAD:
             here = frame.f_locals
             inputs = _listed(here.get("inputs"))
-            return Asked(line(), _listed(here.get("outputs")), inputs, bool(here["create_graph"]))
+            return Asked(
+                _line(frames), _listed(here.get("outputs")), inputs, bool(here["create_graph"])
+            )
     return None
 
 
