@@ -26,8 +26,8 @@ LOOKED = 48
 """Steps of each side that are looked at."""
 LONGEST = 480
 """Steps of one side after which the other is no longer waited for."""
-ROWS = 64
-"""Rows of a batch that are copied at most."""
+ROWS, NUMBERS, ANYWAY = 64, 200_000, 4
+"""Rows of a batch that are copied at most, numbers in them, and rows that are copied anyway."""
 MATCHED, SPOTS = 512, 16
 """Rows up to which batches are searched for G's samples, and numbers by which they are known."""
 SIDES: tuple[Side, ...] = ("discriminator", "generator")
@@ -299,8 +299,8 @@ class Scout:
         outputs = list(tensors(output))
         self._meet("generator", module)
         self.lineage.made(outputs)
-        given = [some(tensor, ROWS) for tensor in tensors(inputs)]
-        gave = [some(tensor, ROWS) for tensor in outputs]
+        given = [_few(tensor) for tensor in tensors(inputs)]
+        gave = [_few(tensor) for tensor in outputs]
         count = len(outputs[0]) if outputs else 0
         learning = torch.is_grad_enabled()
         drawn = Drawn(number, module, given, gave, count, module.training, learning, line())
@@ -318,13 +318,13 @@ class Scout:
         for tensor in taken:
             to = self.lineage.attached(tensor)
             made = to or self.lineage.in_memory(tensor)
-            given.append(Given(some(tensor, ROWS), len(tensor), to, made))
+            given.append(Given(_few(tensor), len(tensor), to, made))
         largest = max(zip(taken, given, strict=True), key=lambda both: both[0][0].numel())
         call = Judged(
             number,
             module,
             given,
-            [some(tensor, ROWS) for tensor in answers],
+            [_few(tensor) for tensor in answers],
             graphs.bounds(largest[0]) if largest[1].attached else None,
             module.training,
             any(isinstance(part, _BatchNorm) and part.training for part in module.modules()),
@@ -436,7 +436,7 @@ class Scout:
         penalty = Penalty(
             call,
             request.kept,
-            some(gradient, ROWS),
+            _few(gradient),
             float(gradient.detach().norm()),
             gradient.grad_fn,
             request.line,
@@ -446,7 +446,7 @@ class Scout:
             on_gradient(gradient, partial(self.guard, self._felt, penalty))
 
     def _felt(self, penalty: Penalty, gradient: Tensor) -> None:
-        penalty.felt = some(gradient, ROWS)
+        penalty.felt = _few(gradient)
         request = self._request()
         if request is not None and penalty.node is not None:
             penalty.bare = graphs.bare_root(request.roots, penalty.node)
@@ -544,6 +544,11 @@ def _small(network: nn.Module) -> list[nn.Parameter]:
     biases = [p for p in weights if p.ndim == 1]
     chosen = [*weights[:1], *biases[:2], *biases[-2:], *weights[-2:]]
     return list({id(p): p for p in chosen}.values())
+
+
+def _few(rows: Tensor) -> Tensor:
+    """A copy of some rows, fewer where they are large."""
+    return some(rows, min(ROWS, max(ANYWAY, NUMBERS // max(1, rows[:1].numel()))))
 
 
 def _is_frozen(layer: nn.Module) -> bool:
