@@ -22,7 +22,7 @@ from uncollapse.diagnosis.listening import ROWS, Listener
 from uncollapse.diagnosis.pools import Recent, Reservoir
 from uncollapse.diagnosis.reals import taken
 from uncollapse.diagnosis.seen import Turn, some
-from uncollapse.diagnosis.signals import SIGNALS, Reference, Window
+from uncollapse.diagnosis.signals import SIGNALS, Reference, Window, prepare
 from uncollapse.diagnosis.sorting import Glimpse, Sorter
 from uncollapse.diagnosis.thresholds import (
     BINS,
@@ -419,6 +419,7 @@ def watch(
     folder = None if out is None else Path(out)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
+    prepare()
     return Watch(
         _modules(generator, "generator"),
         _modules(discriminator, "discriminator"),
