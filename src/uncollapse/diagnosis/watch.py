@@ -69,7 +69,7 @@ class Watch:
         self.liveness = Liveness(self.listener, self.sorter)
         self.clock = Clock(every, overhead)
         self.judge = Judge()
-        self.preflight = Preflight(generators, discriminators, optimizers, expect)
+        self.preflight = Preflight(generators, discriminators, optimizers, expect, real)
         self._given = real, labels
         self._take(real, labels)
         self.own_features = features
@@ -124,6 +124,7 @@ class Watch:
     def close(self) -> None:
         """Takes off every hook; what was seen can still be asked for."""
         self.listener.close()
+        self.preflight.close()
 
     def __enter__(self) -> Watch:
         return self
@@ -144,7 +145,6 @@ class Watch:
 
     def _turn(self, turn: Turn) -> None:
         """A turn has ended: it may end a round."""
-        self.preflight.turn(turn)
         glimpse = self.sorter.turn(turn)
         if glimpse is not None and self._told is None:
             self._round(glimpse)
@@ -223,7 +223,6 @@ class Watch:
         self._glimpses += 1
         self._keep(glimpse)
         self._look(glimpse)
-        self.preflight.round(glimpse)
         self._tell()
         self.listener.awake = self.clock.next_round(self.listener.guard.spent, True)
 
@@ -302,11 +301,9 @@ class Watch:
         """What cannot be seen, and what would help."""
         notes = [self._unfit] if self._unfit else []
         notes += self.liveness.notes()
-        if self.listener.guard.errors:
-            notes.append(
-                f"{self.listener.guard.errors} things could not be looked at "
-                f"({self.listener.guard.last})"
-            )
+        for guard in (self.listener.guard, self.preflight.scout.guard):
+            if guard.errors:
+                notes.append(f"{guard.errors} things could not be looked at ({guard.last})")
         return notes
 
     def _tell(self) -> None:
@@ -333,6 +330,7 @@ class Watch:
             "fakes": self.fakes.state(),
             "reals": self.reals.state(),
             "judge": self.judge.state(),
+            "bugs": self.preflight.state(),
             "clock": self.clock.state(),
             "glimpses": self._glimpses,
             "said": list(self._said),
@@ -350,6 +348,7 @@ class Watch:
         if "reals" in state:
             self.reals.restore(state["reals"])
         self.judge.restore(state["judge"])
+        self.preflight.restore(state["bugs"], self.step)
         self.clock.restore(state["clock"])
         self._glimpses = state["glimpses"]
         self._said = tuple(state["said"])
