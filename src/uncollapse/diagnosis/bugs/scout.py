@@ -14,11 +14,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
+from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 from uncollapse.diagnosis.bugs import graphs
 from uncollapse.diagnosis.bugs.lines import Asked, asked, line
-from uncollapse.diagnosis.hooks import Guarded, StepHooks, hang, on_gradient, when_pass_ends
+from uncollapse.diagnosis.hooks import (
+    Guarded,
+    StepHooks,
+    hang,
+    on_gradient,
+    on_weight,
+    when_pass_ends,
+)
 from uncollapse.diagnosis.lineage import Lineage
 from uncollapse.diagnosis.seen import Given, Side, some, tensors
 
@@ -394,13 +402,13 @@ class Scout:
         for side, marks in self.marks.items():
             for mark in marks:
                 if not mark.heard and mark.weight.requires_grad:
-                    tell = partial(self.guard, self._at_weight, side, mark)
                     mark.heard = True
-                    self._handles.append(
-                        mark.weight.register_hook(tell)  # type: ignore[no-untyped-call]
-                    )
+                    handle = on_weight(self.guard, "at_mark", (side, mark), mark.weight)
+                    self._handles.append(handle)
 
-    def _at_weight(self, side: Side, mark: Mark, gradient: Tensor) -> None:
+    def at_mark(self, which: tuple[Side, Mark], weight: Tensor, gradient: Tensor) -> None:
+        """A gradient arrives at a weight."""
+        side, mark = which
         if torch.is_grad_enabled() or not self.awake:
             return
         request = self._request()
@@ -540,7 +548,7 @@ class Scout:
 
 def _small(network: nn.Module) -> list[nn.Parameter]:
     """A few weights, first and last ones, the smaller kind: what happens to all shows at them."""
-    weights = list(network.parameters())
+    weights = [p for p in network.parameters() if not is_lazy(p)]
     biases = [p for p in weights if p.ndim == 1]
     chosen = [*weights[:1], *biases[:2], *biases[-2:], *weights[-2:]]
     return list({id(p): p for p in chosen}.values())
@@ -552,7 +560,10 @@ def _few(rows: Tensor) -> Tensor:
 
 
 def _is_frozen(layer: nn.Module) -> bool:
-    return isinstance(layer, (nn.Linear, _ConvNd)) and not layer.weight.requires_grad
+    # not layer.weight: where it is computed (a spectral norm), reading it is a step of its own
+    return isinstance(layer, (nn.Linear, _ConvNd)) and not any(
+        p.requires_grad for p in layer.parameters()
+    )
 
 
 def _spots(rows: Tensor) -> Tensor:
