@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 from uncollapse.diagnosis.bugs.scout import (
@@ -164,7 +165,8 @@ class Scene:
 
 def numbers(weights: Iterable[Tensor]) -> list[Tensor]:
     """Some of each weight's numbers, to see whether it moves."""
-    return [w.detach().flatten()[:: max(1, w.numel() // NUMBERS)].clone() for w in weights]
+    known = [weight.detach().flatten() for weight in weights if not is_lazy(weight)]
+    return [values[:: max(1, len(values) // NUMBERS)].clone() for values in known]
 
 
 def answers_of(pull: Pulled) -> Tensor:
