@@ -67,6 +67,7 @@ def record(folder):
         index["sha256"],
         best["step"],
         (folder / "metrics.jsonl").read_bytes(),
+        (folder / "verdicts.jsonl").read_bytes() if (folder / "verdicts.jsonl").exists() else b"",
         pictures,
     )
 

@@ -1,4 +1,4 @@
-"""Nested states taken apart for a checkpoint: plain values that JSON can hold, and tensors by name."""
+"""Nested states taken apart for a checkpoint: plain values for JSON, and tensors by name."""
 
 from __future__ import annotations
 

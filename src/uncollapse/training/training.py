@@ -150,9 +150,7 @@ class Training:
         latents_mb = self.latents(count, purpose)
 
         def begin() -> Callable[[Tensor], Tensor]:
-            return partial(
-                self.game.output.evaluate, ambient=Ambient(seeds, purpose, self.device)
-            )
+            return partial(self.game.output.evaluate, ambient=Ambient(seeds, purpose, self.device))
 
         return in_chunks(begin, latents_mb, self.chunk, self.draw.batch, axis=1)
 

@@ -1,9 +1,9 @@
 """The run's watchers, one a replica: what the game shows and what samples are like, and since when.
 
-They are told, and hang on nothing: networks here are stacks, and a replica is a member of them. They
-look at fixed steps, at samples of their own noise in evaluation mode, as people get them (averaged,
-with an EMA). So a run has the same bits with and without them, and the same verdicts however often
-it was stopped.
+They are told, and hang on nothing: networks here are stacks, and a replica is a member of them.
+They look at fixed steps, at samples of their own noise in evaluation mode, as people get them
+(averaged, with an EMA). So a run has the same bits with and without them, and the same verdicts
+however often it was stopped.
 """
 
 from __future__ import annotations
