@@ -87,6 +87,7 @@ def uninterrupted(tmp_path_factory):
     trains = time.monotonic()
     code, text = finish(process)
     assert code == 0, text
+    assert (folder / "verdicts.jsonl").exists()  # and some of them are of late steps
     return Uninterrupted(record(folder), trains - begun, time.monotonic() - trains)
 
 
