@@ -59,9 +59,9 @@ def main() -> None:
     classes = classifier.probs(others).argmax(1)
     label = uc.recipes.get("default").label
     pictures = asked.out.with_suffix("")
-    strip(data.raw(held[:PICTURED]), pictures / "real.png")
+    strip(data.raw(held[:PICTURED]).byte(), pictures / "real.png")
     for images in asked.images:
-        learned = data.raw(rest[:images])
+        learned = data.raw(rest[:images]).byte()
         steps = asked.steps or uc.recipes.get("default").settings(uc.data.load(learned)).steps
         for seed in range(asked.seeds):
             key = f"{label}: {images} images, {steps} steps, seed {seed}"

@@ -1,6 +1,7 @@
 """Each signal against a closed form, another package, or samples whose answer is known."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -60,6 +61,27 @@ def test_lost_regions_hold_the_share_of_what_is_gone(gone):
     assert BY_NAME["lost"](window(ring(512, 1, kept))) == pytest.approx(len(gone) / 8, abs=0.03)
 
 
+@pytest.mark.parametrize("gone", [[], [3], [0, 5]])
+def test_lost_modes_are_found_though_nobody_said_what_modes_there_are(gone):
+    kept = [mode for mode in range(8) if mode not in gone]
+    shown = window(ring(512, 1, kept))
+    assert len(shown.reals.modes.unique()) == 8
+    assert BY_NAME["lost_modes"](shown) == pytest.approx(len(gone) / 8, abs=0.03)
+    names = [shown.reals.mode(mode) for mode in shown.lost_modes]
+    middles = [[float(n) for n in re.findall(r"-?[\d.e-]+", name)[:2]] for name in names]
+    angles = sorted(round(math.atan2(y, x) / math.tau * 8) % 8 for x, y in middles)
+    assert angles == gone
+
+
+def test_edges_of_a_mode_are_no_modes():
+    chance = torch.Generator().manual_seed(0)
+    reals = torch.randn(1024, 2, generator=chance)
+    narrow = 0.5 * torch.randn(512, 2, generator=chance)
+    shown = window(narrow, reals, bins=20)
+    assert BY_NAME["lost"](shown) > 0.1
+    assert BY_NAME["lost_modes"](shown) == 0
+
+
 def test_a_rare_mode_is_not_said_to_be_lost_where_chance_may_have_it():
     reals = torch.cat([ring(1014, 0), ring(10, 1, std=0.01) + 9])
     assert BY_NAME["lost"](window(ring(128, 2), reals, bins=9)) < 0.005
@@ -82,12 +104,14 @@ def test_together_tells_a_batch_in_one_place_from_batches_everywhere():
 
 def test_copied_is_1_for_new_samples_and_0_for_copies():
     reals = ring(256, 0)
-    assert BY_NAME["copied"](window(ring(256, 1), reals)) == pytest.approx(1, abs=0.2)
-    assert BY_NAME["copied"](window(reals[:200] + 1e-6, reals)) < 0.01
+    again = reals.repeat(4, 1)  # as a small set comes again and again
+    assert BY_NAME["copied"](window(ring(256, 1), again)) == pytest.approx(1, abs=0.2)
+    assert BY_NAME["copied"](window(reals[:200] + 1e-6, again)) < 0.01
+    assert BY_NAME["copied"](window(ring(256, 1), reals)) is None
 
 
 def test_repeated_counts_fakes_with_a_twin():
-    fakes = torch.cat([ring(384, 1), ring(1, 2).repeat(128, 1)])
+    fakes = torch.cat([ring(192, 1), ring(1, 2).repeat(64, 1)])
     assert BY_NAME["repeated"](window(fakes)) == pytest.approx(0.25, abs=0.03)
 
 

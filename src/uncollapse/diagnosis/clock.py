@@ -10,6 +10,10 @@ from uncollapse.diagnosis.thresholds import APART, EARLY
 
 SAVED = 2.0
 """Seconds that may be saved up while nothing is looked at."""
+OVERDRAFT = 8
+"""Comparisons that may be paid for later."""
+URGENT = 2
+"""Looks between two comparisons at least when something moves."""
 HALF = 0.5
 """Share of the time for looks; the rest is for comparisons of samples with the data."""
 
@@ -59,12 +63,17 @@ class Clock:
             return self.rounds % self.every == 0
         return self.early or self._for_looks > self._look
 
-    def compares(self) -> bool:
-        """Whether this look is one at which samples are compared with the data."""
+    def compares(self, urgent: bool) -> bool:
+        """Whether this look is one at which samples are compared with the data.
+
+        Args:
+            urgent: something has moved: it may be paid for later.
+        """
         self._looks += 1
-        if self._looks - self._compared < APART:
+        if self._looks - self._compared < (URGENT if urgent else APART):
             return False
-        if self.every == "auto" and not self.early and self._for_comparisons < self._comparison:
+        least = -OVERDRAFT * self._comparison if urgent else self._comparison
+        if self.every == "auto" and not self.early and self._for_comparisons < least:
             return False
         self._compared = self._looks
         return True

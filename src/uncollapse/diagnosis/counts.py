@@ -11,6 +11,8 @@ from uncollapse.metrics import lost_classes
 
 FEW_VALUES = 20
 """Different numbers up to which a column is one of categories."""
+KINDS = 100
+"""Different samples below which no column is of categories: they are single samples."""
 ENOUGH = 256
 """Real samples after which the categories are known."""
 MEMORY = 4096
@@ -22,7 +24,7 @@ WIDEST = 512
 
 
 class Categories:
-    """How often each value of a column with few values comes, in real samples and recent fakes.
+    """How often each value of a column with few whole values comes, in real and recent fake rows.
 
     Counts of fakes fade: each batch takes its share of ``MEMORY`` off what is remembered.
 
@@ -48,9 +50,11 @@ class Categories:
         self._waiting.append(flat)
         if sum(len(part) for part in self._waiting) >= ENOUGH:
             seen = torch.cat(self._waiting)
+            distinct = len(torch.unique(seen, dim=0))  # a few points come again and again
             for column in range(seen.shape[1]):
                 values = torch.unique(seen[:, column])
-                if 2 <= len(values) <= FEW_VALUES:
+                whole = bool((values == values.round()).all())
+                if whole and distinct >= KINDS and 2 <= len(values) <= FEW_VALUES:
                     self.values[column] = values
                     self.real[column] = torch.zeros(len(values), dtype=torch.float64)
                     self.fake[column] = torch.zeros(len(values), dtype=torch.float64)

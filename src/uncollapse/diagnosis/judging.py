@@ -17,32 +17,34 @@ class Judge:
     """Takes looks into account one after the other.
 
     Attributes:
-        held: how much of the data regions with samples have held.
+        modes: how much of the data modes with samples have held.
+        held: how much of it regions with samples have.
         covered: how much of it was covered.
         looks: how many there were.
     """
 
     def __init__(self, failures: Sequence[Failure] = FAILURES) -> None:
         self.failures = failures
-        self.points = {failure.name: Points() for failure in failures}
+        self.points = {_key(failure): Points() for failure in failures}
         self.evidence: dict[str, tuple[Evidence, ...]] = {}
         self.lost: dict[str, tuple[str, ...]] = {}
-        self.held, self.covered = Best(), Best()
+        self.modes, self.held, self.covered = Best(), Best(), Best()
         self.looks = 0
         self._broken: tuple[int, Evidence] | None = None
 
     def look(self, step: int, values: Mapping[str, float], window: Window) -> None:
         """Takes one comparison into account."""
         self.looks += 1
+        self.modes.look(1 - values.get("lost_modes", 1.0))
         self.held.look(1 - values.get("lost", 1.0))
         self.covered.look(values.get("coverage", 0.0))
-        look = Look(step, values, window, self.held, self.covered)
+        look = Look(step, values, window, self.modes, self.held, self.covered)
         for failure in self.failures:
             evidence = tuple(failure(look))
-            self.points[failure.name].look(look.step, bool(evidence))
+            self.points[_key(failure)].look(look.step, bool(evidence))
             if evidence:
-                self.evidence[failure.name] = evidence
-                self.lost[failure.name] = failure.lost(look)
+                self.evidence[_key(failure)] = evidence
+                self.lost[_key(failure)] = failure.lost(look)
 
     def broken(self, step: int, what: str) -> None:
         """Something is NaN or infinite: no more looks are needed."""
@@ -51,18 +53,17 @@ class Judge:
             self._broken = step, Evidence("finite", 0.0, 1.0, meaning)
 
     def verdict(self, step: int) -> Verdict:
-        """How it stands."""
+        """How it stands: the failure with most points, of equal ones the first."""
         if self._broken is not None:
             since, reason = self._broken
             return Verdict("failed", "divergence", since, step, (reason,))
-        for alarmed in (True, False):
-            for failure in self.failures:
-                points = self.points[failure.name]
-                if points.alarmed if alarmed else points.warned:
-                    state: State = failure.state if alarmed else "warning"
-                    evidence = self.evidence[failure.name]
-                    lost = self.lost.get(failure.name, ())
-                    return Verdict(state, failure.name, points.since, step, evidence, lost)
+        failure = max(self.failures, key=lambda failure: self.points[_key(failure)].score)
+        points = self.points[_key(failure)]
+        if points.warned:
+            state: State = failure.state if points.alarmed else "warning"
+            evidence = self.evidence[_key(failure)]
+            lost = self.lost.get(_key(failure), ())
+            return Verdict(state, failure.name, points.since, step, evidence, lost)
         learned = self.covered.peak >= UNCOVERED and step >= WARM_UP
         return Verdict("healthy" if learned else "warming-up", step=step)
 
@@ -79,6 +80,7 @@ class Judge:
                 name: [asdict(part) for part in parts] for name, parts in self.evidence.items()
             },
             "lost": {name: list(lost) for name, lost in self.lost.items()},
+            "modes": asdict(self.modes),
             "held": asdict(self.held),
             "covered": asdict(self.covered),
             "looks": self.looks,
@@ -93,7 +95,13 @@ class Judge:
             for name, parts in state["evidence"].items()
         }
         self.lost = {name: tuple(lost) for name, lost in state["lost"].items()}
+        self.modes = Best(**state["modes"])
         self.held, self.covered = Best(**state["held"]), Best(**state["covered"])
         self.looks = state["looks"]
         broken = state["broken"]
         self._broken = None if broken is None else (broken[0], Evidence(**broken[1]))
+
+
+def _key(failure: Failure) -> str:
+    """Of two failures of one name, a mild one and a grave one, each has points of its own."""
+    return type(failure).__name__

@@ -69,6 +69,11 @@ class Listener:
         }
         self._unhooked = {id(p): (side, p) for side, ps in self._marked.items() for p in ps}
 
+    @property
+    def hears_steps(self) -> bool:
+        """Whether an optimiser of G's was seen."""
+        return "generator" in self._first
+
     def close(self) -> None:
         """Takes all hooks off."""
         self.awake = False

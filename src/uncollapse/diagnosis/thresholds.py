@@ -30,23 +30,31 @@ PATIENCE = 10
 APART = 8
 """Looks between two comparisons of samples with the data, at least."""
 
+DROPPED = 0.7
+"""Regions of a batch, as a share of the usual number, below which samples are compared at once."""
+FOLLOWING = 0.05
+"""How fast the usual number follows."""
 NARROW = 0.25
 """Spread of a batch, or within a class, as a share of the data's, below which all is alike."""
 FEW = 0.35
 """Effective regions in a batch, as a share of the data's, below which it is of few modes."""
-MISSING = 0.05
-"""Share of the data in lost regions from which on modes are dropped."""
+MISSING = 0.01
+"""Share of the data in lost modes from which on modes are dropped."""
+PARTS, MANY_PARTS = 0.2, 0.4
+"""Share of the data in lost regions from which on it is a warning, and a verdict."""
 MOVING = 0.5
 """Share of the fakes that are elsewhere than a window ago, from which on they wander."""
-ALL_APART = 0.99
+ALL_APART = 0.95
 """AUC from which on D tells real from fake nearly always."""
 NOT_APART = 0.55
 """AUC up to which D tells nothing."""
+FOOLED = 0.1
+"""AUC up to which D takes fakes for real ones outright."""
 FADED = 0.05
 """Gradient at fakes, as a share of what it was at its largest, below which G learns little."""
 FAR = 5.0
 """Spread, as a multiple of the data's, from which on samples leave it."""
-COPIED = 0.3
+COPIED = 0.5
 """Distance from fakes to the nearest real sample, as a share of that between real samples."""
 REPEATED = 0.2
 """Share of fakes that have a twin, from which on samples repeat."""

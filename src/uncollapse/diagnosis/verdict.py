@@ -119,15 +119,20 @@ class Verdict:
         told = [f"{self.state.upper()} at step {self.step}."]
         if self.failure is not None:
             since = "" if self.since is None else f", since step {self.since}"
-            told = [f"{self.state.upper()} at step {self.step}: {self.failure}{since}."]
-        told += [f"{evidence.meaning}." for evidence in self.evidence]
+            meaning = f" {MEANING[self.failure]}." if self.failure in MEANING else ""
+            told = [f"{self.state.upper()} at step {self.step}: {self.failure}{since}.{meaning}"]
+        told += [f"{_capital(evidence.meaning)}." for evidence in self.evidence]
         if self.lost:
             more = "" if len(self.lost) <= SHOWN else f" and {len(self.lost) - SHOWN} more"
             told.append(f"Lost: {', '.join(self.lost[:SHOWN])}{more}.")
         told += [f"Bug: {bug}" for bug in self.bugs]
         told += [f"Try {advice.remedy}: {advice.reason}." for advice in self.advice[:1]]
-        told += [f"{note}." for note in self.notes]
+        told += [f"{_capital(note)}." for note in self.notes]
         return " ".join(told)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
@@ -135,5 +140,16 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
     return max(verdicts, key=lambda verdict: get_args(State).index(verdict.state))
 
 
+MEANING = {
+    "mode-collapse": "Samples are alike, or of few modes",
+    "mode-dropping": "Some modes of the data are missing, others are kept",
+    "oscillation": "Samples go from mode to mode together instead of staying on all of them",
+    "discriminator-wins": "The discriminator tells all fakes, and the generator learns nothing",
+    "generator-wins": "The discriminator tells nothing, so the generator is led nowhere",
+    "divergence": "Numbers leave all bounds",
+    "memorisation": "Samples are copies of the training data",
+    "latent-ignored": "Within a class samples are alike, whatever the latent",
+}
+"""Each failure in words for somebody new to GANs."""
 SHOWN = 8
 """Lost modes that are named in the paragraph."""

@@ -24,7 +24,16 @@ from uncollapse.diagnosis.reals import taken
 from uncollapse.diagnosis.seen import Turn, some
 from uncollapse.diagnosis.signals import SIGNALS, Reference, Window
 from uncollapse.diagnosis.sorting import Glimpse, Sorter
-from uncollapse.diagnosis.thresholds import BINS, EACH, FAKES, FEWEST, REALS
+from uncollapse.diagnosis.thresholds import (
+    BINS,
+    DROPPED,
+    EACH,
+    FAKES,
+    FEW,
+    FEWEST,
+    FOLLOWING,
+    REALS,
+)
 from uncollapse.diagnosis.verdict import Bug, Verdict
 from uncollapse.errors import ConfigError
 
@@ -60,12 +69,8 @@ class Watch:
         self.clock = Clock(every, overhead)
         self.judge = Judge()
         self.preflight = Preflight(generators, discriminators, optimizers, expect)
-        self.fakes, self.reals = Recent(FAKES, EACH), Reservoir(REALS)
-        self.categories, self.variety = Categories(), Variety()
-        self.given, self.labels = real, labels
-        if real is not None:
-            self.reals.add(real)
-            self.categories.add_real(real)
+        self._given = real, labels
+        self._take(real, labels)
         self.own_features = features
         self.out = out
         self.on_change = on_change
@@ -75,15 +80,16 @@ class Watch:
         self._history: dict[str, float] = {}
         self._values: dict[str, float] = {}
         self._glimpses = 0
-        self._unfit = ""
+        self._told: Glimpse | None = None
         self._said: tuple[str, str | None] = ("warming-up", None)
 
     # What people ask ------------------------------------------------------------------------
 
     @property
     def step(self) -> int:
-        """G's steps so far, or D's where there are more."""
-        return max(self.listener.steps.values())
+        """G's steps so far, or D's if G never steps."""
+        steps = self.listener.steps
+        return steps["generator"] or steps["discriminator"]
 
     @property
     def verdict(self) -> Verdict:
@@ -139,7 +145,7 @@ class Watch:
         """A turn has ended: it may end a round."""
         self.preflight.turn(turn)
         glimpse = self.sorter.turn(turn)
-        if glimpse is not None:
+        if glimpse is not None and self._told is None:
             self._round(glimpse)
 
     def observe(
@@ -155,30 +161,60 @@ class Watch:
         gradients: Tensor | None = None,
         step: int | None = None,
     ) -> None:
-        """Says what hooks cannot see, once a step; any of it may be left out.
+        """Says what hooks cannot see, once a step or from each turn; any of it may be left out.
+
+        From the first time on, samples and answers are those that are said, not those that are
+        heard. A call with fakes ends a round, and takes what was said before it along.
 
         Args:
             real: real samples ``[n, *shape]``, as D is given them.
             fake: fakes likewise.
             d_real, d_fake: D's answers, larger for real.
             latents: ``[n, latent]`` that the fakes were made of.
-            labels: classes of the fakes, ``[n]``.
+            labels: classes ``[n]`` of the fakes, and of the real samples in the same call.
             losses: numbers by name, looked at for NaN.
             gradients: of G's loss at fakes of its turn, ``[n, *shape]``.
             step: G's steps so far; one more than last time, unless said.
         """
-        self.listener.steps["generator"] = self.step + 1 if step is None else step
+        before = self._told or self._begin_told()
+        if step is not None:
+            self.listener.steps["generator"] = step
+        elif fake is not None and not self.listener.hears_steps:
+            self.listener.steps["generator"] += 1
         for name, value in (losses or {}).items():
             if not torch.isfinite(torch.as_tensor(value)).all():
                 self.judge.broken(self.step, f"the losses '{name}'")
-        glimpse = Glimpse(self.step, real=_rows(real), fake=_rows(fake))
-        glimpse.d_real, glimpse.d_fake = _answers(d_real), _answers(d_fake)
-        if gradients is not None:
-            glimpse.gradients = some(gradients, ROWS).flatten(1).norm(dim=1)
-        if latents is not None and glimpse.fake is not None:
-            glimpse.latents = some(latents, ROWS), glimpse.fake
-        glimpse.fake_labels = None if labels is None else some(labels, ROWS)
-        self._round(glimpse)
+        rows: dict[str, Any] = {
+            "real": _rows(real),
+            "fake": _rows(fake),
+            "d_real": _answers(d_real),
+            "d_fake": _answers(d_fake),
+            "gradients": None if gradients is None else _rows(gradients.flatten(1).norm(dim=1)),
+            "real_labels": None if real is None else _rows(labels),
+            "fake_labels": None if fake is None else _rows(labels),
+        }
+        said = {name: value for name, value in rows.items() if value is not None}
+        told = self._told = replace(before, step=self.step, **said)
+        if told.fake is not None:
+            if latents is not None:
+                told = replace(told, latents=(some(latents, ROWS), told.fake))
+            self._told = Glimpse(self.step)
+            self._round(told)
+
+    def _begin_told(self) -> Glimpse:
+        """What was heard before the first word may have had another form."""
+        self._take(*self._given)
+        self._eyes = self._reference = None
+        return Glimpse(self.step)
+
+    def _take(self, real: Tensor | None, labels: Tensor | None) -> None:
+        """Begins with real samples that were given, or with none."""
+        self.given, self.labels, self._unfit = real, labels, ""
+        self.fakes, self.reals = Recent(FAKES, EACH), Reservoir(REALS)
+        self.categories, self.variety = Categories(), Variety()
+        if real is not None:
+            self.reals.add(real)
+            self.categories.add_real(real)
 
     def _round(self, glimpse: Glimpse) -> None:
         """A round was seen: its samples are kept, signals are taken, a verdict may change."""
@@ -220,31 +256,42 @@ class Watch:
         if glimpse.fake is None or len(self.reals) < 2 or self.judge.over:
             return
         begun = time.perf_counter()
-        heavy = len(self.fakes) >= FEWEST and len(self.reals) >= FEWEST and self.clock.compares()
         eyes, reference = self._fit()
         batch = eyes(glimpse.fake)
         if glimpse.fake_labels is not None:
             self.variety.add("fake", batch, glimpse.fake_labels)
         if glimpse.real is not None and glimpse.real_labels is not None:
             self.variety.add("real", eyes(glimpse.real), glimpse.real_labels)
-        fakes = eyes(self.fakes.rows()) if heavy else batch
         window = Window(
-            glimpse, batch, fakes, reference, self.categories, self.variety, self._history
+            glimpse, batch, batch, reference, self.categories, self.variety, self._history
         )
+        self._measure(window, heavy=False)
+        enough = len(self.fakes) >= FEWEST and len(self.reals) >= FEWEST
+        if enough and self.clock.compares(self._moved()):
+            window = replace(window, fakes=eyes(self.fakes.rows()))
+            self._measure(window, heavy=True)
+            self.judge.look(glimpse.step, self._values, window)
+            self.clock.compared(time.perf_counter() - begun)
+
+    def _measure(self, window: Window, heavy: bool) -> None:
         for signal in SIGNALS:
-            if signal.heavy <= heavy and len(fakes) >= signal.fakes:
+            if signal.heavy == heavy and len(window.fakes) >= signal.fakes:
                 value = signal(window)
                 if value is not None:
                     self._values[signal.name] = value
-        if heavy:
-            self.judge.look(glimpse.step, self._values, window)
-            self.clock.compared(time.perf_counter() - begun)
+
+    def _moved(self) -> bool:
+        """Whether a batch is in far fewer places than usual: then samples are compared at once."""
+        now = self._values.get("regions", 1.0)
+        usual = self._history.get("regions", now)
+        self._history["regions"] = usual + FOLLOWING * (now - usual)
+        return now < DROPPED * usual or now < FEW
 
     def _fit(self) -> tuple[Eyes, Reference]:
         """What samples are compared by, made anew whenever twice as many real ones are known."""
         if self._eyes is None or self._reference is None or len(self.reals) >= 2 * self._fitted:
             self._fitted = len(self.reals)
-            raw = self.reals.rows()
+            raw = self.reals.rows().clone()  # the reservoir goes on changing
             self._eyes = Eyes(raw, self.own_features)
             self._reference = Reference(self._eyes(raw), BINS, raw, self.labels)
         return self._eyes, self._reference

@@ -9,19 +9,20 @@ from uncollapse.diagnosis.failures.generator_wins import GeneratorWins
 from uncollapse.diagnosis.failures.latent_ignored import LatentIgnored
 from uncollapse.diagnosis.failures.memorisation import Memorisation
 from uncollapse.diagnosis.failures.mode_collapse import ModeCollapse
-from uncollapse.diagnosis.failures.mode_dropping import ModeDropping
+from uncollapse.diagnosis.failures.mode_dropping import ModeDropping, PartsDropping
 from uncollapse.diagnosis.failures.oscillation import Oscillation
 
 FAILURES: tuple[Failure, ...] = (
+    GeneratorWins(),
     Divergence(),
+    DiscriminatorWins(),
+    Memorisation(),
+    LatentIgnored(),
     Oscillation(),
     ModeCollapse(),
-    LatentIgnored(),
-    DiscriminatorWins(),
-    GeneratorWins(),
     ModeDropping(),
-    Memorisation(),
+    PartsDropping(),
 )
-"""All of them; where several show, the first one is the verdict."""
+"""All of them; where several show as much, the first one is the verdict."""
 
 __all__ = ["FAILURES", "Best", "Failure", "Look"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from uncollapse.diagnosis.signals import Window
-from uncollapse.diagnosis.thresholds import GAIN, LEARNING, MISSING, PATIENCE, UNCOVERED
+from uncollapse.diagnosis.thresholds import GAIN, LEARNING, PARTS, PATIENCE, UNCOVERED
 from uncollapse.diagnosis.verdict import Evidence, State
 
 
@@ -35,7 +35,7 @@ class Best:
     @property
     def rising(self) -> bool:
         """Whether it was at its best lately, and still is near it."""
-        return self.stale < PATIENCE and self.peak - self.now <= MISSING
+        return self.stale < PATIENCE and self.peak - self.now <= PARTS
 
 
 @dataclass
@@ -46,13 +46,15 @@ class Look:
         step: G's steps before it.
         values: of all signals, by name.
         window: what they were taken of.
-        held: how much of the data regions with samples have held.
+        modes: how much of the data modes with samples have held.
+        held: how much of it regions with samples have.
         covered: how much of it was covered.
     """
 
     step: int
     values: Mapping[str, float]
     window: Window
+    modes: Best
     held: Best
     covered: Best
 
@@ -77,7 +79,9 @@ class Look:
             return tuple(f"class {label}" for label in window.lost_classes)
         if window.lost_categories:
             return tuple(f"{name} ({s:.1%})" for name, s in window.lost_categories.items())
-        return tuple(window.reals.names[region] for region in window.lost)
+        if window.lost_modes:
+            return tuple(window.reals.mode(which) for which in window.lost_modes)
+        return tuple(window.reals.region(which) for which in window.lost)
 
     @property
     def learned(self) -> bool:

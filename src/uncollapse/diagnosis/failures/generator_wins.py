@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from uncollapse.diagnosis.failures.failure import Failure, Look
-from uncollapse.diagnosis.thresholds import FEW, NOT_APART, UNCOVERED
+from uncollapse.diagnosis.thresholds import FEW, FOOLED, NOT_APART, UNCOVERED
 from uncollapse.diagnosis.verdict import Evidence
 
 
 class GeneratorWins(Failure):
-    """D cannot tell real from fake, and fakes are far from the data."""
+    """D cannot tell real from fake, and fakes are far from the data.
+
+    A generator that goes from place to place fools D too, half of the time: where samples are of
+    few places, D must be fooled outright.
+    """
 
     name = "generator-wins"
     state = "failed"
 
     def __call__(self, look: Look) -> list[Evidence]:
+        few = bool(look.below("regions", FEW, ""))
         blind = look.below(
             "separation",
-            NOT_APART,
+            FOOLED if few else NOT_APART,
             "D answers higher to a real sample {value:.0%} of the time, by chance 50%",
         )
-        if look.below("regions", FEW, ""):  # D is fooled by one place at a time: a collapse
-            return []
         bad = look.below("coverage", UNCOVERED, "yet samples cover {value:.0%} of the data")
-        return [*blind, *bad] if look.learned and not look.covered.rising and blind and bad else []
+        shown = blind and bad and look.learned and not look.covered.rising
+        return [*blind, *bad] if shown else []

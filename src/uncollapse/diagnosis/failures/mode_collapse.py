@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from uncollapse.diagnosis.failures.failure import Failure, Look
-from uncollapse.diagnosis.thresholds import FEW, MISSING, NARROW, REPEATED
+from uncollapse.diagnosis.thresholds import FEW, NARROW, PARTS, REPEATED
 from uncollapse.diagnosis.verdict import Evidence
 
 
@@ -25,7 +25,7 @@ class ModeCollapse(Failure):
             REPEATED + look.window.reals.twins,
             "{value:.0%} of the samples have a twin among the others",
         )
-        lost = look.above("lost", MISSING, "{value:.0%} of the data has hardly any samples")
+        lost = look.above("lost", PARTS, "{value:.0%} of the data has hardly any samples")
         shown = (lost and (narrow or few)) or twins
         return [*few, *narrow, *twins, *lost] if shown else []
 

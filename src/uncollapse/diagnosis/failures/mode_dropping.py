@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 from uncollapse.diagnosis.failures.failure import Failure, Look
-from uncollapse.diagnosis.thresholds import MISSING
+from uncollapse.diagnosis.thresholds import MANY_PARTS, MISSING, PARTS
 from uncollapse.diagnosis.verdict import Evidence
 
 
 class ModeDropping(Failure):
-    """Regions of the data have less than a tenth of their samples, beyond chance."""
+    """Modes, classes, categories, or a large part of the data have hardly any samples."""
 
     name = "mode-dropping"
     state = "collapsed"
 
     def __call__(self, look: Look) -> list[Evidence]:
-        if not look.learned or look.improving:
+        if not look.learned or look.modes.rising:
             return []
         return [
             *look.above("lost_classes", 1, "{value:.0f} classes have hardly any samples"),
             *look.above("lost_categories", 1, "{value:.0f} categories hardly come any more"),
-            *look.above("lost", MISSING, "{value:.0%} of the data has hardly any samples"),
+            *look.above("lost_modes", MISSING, "modes with {value:.0%} of the data are gone"),
+            *look.above("lost", MANY_PARTS, "{value:.0%} of the data has hardly any samples"),
         ]
+
+    def lost(self, look: Look) -> tuple[str, ...]:
+        return look.gone()
+
+
+class PartsDropping(Failure):
+    """Parts of a mode, such as its edges, have hardly any samples: no more than a warning."""
+
+    name = "mode-dropping"
+    state = "warning"
+
+    def __call__(self, look: Look) -> list[Evidence]:
+        if not look.learned or look.held.rising:
+            return []
+        return look.above("lost", PARTS, "{value:.0%} of the data has hardly any samples")
 
     def lost(self, look: Look) -> tuple[str, ...]:
         return look.gone()

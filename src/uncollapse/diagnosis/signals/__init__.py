@@ -7,7 +7,7 @@ from uncollapse.diagnosis.signals.copies import Copied, Repeated
 from uncollapse.diagnosis.signals.coverage import Coverage, Precision, Recall
 from uncollapse.diagnosis.signals.gradient import Gradient
 from uncollapse.diagnosis.signals.logits import Logits
-from uncollapse.diagnosis.signals.regions import Hopping, Lost, Moved, Regions
+from uncollapse.diagnosis.signals.regions import Hopping, Lost, LostModes, Moved, Regions
 from uncollapse.diagnosis.signals.separation import Separation
 from uncollapse.diagnosis.signals.signal import Signal
 from uncollapse.diagnosis.signals.spread import Spread
@@ -23,6 +23,7 @@ SIGNALS: tuple[Signal, ...] = (
     Precision(),
     Recall(),
     Lost(),
+    LostModes(),
     LostClasses(),
     LostCategories(),
     Within(),

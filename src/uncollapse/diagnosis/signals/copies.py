@@ -24,7 +24,8 @@ class Copied(Signal):
     """The median distance of fakes to the nearest real sample, beside that of real samples.
 
     ``median d(fake, reals) / median d(real, other reals)``: 1 for a perfect sampler, 0 for copies.
-    It means something where all of the data is known, so for small sets.
+    It means something where all of the data is known: where each real sample has come several
+    times, as those of small sets do.
     """
 
     name = "copied"
@@ -36,4 +37,6 @@ class Copied(Signal):
 
     def __call__(self, window: Window) -> float | None:
         usual = window.reals.usual
-        return float(window.across.amin(1).median() / usual) if usual > 0 else None
+        if not window.reals.all_known or usual == 0:
+            return None
+        return float(window.across.amin(1).median() / usual)

@@ -48,5 +48,6 @@ class Recall(Signal):
     fakes = 128
 
     def __call__(self, window: Window) -> float | None:
-        reached = window.across <= window.nearest[:, -1:]
+        radii = window.nearest[:, -1:]
+        reached = window.across[-len(radii) :] <= radii
         return float(reached.any(0).double().mean())

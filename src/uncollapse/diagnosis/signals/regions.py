@@ -22,6 +22,25 @@ class Lost(Signal):
         return float(window.reals.shares[window.lost].sum())
 
 
+class LostModes(Signal):
+    """The share of the data in modes with less than a tenth of their fakes, beyond chance.
+
+    Modes are real samples that hang together by their nearest neighbours; the whole of the data
+    may be one, and then none is lost. A fake is of the mode of the nearest real sample.
+    """
+
+    name = "lost_modes"
+    what = "share of the data in modes without fakes"
+    high = 1.0
+    healthy = "0"
+    heavy = True
+    fakes = 128
+
+    def __call__(self, window: Window) -> float | None:
+        gone = torch.tensor(window.lost_modes, device=window.reals.modes.device)
+        return float(torch.isin(window.reals.modes, gone).double().mean())
+
+
 class Moved(Signal):
     """Total variation between the older and the newer half's regions, beyond chance.
 
@@ -62,7 +81,7 @@ class Regions(Signal):
     def __call__(self, window: Window) -> float | None:
         if len(window.batch) < self.fakes:
             return None
-        batch = window.reals.bins.assign(window.batch)
+        batch = window.reals.place(window.batch)
         return effective(batch) / window.reals.regions(len(batch))
 
 
@@ -83,5 +102,5 @@ class Hopping(Signal):
     def __call__(self, window: Window) -> float | None:
         if len(window.batch) < 16:
             return None
-        batch = window.reals.bins.assign(window.batch)
+        batch = window.reals.place(window.batch)
         return effective(batch) / effective(window.places[: -len(batch)])

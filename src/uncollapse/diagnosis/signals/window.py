@@ -14,6 +14,12 @@ from uncollapse.metrics import Bins, lost_classes
 
 TWIN = 0.01
 """Part of the usual distance between neighbours below which two samples are twins."""
+HOLDS = 10
+"""Neighbours by which the samples of a mode hang together."""
+OFTEN = 3
+"""How often each real sample must have come for the data to be known."""
+RECENT = 256
+"""Fakes that are compared with each other."""
 DRAWS = 20
 """Batches of real samples that are averaged."""
 SAID = 3
@@ -32,7 +38,12 @@ class Reference:
         labels: their classes ``[n]``, if they have any.
 
     Attributes:
-        names: of the regions.
+        distinct: the samples without those that came again, as small data sets do.
+        all_known: whether they came so often that hardly any are unseen.
+        radii: the distance of each distinct one to its K-th nearest neighbour.
+        usual: the median distance to the nearest one.
+        twins: the share of samples that have a twin.
+        modes: of each distinct sample: those that hang together by their nearest neighbours.
     """
 
     def __init__(
@@ -46,23 +57,41 @@ class Reference:
         self.raw = samples if raw is None else raw
         self.labels = labels
         self.variance = float(samples.var(0).sum())
-        distinct = len(torch.unique(samples, dim=0))
-        self.bins = Bins(samples, max(1, min(bins, len(samples) // 10, distinct)))
-        self.homes = self.bins.assign(samples)
+        self.distinct, of = torch.unique(samples, dim=0, return_inverse=True)
+        self._first = torch.zeros(len(self.distinct), dtype=torch.long, device=of.device)
+        self._first[of] = torch.arange(len(samples), device=of.device)
+        self.all_known = len(samples) >= OFTEN * len(self.distinct)
+        self.bins = Bins(samples, max(1, min(bins, len(self.distinct) // 10)))
+        self._centres = self.bins.centres.to(samples)
+        self.homes = self.place(samples)
         self.shares = torch.bincount(self.homes, minlength=len(self.bins)).double() / len(samples)
         self._regions: dict[int, float] = {}
-        self.names = [self._name(region) for region in range(len(self.bins))]
-        nearest = to_others(samples).topk(min(K, len(samples) - 1), largest=False).values
+        apart = to_others(self.distinct)
+        nearest = apart.topk(min(K, len(self.distinct) - 1), largest=False).values
+        self.modes = _islands(apart)
         self.radii = nearest[:, -1]
         self.usual = float(nearest[:, 0].median())
-        self.twins = float((nearest[:, 0] <= TWIN * self.usual).double().mean())
+        _, counts = torch.unique(samples, dim=0, return_counts=True)
+        self.twins = 0.0 if self.all_known else float(counts[counts > 1].sum() / len(samples))
 
-    def _name(self, region: int) -> str:
-        """A region by its share, and where few numbers say where it is, by its middle."""
-        share = f"{self.shares[region]:.1%} of the data"
-        those = self.raw[self.homes == region].flatten(1).double()
+    def place(self, samples: Tensor) -> Tensor:
+        """The region of each sample, ``[n]``."""
+        return torch.cdist(samples, self._centres).argmin(1)
+
+    def region(self, which: int) -> str:
+        """A region in words."""
+        return self._named(f"region {which}", self.raw[self.homes == which])
+
+    def mode(self, which: int) -> str:
+        """A mode in words."""
+        return self._named(f"mode {which}", self.raw[self._first[self.modes == which]])
+
+    def _named(self, name: str, those: Tensor) -> str:
+        """By its share, and where few numbers say where it is, by its middle."""
+        share = f"{len(those) / len(self.raw):.1%} of the data"
+        those = those.flatten(1).double()
         if those.shape[1] > SAID:
-            return f"region {region} ({share})"
+            return f"{name} ({share})"
         middle = ", ".join(f"{number:.3g}" for number in those.mean(0).tolist())
         return f"around ({middle}) ({share})"
 
@@ -104,23 +133,30 @@ class Window:
 
     @cached_property
     def across(self) -> Tensor:
-        """The distance of each fake to each real sample, ``[n, m]``."""
-        return torch.cdist(self.fakes, self.reals.samples)
+        """The distance of each fake to each distinct real sample, ``[n, m]``."""
+        return torch.cdist(self.fakes, self.reals.distinct)
 
     @cached_property
     def nearest(self) -> Tensor:
-        """The distances of each fake to its nearest other fakes, ``[n, K]``."""
-        return to_others(self.fakes).topk(min(K, len(self.fakes) - 1), largest=False).values
+        """The distances of the newest fakes to their nearest others, ``[at most RECENT, K]``."""
+        fakes = self.fakes[-RECENT:]
+        return to_others(fakes).topk(min(K, len(fakes) - 1), largest=False).values
 
     @cached_property
     def places(self) -> Tensor:
         """The region of each fake, ``[n]``."""
-        return self.reals.bins.assign(self.fakes)
+        return self.reals.place(self.fakes)
 
     @cached_property
     def lost(self) -> list[int]:
         """Regions that hold less than a tenth of their share, beyond chance."""
         return lost_classes(self.reals.homes, self.places, len(self.reals.bins))
+
+    @cached_property
+    def lost_modes(self) -> list[int]:
+        """Modes with hardly any fakes, by the mode of each fake's nearest real sample."""
+        modes = self.reals.modes
+        return lost_classes(modes, modes[self.across.argmin(1)], int(modes.max()) + 1)
 
     @cached_property
     def lost_categories(self) -> dict[str, float]:
@@ -134,8 +170,21 @@ class Window:
         if labels is None:
             return []
         kinds, homes = torch.unique(labels, return_inverse=True)
-        found = lost_classes(homes, homes[self.across.argmin(1)], len(kinds))
+        nearest = torch.cdist(self.fakes, self.reals.samples).argmin(1)
+        found = lost_classes(homes, homes[nearest], len(kinds))
         return [int(kinds[which]) for which in found]
+
+
+def _islands(apart: Tensor) -> Tensor:
+    """Which samples hang together, ``[n]``: components of the graph of ``HOLDS`` neighbours."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    n = len(apart)
+    near = apart.topk(min(HOLDS, n - 1), largest=False).indices.cpu()
+    rows = torch.arange(n).repeat_interleave(near.shape[1])
+    edges = coo_matrix((torch.ones(len(rows)), (rows, near.flatten())), shape=(n, n))
+    return torch.as_tensor(connected_components(edges, directed=False)[1]).long().to(apart.device)
 
 
 def effective(places: Tensor) -> float:

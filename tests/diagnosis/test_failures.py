@@ -1,0 +1,198 @@
+"""Each failure from an honest cause, in loops of one's own; truth comes from known modes."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import one_hot, softplus
+
+import uncollapse as uc
+
+ANGLES = torch.arange(8) * math.tau / 8
+MEANS = torch.stack([ANGLES.cos(), ANGLES.sin()], 1)
+
+
+def mlp(inputs, outputs, width=64):
+    return nn.Sequential(
+        nn.Linear(inputs, width), nn.LeakyReLU(0.2), nn.Linear(width, width), nn.LeakyReLU(0.2),
+        nn.Linear(width, outputs),
+    )  # fmt: skip
+
+
+def ring():
+    return MEANS[torch.randint(8, (128,))] + 0.05 * torch.randn(128, 2)
+
+
+def held(G, latent):
+    """Modes with at least a quarter of their share of 1,000 samples."""
+    with torch.no_grad():
+        samples = G(torch.randn(1000, latent))
+    near, which = torch.cdist(samples, MEANS).min(1)
+    return int((torch.bincount(which[near < 0.3], minlength=8) >= 31).sum())
+
+
+class Said(list):
+    """Verdicts as they changed."""
+
+    def __call__(self, verdict):
+        self.append(verdict)
+
+    @property
+    def alarms(self):
+        return [v for v in self if v.state in ("collapsed", "failed")]
+
+
+def train(
+    steps, *, G=None, D=None, real=ring, rates=(1e-3, 1e-3), betas=(0.5, 0.999), saturating=False,
+    penalty=0.0, seed=0, latent=8, optimizer=None, every=4,
+):  # fmt: skip
+    """A GAN in plain PyTorch, watched."""
+    torch.manual_seed(seed)
+    G, D = (G or (lambda: mlp(latent, 2)))(), (D or (lambda: mlp(2, 1)))()
+    optimizer = optimizer or (lambda weights, rate: torch.optim.Adam(weights, rate, betas))
+    opt_g, opt_d = optimizer(G.parameters(), rates[0]), optimizer(D.parameters(), rates[1])
+    said = Said()
+    watch = uc.watch(
+        generator=G, discriminator=D, optimizers=[opt_g, opt_d], every=every, on_change=said
+    )
+    for _ in range(steps):
+        x = real()
+        fake = G(torch.randn(len(x), latent))
+        loss = softplus(-D(x)).mean() + softplus(D(fake.detach())).mean()
+        if penalty:
+            y = x.clone().requires_grad_()
+            (slope,) = torch.autograd.grad(D(y).sum(), y, create_graph=True)
+            loss = loss + penalty * slope.square().sum(1).mean()
+        opt_d.zero_grad()
+        loss.backward()
+        opt_d.step()
+        loss = -softplus(D(fake)).mean() if saturating else softplus(-D(fake)).mean()
+        opt_g.zero_grad()
+        loss.backward()
+        opt_g.step()
+    watch.close()
+    said.watch = watch
+    return watch.verdict, said, G
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize(
+    "words", [{"penalty": 0.1, "betas": (0.0, 0.99), "rates": (2e-3, 2e-3)}, {}]
+)
+def test_a_run_that_keeps_its_modes_is_healthy(words, seed):
+    verdict, said, G = train(1200, seed=seed, **words)
+    assert held(G, 8) == 8
+    assert verdict.state == "healthy", str(verdict)
+    assert [v.state for v in said] == ["healthy"]
+
+
+def test_a_slow_discriminator_and_a_zero_sum_game_go_round():
+    verdict, said, G = train(1400, rates=(1e-3, 1e-4), saturating=True)
+    assert held(G, 8) <= 3
+    assert (verdict.state, verdict.failure) == ("collapsed", "oscillation"), str(verdict)
+    assert {e.signal for e in verdict.evidence} == {"regions", "moved"}
+    alarm = next(v for v in said.alarms if v.failure == "oscillation")
+    assert alarm.since < alarm.step <= verdict.step
+
+
+class SixPlaces(nn.Module):
+    """A generator whose capacity is six places."""
+
+    def __init__(self):
+        super().__init__()
+        self.places = nn.Parameter(torch.randn(6, 2))
+
+    def forward(self, z):
+        which = (6 * (0.5 + 0.5 * torch.erf(z[:, 0] / 2**0.5))).long().clamp(max=5)
+        return self.places[which] + 0.05 * z[:, 1:3]
+
+
+def test_a_generator_without_room_for_all_modes_drops_some_and_they_are_named():
+    verdict, _, G = train(1200, G=SixPlaces, rates=(5e-3, 1e-3))
+    kept = held(G, 8)
+    assert kept <= 6
+    assert (verdict.state, verdict.failure) == ("collapsed", "mode-dropping"), str(verdict)
+    assert len(verdict.lost) == 8 - kept, (kept, verdict.lost)
+    assert all(name.startswith("around (") for name in verdict.lost)
+
+
+def test_a_discriminator_that_learns_nothing_lets_the_generator_win():
+    verdict, _, G = train(900, rates=(1e-3, 1e-7))
+    assert held(G, 8) == 0
+    assert (verdict.state, verdict.failure) == ("failed", "generator-wins"), str(verdict)
+
+
+def digits(count):
+    data = uc.data.load("digits")
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(1))
+    return data.take(order[:count]).flatten(1)
+
+
+def drawn_from(samples):
+    return lambda: samples[torch.randint(len(samples), (64,))]
+
+
+def test_a_saturating_loss_and_a_fast_discriminator_let_it_win():
+    verdict, _, _ = train(
+        800, latent=16, real=drawn_from(digits(1797)), rates=(1e-4, 2e-3), saturating=True,
+        G=lambda: nn.Sequential(mlp(16, 64), nn.Tanh()), D=lambda: mlp(64, 1, 128),
+    )  # fmt: skip
+    assert (verdict.state, verdict.failure) == ("failed", "discriminator-wins"), str(verdict)
+
+
+def test_a_rate_far_too_high_diverges_at_once():
+    verdict, said, _ = train(60, rates=(20.0, 20.0), optimizer=torch.optim.SGD)
+    assert (verdict.state, verdict.failure) == ("failed", "divergence")
+    assert "NaN" in str(verdict)
+    assert len(said.alarms) == 1
+
+
+def test_twenty_samples_are_learned_by_heart():
+    points = torch.randn(20, 8, generator=torch.Generator().manual_seed(5))
+    verdict, _, G = train(
+        2500, real=drawn_from(points), D=lambda: mlp(8, 1, 128), G=lambda: mlp(8, 8, 128),
+        betas=(0.0, 0.99),
+    )  # fmt: skip
+    with torch.no_grad():
+        near = torch.cdist(G(torch.randn(500, 8)), points).amin(1).median()
+    assert near < 0.5 * torch.cdist(points, points).fill_diagonal_(9).amin(1).median()
+    assert (verdict.state, verdict.failure) == ("failed", "memorisation"), str(verdict)
+
+
+def test_a_generator_that_repeats_its_class_ignores_its_latent():
+    verdict = conditional(900, 50.0).verdict
+    assert (verdict.state, verdict.failure) == ("collapsed", "latent-ignored"), str(verdict)
+    assert set(verdict.lost) == {f"class {label}" for label in range(4)}
+
+
+def test_a_conditional_generator_that_varies_does_not():
+    assert conditional(900, 0.0).verdict.failure is None
+
+
+def conditional(steps, weight, seed=0):
+    """Four classes in the plane; D is told the class, G also learns the real sample of its own."""
+    torch.manual_seed(seed)
+    G, D = mlp(12, 2), mlp(6, 1)
+    opt_g, opt_d = (torch.optim.Adam(n.parameters(), 2e-3, (0.0, 0.99)) for n in (G, D))
+    centres = torch.tensor([[-1.0, -1], [-1, 1], [1, -1], [1, 1]])
+    watch = uc.watch(generator=G, discriminator=D, every=4)
+    for _ in range(steps):
+        y = torch.randint(4, (128,))
+        told = one_hot(y, 4).float()
+        x = centres[y] + 0.3 * torch.randn(128, 2)
+        fake = G(torch.cat([torch.randn(128, 8), told], 1))
+        seen = torch.cat([x, told], 1).requires_grad_()
+        d_real, d_fake = D(seen), D(torch.cat([fake.detach(), told], 1))
+        (slope,) = torch.autograd.grad(d_real.sum(), seen, create_graph=True)
+        opt_d.zero_grad()
+        loss = softplus(-d_real).mean() + softplus(d_fake).mean()
+        (loss + 0.1 * slope.square().sum(1).mean()).backward()
+        opt_d.step()
+        opt_g.zero_grad()
+        adversarial = softplus(-D(torch.cat([fake, told], 1))).mean()
+        (adversarial + weight * (fake - x).abs().mean()).backward()
+        opt_g.step()
+        watch.observe(real=x, fake=fake, d_real=d_real, d_fake=d_fake, labels=y)
+    watch.close()
+    return watch
