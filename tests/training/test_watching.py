@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 import uncollapse as uc
-from uncollapse.training import training as parts
 
 LOSES_AT = 200
 """The step at which a generator loses half of the ring, and its samples with it."""
@@ -157,7 +156,7 @@ def test_verdicts_wait_for_looks_and_old_runs_have_none(tmp_path, points, tiny):
 
 def test_a_class_that_comes_no_more_is_named(monkeypatch):
     """Digits without their zeros and ones, as a perfect sampler would draw the others."""
-    monkeypatch.setattr(parts, "SCORED", 256)
+    monkeypatch.setattr("uncollapse.diagnosis.failures.failure.PATIENCE", 2)
     data = uc.data.load("digits")
     kept = torch.cat([data.take(index) for index in _where(data, range(2, 10))])
 
@@ -174,7 +173,7 @@ def test_a_class_that_comes_no_more_is_named(monkeypatch):
 
     run = uc.train(
         "digits", generator=Others, discriminator="mlp:width=8,depth=1", recipe="gan", lr=1e-12,
-        batch=16, steps=800, checkpoint_every=800, sample_every=800,
+        batch=16, steps=450, checkpoint_every=450, sample_every=450,
     )  # fmt: skip
     assert set(run.verdict.lost) == {"0", "1"}
     assert run.verdict.state in ("warning", "collapsed")
