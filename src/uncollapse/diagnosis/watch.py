@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -18,11 +20,12 @@ from uncollapse.diagnosis.clock import Clock
 from uncollapse.diagnosis.counts import Categories, Variety
 from uncollapse.diagnosis.eyes import Eyes, Features
 from uncollapse.diagnosis.judging import Judge
-from uncollapse.diagnosis.listening import ROWS, Listener
+from uncollapse.diagnosis.listening import Listener
+from uncollapse.diagnosis.liveness import Liveness
 from uncollapse.diagnosis.pools import Recent, Reservoir
 from uncollapse.diagnosis.reals import taken
-from uncollapse.diagnosis.seen import Turn, some
-from uncollapse.diagnosis.signals import SIGNALS, Reference, Window
+from uncollapse.diagnosis.seen import ROWS, Turn, some
+from uncollapse.diagnosis.signals import SIGNALS, Reference, Window, prepare
 from uncollapse.diagnosis.sorting import Glimpse, Sorter
 from uncollapse.diagnosis.thresholds import (
     BINS,
@@ -36,9 +39,6 @@ from uncollapse.diagnosis.thresholds import (
 )
 from uncollapse.diagnosis.verdict import Bug, Verdict
 from uncollapse.errors import ConfigError
-
-BLIND = 20
-"""Steps of somebody's optimisers after which nothing of G or D should be unseen."""
 
 
 class Watch:
@@ -66,9 +66,10 @@ class Watch:
     ) -> None:
         self.listener = Listener(generators, discriminators, self._turn, self._passed)
         self.sorter = Sorter()
+        self.liveness = Liveness(self.listener, self.sorter)
         self.clock = Clock(every, overhead)
         self.judge = Judge()
-        self.preflight = Preflight(generators, discriminators, optimizers, expect)
+        self.preflight = Preflight(generators, discriminators, optimizers, expect, real)
         self._given = real, labels
         self._take(real, labels)
         self.own_features = features
@@ -123,6 +124,7 @@ class Watch:
     def close(self) -> None:
         """Takes off every hook; what was seen can still be asked for."""
         self.listener.close()
+        self.preflight.close()
 
     def __enter__(self) -> Watch:
         return self
@@ -143,7 +145,6 @@ class Watch:
 
     def _turn(self, turn: Turn) -> None:
         """A turn has ended: it may end a round."""
-        self.preflight.turn(turn)
         glimpse = self.sorter.turn(turn)
         if glimpse is not None and self._told is None:
             self._round(glimpse)
@@ -176,6 +177,7 @@ class Watch:
             gradients: of G's loss at fakes of its turn, ``[n, *shape]``.
             step: G's steps so far; one more than last time, unless said.
         """
+        self.liveness.observed = True
         before = self._told or self._begin_told()
         if step is not None:
             self.listener.steps["generator"] = step
@@ -221,7 +223,6 @@ class Watch:
         self._glimpses += 1
         self._keep(glimpse)
         self._look(glimpse)
-        self.preflight.round(glimpse)
         self._tell()
         self.listener.awake = self.clock.next_round(self.listener.guard.spent, True)
 
@@ -299,16 +300,10 @@ class Watch:
     def _notes(self) -> list[str]:
         """What cannot be seen, and what would help."""
         notes = [self._unfit] if self._unfit else []
-        if self.step >= BLIND and not self._glimpses:
-            notes.append(
-                "nothing of the generator and the discriminator was seen: add "
-                "watch.observe(real=..., fake=..., d_real=..., d_fake=...) to the loop"
-            )
-        if self.listener.guard.errors:
-            notes.append(
-                f"{self.listener.guard.errors} things could not be looked at "
-                f"({type(self.listener.guard.last).__name__}: {self.listener.guard.last})"
-            )
+        notes += self.liveness.notes()
+        for guard in (self.listener.guard, self.preflight.scout.guard):
+            if guard.errors:
+                notes.append(f"{guard.errors} things could not be looked at ({guard.last})")
         return notes
 
     def _tell(self) -> None:
@@ -335,6 +330,7 @@ class Watch:
             "fakes": self.fakes.state(),
             "reals": self.reals.state(),
             "judge": self.judge.state(),
+            "bugs": self.preflight.state(),
             "clock": self.clock.state(),
             "glimpses": self._glimpses,
             "said": list(self._said),
@@ -353,6 +349,7 @@ class Watch:
         if "reals" in state:
             self.reals.restore(state["reals"])
         self.judge.restore(state["judge"])
+        self.preflight.restore(state["bugs"], self.step)
         self.clock.restore(state["clock"])
         self._glimpses = state["glimpses"]
         self._said = tuple(state["said"])
@@ -419,6 +416,7 @@ def watch(
     folder = None if out is None else Path(out)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
+    _prepare()
     return Watch(
         _modules(generator, "generator"),
         _modules(discriminator, "discriminator"),
@@ -432,6 +430,14 @@ def watch(
         on_change=on_change,
         expect=tuple(expect),
     )
+
+
+def _prepare() -> None:
+    """Imports what signals need, which takes random numbers of Python's: they are given back."""
+    state = random.getstate()
+    importlib.import_module("sklearn.decomposition")
+    prepare()
+    random.setstate(state)
 
 
 def _rows(given: Tensor | None) -> Tensor | None:

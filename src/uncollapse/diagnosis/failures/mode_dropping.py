@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from uncollapse.diagnosis.failures.failure import Failure, Look
-from uncollapse.diagnosis.thresholds import MANY_PARTS, MISSING, PARTS
+from uncollapse.diagnosis.thresholds import FEW, MANY_PARTS, MISSING, PARTS
 from uncollapse.diagnosis.verdict import Evidence
 
 
@@ -14,8 +14,8 @@ class ModeDropping(Failure):
     state = "collapsed"
 
     def __call__(self, look: Look) -> list[Evidence]:
-        if not look.learned or look.modes.rising:
-            return []
+        if not look.learned or look.modes.rising or look.below("regions", FEW, ""):
+            return []  # too early, or worse: all are in few places
         return [
             *look.above("lost_classes", 1, "{value:.0f} classes have hardly any samples"),
             *look.above("lost_categories", 1, "{value:.0f} categories hardly come any more"),

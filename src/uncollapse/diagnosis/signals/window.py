@@ -198,3 +198,11 @@ def to_others(samples: Tensor) -> Tensor:
     apart = torch.cdist(samples, samples)
     apart.fill_diagonal_(torch.inf)
     return apart
+
+
+def prepare() -> None:
+    """Imports now what a first comparison would import in the middle of somebody's loop."""
+    samples = torch.linspace(0, 1, 128).view(64, 2)
+    glimpse = Glimpse(0, fake=samples)
+    window = Window(glimpse, samples, samples, Reference(samples, 4))
+    assert not window.lost
