@@ -165,12 +165,8 @@ class Scene:
 
 def numbers(weights: Iterable[Tensor]) -> list[Tensor]:
     """Some of each weight's numbers, to see whether it moves."""
-    return [
-        torch.empty(0)
-        if is_lazy(w)
-        else w.detach().flatten()[:: max(1, w.numel() // NUMBERS)].clone()
-        for w in weights
-    ]
+    known = [weight.detach().flatten() for weight in weights if not is_lazy(weight)]
+    return [values[:: max(1, len(values) // NUMBERS)].clone() for values in known]
 
 
 def answers_of(pull: Pulled) -> Tensor:

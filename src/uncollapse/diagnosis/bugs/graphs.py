@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from functools import cache
 from typing import Any
 
@@ -50,6 +50,11 @@ def _kind(name: str) -> str:
     return re.sub(r"Backward\d*$", "", name)
 
 
+def place(node: Node) -> tuple[int, str]:
+    """By which a node is known without being held, as holding it would hold its graph."""
+    return (int(node._sequence_nr()) if hasattr(node, "_sequence_nr") else -1, node.name())
+
+
 def below(node: Node) -> Iterator[Node]:
     """What a node's gradient goes to."""
     for after, _ in node.next_functions:
@@ -87,14 +92,14 @@ class Loss:
 
     Args:
         roots: the losses.
-        answers: nodes of D's answers.
+        answers: places of D's answers.
     """
 
-    def __init__(self, roots: Iterable[Tensor], answers: set[Node]) -> None:
+    def __init__(self, roots: Iterable[Tensor], answers: Container[tuple[int, str]]) -> None:
         self.answers = answers
         starts = [root.grad_fn for root in roots]
         # a loss that also goes elsewhere, into features or G, may be as long as a network
-        self.nodes = walk(starts, lambda node: node not in answers, LONG)
+        self.nodes = walk(starts, lambda node: place(node) not in answers, LONG)
 
     @property
     def sigmoid_twice(self) -> bool:
@@ -104,7 +109,7 @@ class Loss:
                 between = walk(below(node), lambda n: kind(n) in PLAIN | {"Neg", "Sub", "Mean"})
                 for end in between:
                     if kind(end) == "Sigmoid" and (
-                        self.answers & {*between, *walk(below(end), lambda n: True, NEAR)}
+                        self._is_in(between) or self._is_in(walk(below(end), lambda n: True, NEAR))
                     ):
                         return True
         return False
@@ -115,16 +120,20 @@ class Loss:
         for node in self.nodes:
             if kind(node) in OF_PROBABILITIES:
                 between = walk(below(node), _shifts)
-                if self.answers & set(between) and any(kind(n) in LINEAR for n in between):
+                if self._is_in(between) and any(kind(n) in LINEAR for n in between):
                     return True
         return False
 
     @property
     def affine(self) -> bool:
         """Whether it is nothing but a weighted sum of answers, as a Wasserstein loss is."""
-        return bool(self.answers & set(self.nodes)) and all(
-            node in self.answers or kind(node) in AFFINE for node in self.nodes
+        return self._is_in(self.nodes) and all(
+            kind(node) in AFFINE or place(node) in self.answers for node in self.nodes
         )
+
+    def _is_in(self, nodes: Iterable[Node]) -> bool:
+        """Whether an answer is among them."""
+        return any(place(node) in self.answers for node in nodes)
 
 
 def bare_root(roots: Iterable[Tensor], gradient: Node) -> bool:

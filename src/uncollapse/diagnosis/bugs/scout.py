@@ -5,9 +5,10 @@ It hears more than a watcher needs in the long run, so it goes after the first r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import weakref
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -19,14 +20,7 @@ from torch.optim import Optimizer
 
 from uncollapse.diagnosis.bugs import graphs
 from uncollapse.diagnosis.bugs.lines import Asked, asked, line
-from uncollapse.diagnosis.hooks import (
-    Guarded,
-    StepHooks,
-    hang,
-    on_gradient,
-    on_weight,
-    when_pass_ends,
-)
+from uncollapse.diagnosis.hooks import Guarded, StepHooks, hang, on_gradient, when_pass_ends
 from uncollapse.diagnosis.lineage import Lineage
 from uncollapse.diagnosis.seen import Given, Side, some, tensors
 
@@ -36,6 +30,8 @@ LONGEST = 480
 """Steps of one side after which the other is no longer waited for."""
 ROWS, NUMBERS, ANYWAY = 64, 200_000, 4
 """Rows of a batch that are copied at most, numbers in them, and rows that are copied anyway."""
+KEPT, FEW = 64, 8
+"""Calls, passes and answers, and penalties, that are kept until somebody steps."""
 MATCHED, SPOTS = 512, 16
 """Rows up to which batches are searched for G's samples, and numbers by which they are known."""
 SIDES: tuple[Side, ...] = ("discriminator", "generator")
@@ -277,12 +273,12 @@ class Scout:
         self._now: Backward | None = None
         self._asked: Asked | None = None
         self._looked_up = False
-        self._calls: dict[Side, list[Judged]] = {side: [] for side in SIDES}
-        self._turn: list[Judged] = []
-        self._whole: list[Tensor] = []
-        self._drawn: list[Drawn] = []
-        self._penalties: list[Penalty] = []
-        self._answers: set[Any] = set()
+        self._calls: dict[Side, deque[Judged]] = {side: deque(maxlen=KEPT) for side in SIDES}
+        self._turn: deque[Judged] = deque(maxlen=KEPT)
+        self._spots: deque[Tensor] = deque(maxlen=2)
+        self._drawn: deque[Drawn] = deque(maxlen=KEPT)
+        self._penalties: deque[Penalty] = deque(maxlen=FEW)
+        self._answers: dict[tuple[int, str], None] = {}
         self._last: dict[Side, set[Backward]] = {side: set() for side in SIDES}
         self._since: dict[Side, set[Backward]] = {side: set() for side in SIDES}
         self._handles: list[Any] = []
@@ -312,7 +308,7 @@ class Scout:
         count = len(outputs[0]) if outputs else 0
         learning = torch.is_grad_enabled()
         drawn = Drawn(number, module, given, gave, count, module.training, learning, line())
-        self._whole += [tensor.detach() for tensor in outputs[:1]]
+        self._spots += [_spots(tensor) for tensor in outputs[:1] if len(tensor) <= MATCHED]
         self._drawn.append(drawn)
         self.told.drawn(drawn)
 
@@ -345,10 +341,12 @@ class Scout:
             calls.append(call)
         self._turn.append(call)
         for at, answer in enumerate(answers):
-            if on_gradient(answer, partial(self.guard, self._pulled, call, at)):
-                self._answers.add(answer.grad_fn)
+            if on_gradient(answer, _told(self.guard, "pulled", call, at)):
+                self._answers[graphs.place(answer.grad_fn)] = None
+        while len(self._answers) > KEPT:
+            del self._answers[next(iter(self._answers))]
         for tensor in taken:
-            on_gradient(tensor, partial(self.guard, self._at_input, call))
+            on_gradient(tensor, _told(self.guard, "at_input", call))
         self.told.judged(call)
 
     def _known(self, tensor: Tensor, made: bool, answers: int) -> Tensor:
@@ -356,21 +354,21 @@ class Scout:
         if made or answers != len(tensor):
             return torch.full((answers,), made, device=tensor.device)
         known = torch.zeros(len(tensor), dtype=torch.bool, device=tensor.device)
-        for whole in self._whole[-2:] if len(tensor) <= MATCHED else ():
-            if whole.shape[1:] == tensor.shape[1:] and len(whole) <= MATCHED:
-                ours, theirs = _spots(tensor), _spots(whole)
+        ours = _spots(tensor) if len(tensor) <= MATCHED else None
+        for theirs in self._spots:
+            if ours is not None and ours.shape[1:] == theirs.shape[1:]:
                 known |= (ours[:, None] == theirs).all(2).any(1)
         return known
 
     def stepping(self, optimizer: Optimizer) -> None:
         """An optimiser is about to step."""
-        self._end_pass()
+        self.end_pass()
 
     def stepped(self, optimizer: Optimizer) -> None:
         """An optimiser has stepped."""
         if not self.awake:
             return
-        self._end_pass()
+        self.end_pass()
         if not any(known is optimizer for known in self.optimizers):
             self.optimizers.append(optimizer)
         held = {id(p) for group in optimizer.param_groups for p in group["params"]}
@@ -378,7 +376,7 @@ class Scout:
         for side in sides:
             self._step(side, optimizer, held, len(sides) > 1)
         if sides:
-            self._turn = []
+            self._turn.clear()
             self._answers.clear()
         fewest, most = sorted(self.steps.values())
         if fewest >= LOOKED or most >= LONGEST:
@@ -401,14 +399,15 @@ class Scout:
         """Hooks on marks; on frozen ones as soon as they are not."""
         for side, marks in self.marks.items():
             for mark in marks:
-                if not mark.heard and mark.weight.requires_grad:
+                if not mark.heard and mark.weight.requires_grad and not is_lazy(mark.weight):
+                    tell = _told(self.guard, "at_weight", side, mark)
                     mark.heard = True
-                    handle = on_weight(self.guard, "at_mark", (side, mark), mark.weight)
-                    self._handles.append(handle)
+                    self._handles.append(
+                        mark.weight.register_hook(tell)  # type: ignore[no-untyped-call]
+                    )
 
-    def at_mark(self, which: tuple[Side, Mark], weight: Tensor, gradient: Tensor) -> None:
-        """A gradient arrives at a weight."""
-        side, mark = which
+    def at_weight(self, side: Side, mark: Mark, gradient: Tensor) -> None:
+        """Something of a loss arrives at a weight."""
         if torch.is_grad_enabled() or not self.awake:
             return
         request = self._request()
@@ -420,17 +419,19 @@ class Scout:
             mark.passes = [now]
         elif now not in mark.passes:
             mark.passes.append(now)
+            del mark.passes[:-KEPT]
 
     # Passes ---------------------------------------------------------------------------------
 
-    def _pulled(self, call: Judged, answer: int, gradient: Tensor) -> None:
+    def pulled(self, call: Judged, answer: int, gradient: Tensor) -> None:
+        """A gradient arrives at an answer of D."""
         if torch.is_grad_enabled() or not self.awake:
             return
         rows = gradient.detach().float()
         rows = rows.flatten(1).mean(1) if rows.ndim > 1 else rows
         self._pass().pulls.append(Pulled(call, answer, some(rows * len(rows), ROWS)))
 
-    def _at_input(self, call: Judged, gradient: Tensor) -> None:
+    def at_input(self, call: Judged, gradient: Tensor) -> None:
         """A gradient at what D was given: only of ``autograd.grad`` at inputs is it a penalty's."""
         request = self._request() if self.awake else None
         if request is None or request.inputs is None:
@@ -451,9 +452,10 @@ class Scout:
         )
         self._penalties.append(penalty)
         if request.kept:
-            on_gradient(gradient, partial(self.guard, self._felt, penalty))
+            on_gradient(gradient, _told(self.guard, "felt", penalty))
 
-    def _felt(self, penalty: Penalty, gradient: Tensor) -> None:
+    def felt(self, penalty: Penalty, gradient: Tensor) -> None:
+        """A loss arrives at a gradient that D's inputs had."""
         penalty.felt = _few(gradient)
         request = self._request()
         if request is not None and penalty.node is not None:
@@ -463,10 +465,11 @@ class Scout:
         """What the present backward pass was asked for: looked up once, if its end is heard."""
         if not self._looked_up:
             self._asked = asked()
-            self._looked_up = when_pass_ends(partial(self.guard, self._forget_request))
+            self._looked_up = when_pass_ends(_told(self.guard, "forget_request"))
         return self._asked
 
-    def _forget_request(self) -> None:
+    def forget_request(self) -> None:
+        """The backward pass is through."""
         self._looked_up, self._asked = False, None
 
     def _pass(self) -> Backward:
@@ -481,11 +484,12 @@ class Scout:
                 loss = graphs.Loss(request.roots, self._answers)
                 now.twice, now.missing = loss.sigmoid_twice, loss.sigmoid_missing
                 now.affine = loss.affine
-            when_pass_ends(partial(self.guard, self._end_pass))
+            when_pass_ends(_told(self.guard, "end_pass"))
         return self._now
 
-    def _end_pass(self) -> None:
-        self._forget_request()
+    def end_pass(self) -> None:
+        """The present pass is through, or something else has begun."""
+        self.forget_request()
         if self._now is not None:
             now, self._now = self._now, None
             self.told.passed(now)
@@ -512,8 +516,8 @@ class Scout:
             own or new,
             any(one in mark.used for mark in marks for one in mark.passes),
             not any(given),
-            self._calls[side],
-            self._turn,
+            list(self._calls[side]),
+            list(self._turn),
             list(self._drawn),
             line(),
         )
@@ -524,14 +528,14 @@ class Scout:
         self._since[side] = set()
         if not both:
             self._since[other] |= set(passes)
-        self._calls[side] = []
+        self._calls[side].clear()
         self.told.stepped(stepped)
         if side == "discriminator":
-            penalties, self._penalties = self._penalties, []
-            self.told.penalties(penalties)
+            self.told.penalties(list(self._penalties))
+            self._penalties.clear()
         else:
             self._drawn.clear()
-            self._whole.clear()
+            self._spots.clear()
             self.lineage.forget()
 
     def _forget(self) -> None:
@@ -539,16 +543,28 @@ class Scout:
         self._answers.clear()
         self._penalties.clear()
         self._drawn.clear()
-        self._whole.clear()
+        self._spots.clear()
         for calls in self._calls.values():
             calls.clear()
         for marks in self.marks.values():
             marks.clear()
 
 
+def _told(listener: Guarded, role: str, *what: Any) -> Callable[..., None]:
+    """Tells a listener what it hangs on, and keeps neither it nor anything of it."""
+    who = weakref.ref(listener)
+
+    def tell(*news: Any) -> None:
+        now = who()
+        if now is not None and now.heard.awake:
+            now(getattr(now.heard, role), *what, *news)
+
+    return tell
+
+
 def _small(network: nn.Module) -> list[nn.Parameter]:
     """A few weights, first and last ones, the smaller kind: what happens to all shows at them."""
-    weights = [p for p in network.parameters() if not is_lazy(p)]
+    weights = list(network.parameters())
     biases = [p for p in weights if p.ndim == 1]
     chosen = [*weights[:1], *biases[:2], *biases[-2:], *weights[-2:]]
     return list({id(p): p for p in chosen}.values())
@@ -560,13 +576,12 @@ def _few(rows: Tensor) -> Tensor:
 
 
 def _is_frozen(layer: nn.Module) -> bool:
-    # not layer.weight: where it is computed (a spectral norm), reading it is a step of its own
-    return isinstance(layer, (nn.Linear, _ConvNd)) and not any(
-        p.requires_grad for p in layer.parameters()
-    )
+    # never layer.weight: asking a normalised layer for it is a step of its power iteration
+    weight = layer._parameters.get("weight") if isinstance(layer, (nn.Linear, _ConvNd)) else None
+    return weight is not None and not weight.requires_grad
 
 
 def _spots(rows: Tensor) -> Tensor:
-    """A few numbers of each row, spread over it."""
+    """A copy of a few numbers of each row, spread over it."""
     flat = rows.detach().flatten(1)
-    return flat[:, :: max(1, flat.shape[1] // SPOTS)]
+    return flat[:, :: max(1, flat.shape[1] // SPOTS)].clone()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from uncollapse.diagnosis.bugs.check import Check, Scene, held, numbers
-from uncollapse.diagnosis.bugs.scout import SIDES, Backward, Stepped
+from uncollapse.diagnosis.bugs.scout import KEPT, SIDES, Backward, Stepped
 from uncollapse.diagnosis.seen import Side
 from uncollapse.diagnosis.verdict import Bug
 
@@ -34,7 +34,7 @@ class UntrainedNetwork(Check):
     def passed(self, passed: Backward) -> Iterable[Bug]:
         for side in SIDES:
             if self.scene.scout.steps[side] == 0 and side in passed.reached:
-                self._waiting[side].append(passed)
+                self._waiting[side] = [*self._waiting[side], passed][-KEPT:]
         return ()
 
     def stepped(self, stepped: Stepped) -> Iterable[Bug]:
@@ -47,7 +47,10 @@ class UntrainedNetwork(Check):
         holds = any(held(one) & self.scene.scout.weights[other] for one in self.scene.named)
         if max(len(waiting), stepped.nth) < WAITED:
             return
-        if not all(map(torch.equal, self._begun[other], self._numbers(other))):
+        now = self._numbers(other)
+        if len(now) != len(self._begun[other]) or not all(
+            map(torch.equal, self._begun[other], now)
+        ):
             self._said.add(other)  # somebody moves it by hand
             return
         if len(waiting) >= WAITED and (holds or not self.scene.named):
