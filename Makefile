@@ -28,6 +28,7 @@ bench: $(READY)
 	$(BIN)/python bench/sgan_round.py
 	$(BIN)/python bench/metrics.py
 	$(BIN)/python bench/remedies_cost.py
+	$(BIN)/python bench/watch_cost.py
 
 # Every install passes the constraints, so that the same versions come everywhere.
 $(READY): pyproject.toml constraints.txt

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,22 @@ def held(G: nn.Module) -> int:
     return int((torch.bincount(which[near < 0.2], minlength=8) >= 500 / 8 / 4).sum())
 
 
+def seen(
+    modes: list[tuple[int, int]],
+    states: list[tuple[int, str, str]],
+    step: int,
+    G: nn.Module,
+    watch: Any,
+) -> None:
+    """Notes how a step stands."""
+    if step % EVERY == 0:
+        modes.append((step, held(G)))
+    verdict = watch.verdict
+    now = verdict.state, verdict.failure or ""
+    if now != states[-1][1:]:
+        states.append((step, *now))
+
+
 def page() -> dict[str, Any]:
     """What the page's first example defines."""
     text = (DOCS / "watch.md").read_text()
@@ -57,17 +74,7 @@ def main() -> None:
         modes: list[tuple[int, int]] = []
         states: list[tuple[int, str, str]] = [(0, "warming-up", "")]
 
-        def seen(
-            step: int, G: nn.Module, watch: Any, modes: Any = modes, states: Any = states
-        ) -> None:
-            if step % EVERY == 0:
-                modes.append((step, held(G)))
-            verdict = watch.verdict
-            now = verdict.state, verdict.failure or ""
-            if now != states[-1][1:]:
-                states.append((step, *now))
-
-        names["train"](each=seen, **words)
+        names["train"](each=partial(seen, modes, states), **words)
         last = modes[-1][0]
         for (begun, state, failure), (end, *_) in zip(states, [*states[1:], (last,)], strict=True):
             axis.axvspan(begun, end, color=COLOURS[state], lw=0)

@@ -1,8 +1,8 @@
-"""What hangs on modules and optimisers, and what must never happen there.
+"""What hangs on modules, weights and optimisers, and what must never happen there.
 
-A hook never raises into somebody's step, never changes a tensor, and belongs to one module only: a
-copy of the module (an average of the weights, say) has hooks that do nothing, and a pickled module
-has none of ours.
+A hook never raises into somebody's step, never changes a tensor, keeps neither a graph nor its
+watcher alive, and belongs to one module only: a copy of the module (an average of the weights, say)
+has hooks that do nothing, and a pickled module has none of ours.
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ class Guarded:
     Attributes:
         spent: seconds in all.
         errors: how many were kept back.
-        last: the last one.
+        last: the last one, in words: the error itself would hold on to somebody's tensors.
     """
 
     def __init__(self, heard: Heard) -> None:
         self.heard = heard
         self.spent = 0.0
         self.errors = 0
-        self.last: Exception | None = None
+        self.last = ""
         self._inside = False
         _LISTENERS[id(self)] = self
 
@@ -75,7 +75,7 @@ class Guarded:
             tell(*what)
         except Exception as error:
             self.errors += 1
-            self.last = error
+            self.last = f"{type(error).__name__}: {error}"[:200]
         finally:
             self._inside = False
             self.spent += time.perf_counter() - begun
@@ -102,7 +102,9 @@ class CallHook:
         if torch.compiler.is_compiling():  # a module that is compiled with this hook inside
             return
         listener = _LISTENERS.get(self.listener)
-        if listener is None or id(module) != self.module or not listener.heard.awake:
+        if listener is None or not listener.heard.awake or id(module) != self.module:
+            return
+        if _recorded():
             return
         listener(getattr(listener.heard, self.role), self.number, (args, kwargs), output, module)
 
@@ -127,51 +129,70 @@ def hang(
     ]
 
 
+def _recorded() -> bool:
+    """Whether calls are written down to be repeated: what is done here would be repeated too."""
+    return torch._C._is_tracing() or (
+        torch.cuda._initialized and torch.cuda.is_current_stream_capturing()
+    )
+
+
 class StepHooks:
-    """Hears the steps of all optimisers, wrapped ones too, while it is on.
+    """Hears the steps of all optimisers, wrapped ones too, while it is on and its listener lives.
 
     Args:
         listener: who is told.
+        before: whether of steps that are to come, too.
     """
 
-    def __init__(self, listener: Guarded) -> None:
+    def __init__(self, listener: Guarded, before: bool = True) -> None:
         who = weakref.ref(listener)
 
-        def before(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-            if (now := who()) is not None:
+        def stepping(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+            if (now := who()) is not None and now.heard.awake:
                 now(now.heard.stepping, optimizer)
 
-        def after(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        def stepped(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
             if (now := who()) is not None:
                 now(now.heard.stepped, optimizer)
 
-        self.handles = [
-            register_optimizer_step_pre_hook(before),
-            register_optimizer_step_post_hook(after),
-        ]
+        self.handles = [register_optimizer_step_post_hook(stepped)]
+        if before:
+            self.handles.append(register_optimizer_step_pre_hook(stepping))
+        self._end = weakref.finalize(listener, _take_off, self.handles)
 
     def remove(self) -> None:
         """Hears no more."""
-        for handle in self.handles:
-            handle.remove()
+        self._end()
 
 
-def when_pass_ends(tell: Callable[[], None]) -> bool:
-    """Has something called when the present backward pass is through.
+def _take_off(handles: list[torch.utils.hooks.RemovableHandle]) -> None:
+    for handle in handles:
+        handle.remove()
+
+
+def on_weight(
+    listener: Guarded, role: str, what: Any, weight: nn.Parameter
+) -> torch.utils.hooks.RemovableHandle:
+    """Has gradients at a weight told, before they are added up.
+
+    Args:
+        listener: who is told.
+        role: the name of the method that is told: what it is, the weight, the gradient.
+        what: it is, for whoever is told.
+        weight: itself.
 
     Returns:
-        Whether that is possible: what torch offers for it is semi-private. If not, a pass ends
-        with the next call or step that is heard.
+        What takes the hook off.
     """
-    engine = getattr(torch.autograd.Variable, "_execution_engine", None)
-    queue = getattr(engine, "queue_callback", None)
-    if queue is None:
-        return False
-    try:
-        queue(tell)
-    except RuntimeError:
-        return False
-    return True
+    who, which = weakref.ref(listener), weakref.ref(weight)
+
+    def tell(gradient: Tensor) -> None:
+        now, here = who(), which()
+        if now is not None and here is not None and now.heard.awake:
+            now(getattr(now.heard, role), what, here, gradient)
+
+    handle: torch.utils.hooks.RemovableHandle = weight.register_hook(tell)  # type: ignore[no-untyped-call]
+    return handle
 
 
 def on_gradient(tensor: Tensor, tell: Callable[[Tensor], None]) -> bool:
@@ -187,3 +208,27 @@ def on_gradient(tensor: Tensor, tell: Callable[[Tensor], None]) -> bool:
     except RuntimeError:  # of vmap, of inference mode
         return False
     return True
+
+
+def when_pass_ends(tell: Callable[[], None]) -> bool:
+    """Has something called when the present backward pass is through.
+
+    Returns:
+        Whether that is possible: what torch offers for it is semi-private. If not, a pass ends
+        with the first gradient of another one, or with the next call or step that is heard.
+    """
+    engine = getattr(torch.autograd.Variable, "_execution_engine", None)
+    queue = getattr(engine, "queue_callback", None)
+    if queue is None:
+        return False
+    try:
+        queue(tell)
+    except RuntimeError:
+        return False
+    return True
+
+
+def present_pass() -> int:
+    """The number of the backward pass that is going on, -1 if none is, or torch does not say."""
+    number = getattr(torch._C, "_current_graph_task_id", None)
+    return -1 if number is None else int(number())

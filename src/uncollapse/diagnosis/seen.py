@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 Side = Literal["generator", "discriminator"]
 """Whose weights, whose step."""
 
+ROWS = 256
+"""Rows of a batch that are copied at most."""
+NUMBERS = 1 << 20
+"""Numbers of a tensor that are copied at most: fewer rows, if they are large."""
+ONE_WAY = 0.9
+"""How much the numbers of an answer are pulled the same way, from which on they say one thing."""
 DEEP = 4
 """Lists in lists, as vocoders answer, are opened so many times."""
+MANY = 512
+"""Things in what a network takes or gives that are looked at: it may be given a whole program."""
 
 
 @dataclass
@@ -44,12 +52,14 @@ class Given:
         count: how many rows it has.
         attached: whether a gradient can flow from it into G.
         made: whether G made it: it is attached, or lies in the memory of one of G's outputs.
+        partly: whether only some of its rows are attached: others were joined to them.
     """
 
     rows: Tensor
     count: int
     attached: bool
     made: bool
+    partly: bool = False
 
 
 @dataclass
@@ -59,14 +69,20 @@ class Call:
     Attributes:
         network: which of the discriminators.
         given: the tensors that it was given, in order; numbers and nothing are left out.
-        answered: what it answered, ``[rows, ...]`` each, copied.
+        answered: what it answered, ``[rows, ...]`` each, some rows of each.
         training: whether it was in training mode.
+        most: how many rows of each tensor were copied at most.
+        counts: how many rows each answer has.
+        penalised: whether a gradient was taken at its answers that has a gradient itself.
     """
 
     network: int
     given: list[Given]
     answered: list[Tensor]
     training: bool
+    most: int = ROWS
+    counts: list[int] = field(default_factory=list)
+    penalised: bool = False
 
 
 @dataclass
@@ -77,11 +93,16 @@ class Pull:
         call: the call.
         answer: which of its answers.
         rows: the mean of dLoss/dD over all but the first axis, ``[rows]``.
+        one_way: for each row, how much the numbers of an answer are pulled the same way,
+            ``|Σ g| / Σ |g|``, from 0 to 1; None where an answer is one number.
+        inner: whether other answers are computed from this one: it is a feature.
     """
 
     call: Call
     answer: int
     rows: Tensor
+    one_way: Tensor | None = None
+    inner: bool = False
 
 
 @dataclass
@@ -103,9 +124,7 @@ class Pass:
     @property
     def into_generator(self) -> bool:
         """Whether it went from D's answers on attached inputs into G."""
-        return "generator" in self.reached and any(
-            given.attached for pull in self.pulls for given in pull.call.given
-        )
+        return bool(self.pulls) and bool(self.at_fakes)
 
 
 @dataclass
@@ -114,10 +133,11 @@ class Turn:
 
     Attributes:
         side: whose step ended it.
-        step: how often G has stepped before, or D if G never does.
+        step: how often G has stepped, or D if G never does.
         calls: of discriminators, those without a gradient too.
         passes: backward passes.
         made: calls of generators, since G's last step.
+        new: whether the step counts: a second optimiser of the same side does not begin a new one.
     """
 
     side: Side
@@ -125,21 +145,27 @@ class Turn:
     calls: list[Call] = field(default_factory=list)
     passes: list[Pass] = field(default_factory=list)
     made: list[Made] = field(default_factory=list)
+    new: bool = True
 
 
-def tensors(value: Any, depth: int = DEEP) -> Iterator[Tensor]:
+def tensors(value: Any) -> Iterator[Tensor]:
     """Floating-point tensors with rows in what a network takes or gives, however nested."""
-    if isinstance(value, Tensor):
-        if value.is_floating_point() and value.ndim:
-            yield value
-    elif depth:
-        if isinstance(value, dict):
-            value = value.values()
-        elif not isinstance(value, (list, tuple)):
-            # a dataclass or an object around a tensor, as audio libraries have
-            value = getattr(value, "__dict__", {}).values()
-        for part in value:
-            yield from tensors(part, depth - 1)
+    ahead, opened, looked = [(value, DEEP)], set(), 0
+    while ahead and looked < MANY:
+        value, depth = ahead.pop()
+        looked += 1
+        if isinstance(value, Tensor):
+            if value.is_floating_point() and value.ndim and not _wrapped(value):
+                yield value
+        elif depth and id(value) not in opened and not isinstance(value, (str, nn.Module)):
+            opened.add(id(value))
+            if isinstance(value, Mapping):
+                parts = list(value.values())
+            elif isinstance(value, (list, tuple)):
+                parts = list(value)
+            else:  # a dataclass or an object around a tensor, as audio libraries have
+                parts = list(getattr(value, "__dict__", {}).values())
+            ahead += [(part, depth - 1) for part in reversed(parts)]
 
 
 def some(rows: Tensor, most: int) -> Tensor:
@@ -147,5 +173,15 @@ def some(rows: Tensor, most: int) -> Tensor:
     rows = rows.detach()
     if len(rows) <= most:
         return rows.clone()
-    index = torch.linspace(0, len(rows) - 1, most, device=rows.device).long()
-    return rows[index]
+    return rows[spots(len(rows), most).to(rows.device)]
+
+
+def spots(count: int, most: int) -> Tensor:
+    """Which of so many rows :func:`some` copies, ``[at most most]``."""
+    return torch.arange(count) if count <= most else torch.linspace(0, count - 1, most).long()
+
+
+def _wrapped(tensor: Tensor) -> bool:
+    """Whether it stands for several in a ``vmap``, and is nothing outside."""
+    functorch = getattr(torch._C, "_functorch", None)
+    return functorch is not None and bool(functorch.is_functorch_wrapped_tensor(tensor))

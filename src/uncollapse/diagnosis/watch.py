@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -18,10 +20,11 @@ from uncollapse.diagnosis.clock import Clock
 from uncollapse.diagnosis.counts import Categories, Variety
 from uncollapse.diagnosis.eyes import Eyes, Features
 from uncollapse.diagnosis.judging import Judge
-from uncollapse.diagnosis.listening import ROWS, Listener
+from uncollapse.diagnosis.listening import Listener
+from uncollapse.diagnosis.liveness import Liveness
 from uncollapse.diagnosis.pools import Recent, Reservoir
 from uncollapse.diagnosis.reals import taken
-from uncollapse.diagnosis.seen import Turn, some
+from uncollapse.diagnosis.seen import ROWS, Turn, some
 from uncollapse.diagnosis.signals import SIGNALS, Reference, Window, prepare
 from uncollapse.diagnosis.sorting import Glimpse, Sorter
 from uncollapse.diagnosis.thresholds import (
@@ -36,9 +39,6 @@ from uncollapse.diagnosis.thresholds import (
 )
 from uncollapse.diagnosis.verdict import Bug, Verdict
 from uncollapse.errors import ConfigError
-
-BLIND = 20
-"""Steps of somebody's optimisers after which nothing of G or D should be unseen."""
 
 
 class Watch:
@@ -66,6 +66,7 @@ class Watch:
     ) -> None:
         self.listener = Listener(generators, discriminators, self._turn, self._passed)
         self.sorter = Sorter()
+        self.liveness = Liveness(self.listener, self.sorter)
         self.clock = Clock(every, overhead)
         self.judge = Judge()
         self.preflight = Preflight(generators, discriminators, optimizers, expect, real)
@@ -176,6 +177,7 @@ class Watch:
             gradients: of G's loss at fakes of its turn, ``[n, *shape]``.
             step: G's steps so far; one more than last time, unless said.
         """
+        self.liveness.observed = True
         before = self._told or self._begin_told()
         if step is not None:
             self.listener.steps["generator"] = step
@@ -298,17 +300,10 @@ class Watch:
     def _notes(self) -> list[str]:
         """What cannot be seen, and what would help."""
         notes = [self._unfit] if self._unfit else []
-        if self.step >= BLIND and not self._glimpses:
-            notes.append(
-                "nothing of the generator and the discriminator was seen: add "
-                "watch.observe(real=..., fake=..., d_real=..., d_fake=...) to the loop"
-            )
+        notes += self.liveness.notes()
         for guard in (self.listener.guard, self.preflight.scout.guard):
             if guard.errors:
-                notes.append(
-                    f"{guard.errors} things could not be looked at "
-                    f"({type(guard.last).__name__}: {guard.last})"
-                )
+                notes.append(f"{guard.errors} things could not be looked at ({guard.last})")
         return notes
 
     def _tell(self) -> None:
@@ -419,7 +414,7 @@ def watch(
     folder = None if out is None else Path(out)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-    prepare()
+    _prepare()
     return Watch(
         _modules(generator, "generator"),
         _modules(discriminator, "discriminator"),
@@ -433,6 +428,14 @@ def watch(
         on_change=on_change,
         expect=tuple(expect),
     )
+
+
+def _prepare() -> None:
+    """Imports what signals need, which takes random numbers of Python's: they are given back."""
+    state = random.getstate()
+    importlib.import_module("sklearn.decomposition")
+    prepare()
+    random.setstate(state)
 
 
 def _rows(given: Tensor | None) -> Tensor | None:
