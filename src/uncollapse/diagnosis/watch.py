@@ -294,7 +294,8 @@ class Watch:
             self._fitted = len(self.reals)
             raw = self.reals.rows().clone()  # the reservoir goes on changing
             self._eyes = Eyes(raw, self.own_features)
-            self._reference = Reference(self._eyes(raw), BINS, raw, self.labels)
+            complete = self.given is not None and len(raw) < REALS
+            self._reference = Reference(self._eyes(raw), BINS, raw, self.labels, complete)
         return self._eyes, self._reference
 
     def _notes(self) -> list[str]:
