@@ -267,7 +267,8 @@ class Watch:
             glimpse, batch, batch, reference, self.categories, self.variety, self._history
         )
         self._measure(window, heavy=False)
-        enough = len(self.fakes) >= FEWEST and len(self.reals) >= FEWEST
+        fewest = FEWEST if self.given is None else min(FEWEST, len(self.given))
+        enough = len(self.fakes) >= FEWEST and len(self.reals) >= fewest
         if enough and self.clock.compares(self._moved()):
             window = replace(window, fakes=eyes(self.fakes.rows()))
             self._measure(window, heavy=True)
