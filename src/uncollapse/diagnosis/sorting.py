@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from uncollapse.diagnosis.aims import FEWEST, Link, aims, together
+from uncollapse.diagnosis.aims import FEWEST, LINKS, Link, aims, together
 from uncollapse.diagnosis.seen import ONE_WAY, Call, Given, Pull, Turn, spots
 
 AGREED = 0.9
@@ -33,6 +33,8 @@ SLOW = 0.1
 DRY = 2
 """Turns of G in a row without D, from which on that is a round of its own."""
 
+TRIED = 16
+"""Turns of D in which it is found out how its loss has targets, if it has."""
 POOLED = 8
 """Rows of small batches that are put together, to find out whether they have targets."""
 
@@ -101,6 +103,8 @@ class Sorter:
         self._aimed: set[int] = set()
         self._upwards: dict[int, float] = {}
         self._pulled: dict[Head, set[int]] = {}
+        self._links: dict[int, Sequence[Link]] = {}
+        self._tried: dict[int, list[Link | None]] = {}
         self._pools: dict[tuple[str, int, int, int], deque[tuple[Tensor, Tensor]]] = {}
         self._judging: Turn | None = None
 
@@ -253,13 +257,14 @@ class Sorter:
     def _aims_of(self, pull: Pull, turn: str) -> dict[Link, Tensor]:
         """Aims of its rows; small batches are put together with those of earlier turns."""
         means, count = _means(pull), len(pull.rows)
+        links = self._links.get(pull.call.network, LINKS)
         if count >= FEWEST or pull.inner:
-            return aims(means, pull.rows, pull.one_way is None)
+            return aims(means, pull.rows, pull.one_way is None, links)
         key = turn, pull.call.network, pull.answer, count
         pool = self._pools.setdefault(key, deque(maxlen=-(-POOLED // count)))
         pool.append((means, pull.rows))
         x, y = (torch.cat(parts) for parts in zip(*pool, strict=True))
-        found = aims(x, y, pull.one_way is None) if len(x) >= POOLED else {}
+        found = aims(x, y, pull.one_way is None, links) if len(x) >= POOLED else {}
         return {link: aimed[-count:] for link, aimed in found.items()}
 
     def _says_something(self, pull: Pull) -> bool:
@@ -298,6 +303,8 @@ class Sorter:
                 if pull.call.network == network and bool(pull.rows.any())
             ]
             fit = together([aimed for _, aimed in own])
+            if len(pulls[0].rows) >= FEWEST:
+                self._settle(network, fit)
             if fit is None:
                 continue
             self._aimed.add(network)
@@ -309,6 +316,17 @@ class Sorter:
             of_it = self._upwards.get(network) or self.signs[self._answers_of(network)[0]]
             targets[network] = (link, low, high) if of_it < 0 else (link, high, low)
         return targets
+
+    def _settle(self, network: int, fit: tuple[Link, float, float] | None) -> None:
+        """After some turns, only what fitted the loss is tried again."""
+        tried = self._tried.setdefault(network, [])
+        if len(tried) < TRIED:
+            tried.append(None if fit is None else fit[0])
+        elif network not in self._links:
+            fitted = [link for link in tried if link is not None]
+            self._links[network] = sorted(set(fitted)) if 2 * len(fitted) > TRIED else ()
+            if not self._links[network]:  # a line now and then was chance
+                self._aimed.discard(network)
 
     def _kinds(
         self, pull: Pull, aimed: dict[Link, Tensor], targets: dict[int, tuple[Link, float, float]]

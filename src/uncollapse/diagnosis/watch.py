@@ -334,6 +334,7 @@ class Watch:
             "clock": self.clock.state(),
             "glimpses": self._glimpses,
             "said": list(self._said),
+            "told": self._told is not None,
             "categories": self.categories.state(),
             "variety": self.variety.state(),
             "history": dict(self._history),
@@ -352,6 +353,7 @@ class Watch:
         self.clock.restore(state["clock"])
         self._glimpses = state["glimpses"]
         self._said = tuple(state["said"])
+        self._told = Glimpse(self.step) if state["told"] else None
         self.categories.restore(state["categories"])
         self.variety.restore(state["variety"])
         self._history.update(state["history"])
