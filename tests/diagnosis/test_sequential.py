@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from uncollapse.diagnosis.sequential import Points, run_length
-from uncollapse.diagnosis.thresholds import ALARM
+from uncollapse.diagnosis.thresholds import ALARM, WARN
 
 
 def test_points_add_up_and_fade():
@@ -30,6 +30,16 @@ def test_a_long_failure_is_over_soon_after_it():
         points.look(100, False)
         looks += 1
     assert looks <= 2 * ALARM + 1
+
+
+def test_an_alarm_holds_until_it_is_not_even_a_warning():
+    points = Points()
+    for step in range(4):
+        points.look(step, True)
+    for step in range(4, 8):
+        points.look(step, False)
+        assert points.alarmed == points.warned == (points.score >= WARN)
+    assert not Points(score=3.0).alarmed
 
 
 @pytest.mark.parametrize("chance", [0.2, 0.5])

@@ -34,6 +34,7 @@ from uncollapse.diagnosis.seen import (
     Pull,
     Side,
     Turn,
+    classes,
     some,
     tensors,
 )
@@ -203,6 +204,7 @@ class Listener:
             given.append(Given(some(tensor, most), len(tensor), attached, made, partly))
         answered, counts = [some(t, most) for t in answers], [len(t) for t in answers]
         call = Call(number, given, answered, module.training, most, counts)
+        call.labels = classes(inputs, len(taken[0]), most) if taken else None
         self._calls.append(call)
         inner = inside(answers, taken) if len(answers) > 1 else set()
         for at, answer in enumerate(answers):

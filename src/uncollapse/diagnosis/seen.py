@@ -74,6 +74,7 @@ class Call:
         most: how many rows of each tensor were copied at most.
         counts: how many rows each answer has.
         penalised: whether a gradient was taken at its answers that has a gradient itself.
+        labels: classes ``[rows]`` that it was told beside the samples, some rows of them.
     """
 
     network: int
@@ -83,6 +84,7 @@ class Call:
     most: int = ROWS
     counts: list[int] = field(default_factory=list)
     penalised: bool = False
+    labels: Tensor | None = None
 
 
 @dataclass
@@ -150,12 +152,27 @@ class Turn:
 
 def tensors(value: Any) -> Iterator[Tensor]:
     """Floating-point tensors with rows in what a network takes or gives, however nested."""
+    return (tensor for tensor in _opened(value) if tensor.is_floating_point())
+
+
+def classes(value: Any, count: int, most: int) -> Tensor | None:
+    """The first whole number for each of so many rows, in what a network takes: some of them."""
+    for tensor in _opened(value):
+        whole = not (
+            tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool
+        )
+        if whole and len(tensor) == tensor.numel() == count:
+            return some(tensor.flatten(), most)
+    return None
+
+
+def _opened(value: Any) -> Iterator[Tensor]:
     ahead, opened, looked = [(value, DEEP)], set(), 0
     while ahead and looked < MANY:
         value, depth = ahead.pop()
         looked += 1
         if isinstance(value, Tensor):
-            if value.is_floating_point() and value.ndim and not _wrapped(value):
+            if value.ndim and not _wrapped(value):
                 yield value
         elif depth and id(value) not in opened and not isinstance(value, (str, nn.Module)):
             opened.add(id(value))

@@ -14,33 +14,33 @@ class Points:
     """A one-sided CUSUM (Page 1954) of looks that show a failure or do not.
 
     ``S ← max(0, S + up)`` after a look that does, ``max(0, S - down)`` after one that does not, and
-    never above ``2 alarm``, so that a run that has recovered is soon taken to have.
+    never above ``1.5 alarm``, so that a run that has recovered is soon taken to have.
+
+    An alarm holds until it is not even worth a warning: a run on the edge is told once.
 
     Attributes:
         score: S.
+        alarmed: whether it is a verdict.
         since: the step of the first look of the present excursion from 0.
     """
 
     score: float = 0.0
     since: int | None = None
+    alarmed: bool = False
 
     def look(self, step: int, shown: bool) -> None:
         """Takes a look into account."""
         if shown and self.score == 0:
             self.since = step
-        self.score = min(2 * ALARM, max(0.0, self.score + (UP if shown else -DOWN)))
+        self.score = min(1.5 * ALARM, max(0.0, self.score + (UP if shown else -DOWN)))
         if self.score == 0:
             self.since = None
+        self.alarmed = self.score >= (WARN if self.alarmed else ALARM)
 
     @property
     def warned(self) -> bool:
         """Whether it is worth a warning."""
         return self.score >= WARN
-
-    @property
-    def alarmed(self) -> bool:
-        """Whether it is a verdict."""
-        return self.score >= ALARM
 
 
 def run_length(chance: float, alarm: float = ALARM) -> float:

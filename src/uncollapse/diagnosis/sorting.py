@@ -169,7 +169,8 @@ class Sorter:
         first = min(self.slots, default=0)
         whole = [pull for pull in pulls if not pull.call.given[_slot(pull.call)].partly]
         own = [pull.call for pull in whole if pull.call.network == first]
-        glimpse.fake = own[0].given[_slot(own[0])].rows if own else None
+        if own:
+            glimpse.fake, glimpse.fake_labels = own[0].given[_slot(own[0])].rows, own[0].labels
         glimpse.fooled = _joined([self._logits(p) for p in whole if self._tells(p)])
         norms = [norm for one in turn.passes for norm in one.at_fakes]
         glimpse.gradients = norms[-1] if norms else None
@@ -188,6 +189,7 @@ class Sorter:
     def _judged(self, turn: Turn, glimpse: Glimpse) -> None:
         """Real samples, and what D answers to both kinds."""
         real: list[Tensor] = []
+        labels: list[Tensor | None] = []
         answers: dict[int, list[Tensor]] = {1: [], -1: []}
         known = swapped = 0
         first = min(self.slots, default=0)
@@ -210,7 +212,12 @@ class Sorter:
                 swapped += int((kinds == 1).sum())
             elif call.network == first:
                 real.append(given.rows[kinds == 1])
+                told = call.labels is not None and len(call.labels) == len(kinds)
+                labels.append(call.labels[kinds == 1] if told else None)
         glimpse.real = _joined(real)
+        known_labels = [part for part in labels if part is not None]
+        if len(known_labels) == len(labels) == len(real):
+            glimpse.real_labels = _joined(known_labels)
         glimpse.d_real, glimpse.d_fake = _joined(answers[1]), _joined(answers[-1])
         glimpse.swapped = swapped, known
 
