@@ -36,7 +36,7 @@ class Ring(nn.Module):
 
 @pytest.fixture
 def ring(tiny):
-    return tiny | {"generator": Ring, "lr": 1e-12, "checkpoint_every": 300, "steps": 900}
+    return tiny | {"generator": Ring, "lr": 1e-12, "checkpoint_every": 320, "steps": 640}
 
 
 def test_lost_modes_are_named_and_dated_and_a_resumed_run_says_the_same(tmp_path, ring):
@@ -47,13 +47,13 @@ def test_lost_modes_are_named_and_dated_and_a_resumed_run_says_the_same(tmp_path
     verdict = whole.verdict
     assert verdict.failure in ("mode-collapse", "mode-dropping")
     assert LOSES_AT < verdict.since <= LOSES_AT + 160
-    assert verdict.step == 900
+    assert verdict.step == 640
     assert verdict.lost == tuple(RING.modes.place(k) for k in range(4, 8))
     assert not verdict.notes  # nothing that could not be looked at
     assert uc.load(tmp_path / "whole", generator=Ring).verdict == verdict
 
-    uc.train("ring8", out=tmp_path / "half", **ring | {"steps": 300})
-    again = uc.resume(tmp_path / "half", generator=Ring, steps=900)
+    uc.train("ring8", out=tmp_path / "half", **ring | {"steps": 320})
+    again = uc.resume(tmp_path / "half", generator=Ring, steps=640)
     assert again.verdict == verdict
     assert (tmp_path / "half" / "verdicts.jsonl").read_text() == lines
     half, all_ = (

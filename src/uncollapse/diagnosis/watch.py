@@ -267,7 +267,8 @@ class Watch:
             glimpse, batch, batch, reference, self.categories, self.variety, self._history
         )
         self._measure(window, heavy=False)
-        enough = len(self.fakes) >= FEWEST and len(self.reals) >= FEWEST
+        fewest = FEWEST if self.given is None else min(FEWEST, len(self.given))
+        enough = len(self.fakes) >= FEWEST and len(self.reals) >= fewest
         if enough and self.clock.compares(self._moved()):
             window = replace(window, fakes=eyes(self.fakes.rows()))
             self._measure(window, heavy=True)
@@ -294,7 +295,8 @@ class Watch:
             self._fitted = len(self.reals)
             raw = self.reals.rows().clone()  # the reservoir goes on changing
             self._eyes = Eyes(raw, self.own_features)
-            self._reference = Reference(self._eyes(raw), BINS, raw, self.labels)
+            complete = self.given is not None and len(raw) < REALS
+            self._reference = Reference(self._eyes(raw), BINS, raw, self.labels, complete)
         return self._eyes, self._reference
 
     def _notes(self) -> list[str]:
