@@ -18,6 +18,15 @@ ROUNDS = 26
 SOON = 22
 """Rounds after which what is not seen must be said."""
 
+BUGS = {
+    "undetached": {"missing-detach"},
+    "packs": {"absent-penalty"},
+    "frozen_layers": {"frozen-network"},
+    # clearing is put off as well as steps, so D also learns G's loss of the rounds in between
+    "accelerated": {"wrong-zero-grad"},
+}
+"""Bugs that these loops have; all others have none."""
+
 
 def begin(style: str) -> tuple[Truth, Loop]:
     torch.manual_seed(0)
@@ -77,6 +86,8 @@ def test_it_sees_what_the_loop_knows_and_changes_nothing(style):
     unwatched = run(style)
     truth, loop, watch, glimpses, kept = run(style, watch=True)
     assert watch.listener.guard.errors == 0, watch.listener.guard.last
+    assert watch.preflight.scout.guard.errors == 0, watch.preflight.scout.guard.last
+    assert {bug.name for bug in watch.bugs} == BUGS.get(style, set())
     assert kept == unwatched[-1]
     truth.steps["generator"] -= loop.behind
     assert watch.listener.steps == truth.steps
