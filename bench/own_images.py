@@ -35,7 +35,8 @@ def strip(images: Tensor, file: Path) -> None:
     """A line of images, twice as large."""
     tile = 2 * SIDE + 2
     line = Image.new("RGB", (PICTURED * tile, tile), "white")
-    for i, image in enumerate(images[:PICTURED].permute(0, 2, 3, 1).numpy()):
+    pixels = images[:PICTURED].round().clamp(0, 255).byte()
+    for i, image in enumerate(pixels.permute(0, 2, 3, 1).numpy()):
         line.paste(Image.fromarray(image).resize((2 * SIDE, 2 * SIDE)), (i * tile, 0))
     file.parent.mkdir(parents=True, exist_ok=True)
     line.save(file)
@@ -59,7 +60,7 @@ def main() -> None:
     classes = classifier.probs(others).argmax(1)
     label = uc.recipes.get("default").label
     pictures = asked.out.with_suffix("")
-    strip(data.raw(held[:PICTURED]).byte(), pictures / "real.png")
+    strip(data.raw(held[:PICTURED]), pictures / "real.png")
     for images in asked.images:
         learned = data.raw(rest[:images]).byte()
         steps = asked.steps or uc.recipes.get("default").settings(uc.data.load(learned)).steps

@@ -8,6 +8,7 @@ import pytest
 import torch
 from buggy_loop import Loop, discriminator, generator
 from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 import uncollapse as uc
 from uncollapse.diagnosis.bugs import lines
@@ -19,6 +20,7 @@ def trained(watched, monkeypatch):
     """All that a training consists of: weights, buffers, gradients, random numbers."""
     torch.manual_seed(0)
     loop = Loop("wgan-gp", G=generator(norm=True), D=discriminator(nn.Dropout(0.1)))
+    spectral_norm(loop.D[0])  # whose weight moves on when it is asked for
     if not watched:
         with monkeypatch.context() as patch:
             patch.setattr("uncollapse.diagnosis.bugs.Scout", lambda *_: Scout([], [], _[-1]))

@@ -170,6 +170,17 @@ def test_a_conditional_generator_that_varies_does_not():
     assert conditional(900, 0.0).verdict.failure is None
 
 
+def test_copies_of_thirty_samples_that_were_given_are_told():
+    chance = torch.Generator().manual_seed(0)
+    samples = torch.randn(30, 100, generator=chance)
+    watch = uc.watch(generator=mlp(2, 2), discriminator=mlp(2, 2), real=samples, every=1)
+    for _ in range(80):
+        index = torch.randint(30, (64,), generator=chance)
+        watch.observe(fake=samples[index] + 0.01 * torch.randn(64, 100, generator=chance))
+    watch.close()
+    assert watch.verdict.failure == "memorisation", str(watch.verdict)
+
+
 def conditional(steps, weight, seed=0):
     """Four classes in the plane; D is told the class, G also learns the real sample of its own."""
     torch.manual_seed(seed)

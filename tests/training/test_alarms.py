@@ -56,13 +56,10 @@ def test_replicas_are_named_and_each_is_said_once():
     said = []
     alarms = Alarms(real_mb, said.append)
     fake_mb = real_mb.clone()
-    fake_mb[1] *= 0.01
-    alarms.samples(10, fake_mb, learning=True)
-    fake_mb[0] += 1
-    fake_mb[1] += 1
-    fake_mb[2] = 0.0
-    alarms.samples(20, fake_mb, learning=True)
-    alarms.samples(30, fake_mb, learning=True)
+    alarms.samples(10, fake_mb, [None, 0.01, 1.0], learning=True)
+    fake_mb = fake_mb + 1
+    alarms.samples(20, fake_mb, [1.0, 0.01, 0.0], learning=True)
+    alarms.samples(30, fake_mb, [1.0, 0.01, 0.0], learning=True)
     assert [line.partition(":")[0] for line in said] == [
         "warning, step 10 of replica 1",
         "warning, step 20 of replica 2",
@@ -78,8 +75,8 @@ def test_samples_may_stay_where_nothing_could_move_them(step, learns, count):
     """Within a few steps, or once the learning rate has decayed."""
     real_mb = torch.arange(200.0).view(1, 100, 2)
     alarms = Alarms(real_mb, lambda line: None)
-    alarms.samples(10, real_mb, learns)
-    alarms.samples(step, real_mb, learns)
+    alarms.samples(10, real_mb, [1.0], learns)
+    alarms.samples(step, real_mb, [1.0], learns)
     assert len(alarms.said) == count
 
 

@@ -187,7 +187,7 @@ def test_the_command_says_it_first(command, tmp_path, tiny):
     assert first.startswith("trained to step 20: holds 0 of 8 modes; 0 % of samples on a mode")
     assert second.startswith("lost: (1, 0), (0.707, 0.707), (0, 1), ")
     assert third.startswith("distance to the data: ")
-    assert last == f"measure more:    uncollapse evaluate {tmp_path / 'run'}"
+    assert last == f"verdict again:   uncollapse status {tmp_path / 'run'}"
     assert "step 20: 0 of 8 modes, 0 % of samples on a mode, distance " in err
 
 

@@ -67,6 +67,7 @@ def record(folder):
         index["sha256"],
         best["step"],
         (folder / "metrics.jsonl").read_bytes(),
+        (folder / "verdicts.jsonl").read_bytes() if (folder / "verdicts.jsonl").exists() else b"",
         pictures,
     )
 
@@ -86,6 +87,7 @@ def uninterrupted(tmp_path_factory):
     trains = time.monotonic()
     code, text = finish(process)
     assert code == 0, text
+    assert (folder / "verdicts.jsonl").exists()  # and some of them are of late steps
     return Uninterrupted(record(folder), trains - begun, time.monotonic() - trains)
 
 

@@ -148,11 +148,11 @@ def test_torchrun_trains_what_one_process_trains(tmp_path):
     assert code == 0, err
     assert out.startswith(f"trained to step {steps}: holds ")
     assert [line.partition(":")[0] for line in out.splitlines()][-5:] == [
-        "distance to the data",
         "run folder",
         "sample pictures",
         "draw more",
         "measure more",
+        "verdict again",
     ]
     assert len(re.findall(rf"^ring8: step {steps}/{steps}", err, re.M)) == 1
 

@@ -19,6 +19,7 @@ from uncollapse.cli.commands.data import data_app
 from uncollapse.cli.commands.evaluate import evaluate
 from uncollapse.cli.commands.resume import resume
 from uncollapse.cli.commands.sample import sample
+from uncollapse.cli.commands.status import status
 from uncollapse.cli.commands.train import train
 from uncollapse.cli.reading import both_ends
 from uncollapse.cli.writing import end, write_anywhere
@@ -44,6 +45,7 @@ app = App(
 app.command(train)
 app.command(resume)
 app.command(sample)
+app.command(status)
 app.command(evaluate)
 app.command(data_app)
 

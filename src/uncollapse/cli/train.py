@@ -66,10 +66,12 @@ def _report(run: Run) -> int:
         return 0
     folder = shlex.quote(str(run.folder))
     print(f"trained to {run.outcome}")
+    print(run.verdict)
     print(f"run folder:      {run.folder}")
     print(f"sample pictures: {run.folder}/samples")
     print(f"draw more:       uncollapse sample {folder} -n 64 --out samples.png")
     print(f"measure more:    uncollapse evaluate {folder}")
+    print(f"verdict again:   uncollapse status {folder}")
     return 0
 
 

@@ -12,6 +12,8 @@ SAVED = 2.0
 """Seconds that may be saved up while nothing is looked at."""
 OVERDRAFT = 8
 """Comparisons that may be paid for later."""
+PAYING = 6
+"""Looks that pay for one comparison where looks are fixed, as time is not asked there."""
 URGENT = 2
 """Looks between two comparisons at least when something moves."""
 HALF = 0.5
@@ -32,7 +34,7 @@ class Clock:
         self.every = every
         self.overhead = overhead
         self.rounds = 0
-        self._looks = 0
+        self._looks = self._comparisons = 0
         self._compared = -APART
         self._last: tuple[float, float] | None = None
         self._for_looks = self._for_comparisons = 0.0
@@ -70,22 +72,30 @@ class Clock:
             urgent: something has moved: it may be paid for later.
         """
         self._looks += 1
+        if self.every != "auto":
+            urgent = urgent and (self._comparisons - OVERDRAFT) * PAYING < self._looks
         if self._looks - self._compared < (URGENT if urgent else APART):
             return False
         least = -OVERDRAFT * self._comparison if urgent else self._comparison
         if self.every == "auto" and not self.early and self._for_comparisons < least:
             return False
         self._compared = self._looks
+        self._comparisons += 1
         return True
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint: what does not depend on time."""
-        return {"rounds": self.rounds, "looks": self._looks, "compared": self._compared}
+        return {
+            "rounds": self.rounds,
+            "looks": self._looks,
+            "compared": self._compared,
+            "comparisons": self._comparisons,
+        }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """As it was."""
         self.rounds, self._looks = state["rounds"], state["looks"]
-        self._compared = state["compared"]
+        self._compared, self._comparisons = state["compared"], state["comparisons"]
 
     def compared(self, seconds: float) -> None:
         """Notes what a comparison took."""

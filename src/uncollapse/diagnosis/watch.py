@@ -267,7 +267,8 @@ class Watch:
             glimpse, batch, batch, reference, self.categories, self.variety, self._history
         )
         self._measure(window, heavy=False)
-        enough = len(self.fakes) >= FEWEST and len(self.reals) >= FEWEST
+        fewest = FEWEST if self.given is None else min(FEWEST, len(self.given))
+        enough = len(self.fakes) >= FEWEST and len(self.reals) >= fewest
         if enough and self.clock.compares(self._moved()):
             window = replace(window, fakes=eyes(self.fakes.rows()))
             self._measure(window, heavy=True)
@@ -294,7 +295,8 @@ class Watch:
             self._fitted = len(self.reals)
             raw = self.reals.rows().clone()  # the reservoir goes on changing
             self._eyes = Eyes(raw, self.own_features)
-            self._reference = Reference(self._eyes(raw), BINS, raw, self.labels)
+            complete = self.given is not None and len(raw) < REALS
+            self._reference = Reference(self._eyes(raw), BINS, raw, self.labels, complete)
         return self._eyes, self._reference
 
     def _notes(self) -> list[str]:
@@ -334,6 +336,7 @@ class Watch:
             "clock": self.clock.state(),
             "glimpses": self._glimpses,
             "said": list(self._said),
+            "told": self._told is not None,
             "categories": self.categories.state(),
             "variety": self.variety.state(),
             "history": dict(self._history),
@@ -352,6 +355,7 @@ class Watch:
         self.clock.restore(state["clock"])
         self._glimpses = state["glimpses"]
         self._said = tuple(state["said"])
+        self._told = Glimpse(self.step) if state["told"] else None
         self.categories.restore(state["categories"])
         self.variety.restore(state["variety"])
         self._history.update(state["history"])

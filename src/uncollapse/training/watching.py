@@ -25,7 +25,7 @@ from uncollapse.training.apart import apart, together
 from uncollapse.training.looks import NUMBERS, Looks, order, taken
 
 EVERY = 10
-"""Steps between two looks; one in eight compares samples with the data."""
+"""Steps between two looks; one in eight, or more, compares samples with the data."""
 SEEN = EACH
 """Samples of each replica at a look."""
 COMPONENTS = 32

@@ -24,8 +24,8 @@ class Copied(Signal):
     """The median distance of fakes to the nearest real sample, beside that of real samples.
 
     ``median d(fake, reals) / median d(real, other reals)``: 1 for a perfect sampler, 0 for copies.
-    It means something where all of the data is known: where each real sample has come several
-    times, as those of small sets do.
+    It means something where all of the data is known: fewer samples than are kept were given, or
+    each has come several times, as those of small sets do.
     """
 
     name = "copied"

@@ -36,10 +36,11 @@ class Reference:
         bins: regions to cut the data into, fewer where samples are few or alike.
         raw: the samples themselves ``[n, *shape]``, by default their features.
         labels: their classes ``[n]``, if they have any.
+        complete: whether these are all samples that there are.
 
     Attributes:
         distinct: the samples without those that came again, as small data sets do.
-        all_known: whether they came so often that hardly any are unseen.
+        all_known: whether they are complete, or came so often that hardly any are unseen.
         radii: the distance of each distinct one to its K-th nearest neighbour.
         usual: the median distance to the nearest one.
         twins: the share of samples that have a twin.
@@ -52,6 +53,7 @@ class Reference:
         bins: int,
         raw: Tensor | None = None,
         labels: Tensor | None = None,
+        complete: bool = False,
     ) -> None:
         self.samples = samples
         self.raw = samples if raw is None else raw
@@ -60,7 +62,7 @@ class Reference:
         self.distinct, of = torch.unique(samples, dim=0, return_inverse=True)
         self._first = torch.zeros(len(self.distinct), dtype=torch.long, device=of.device)
         self._first[of] = torch.arange(len(samples), device=of.device)
-        self.all_known = len(samples) >= OFTEN * len(self.distinct)
+        self.all_known = complete or len(samples) >= OFTEN * len(self.distinct)
         self.bins = Bins(samples, max(1, min(bins, len(self.distinct) // 10)))
         self._centres = self.bins.centres.to(samples)
         self.homes = self.place(samples)

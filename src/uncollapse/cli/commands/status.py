@@ -1,0 +1,42 @@
+"""``uncollapse status``: its words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+
+def status(
+    run: Path,
+    /,
+    *,
+    json: Annotated[bool, Parameter(negative="")] = False,
+    watch: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Say whether a run is healthy, what failed and since when, with the evidence.
+
+    It reads the run's folder and changes nothing: ask while the run trains, from anywhere, or
+    afterwards. States: `warming-up`, samples have not come near the data yet; `healthy`, they cover
+    it; `warning`, something may be going wrong; `collapsed`, a part of the data is lost; `failed`,
+    training leads nowhere. Of several replicas the worst one decides.
+
+    The exit code is 0 for healthy and warming-up, 1 for a warning, 2 for collapsed, failed and bad
+    input.
+
+    Examples: `uncollapse status runs/digits`, `uncollapse status runs/digits --watch`,
+    `uncollapse status runs/digits --json | jq .lost`.
+
+    Parameters
+    ----------
+    run
+        The run's folder.
+    json
+        Print JSON: the worst replica's verdict, all `replicas`, and where the run stands.
+    watch
+        Ask again every two seconds, until Ctrl-C.
+    """
+    from uncollapse.cli.status import status_command
+
+    return status_command(run, json, watch)
