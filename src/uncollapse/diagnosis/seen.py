@@ -158,10 +158,10 @@ def tensors(value: Any) -> Iterator[Tensor]:
 def classes(value: Any, count: int, most: int) -> Tensor | None:
     """The first whole number for each of so many rows, in what a network takes: some of them."""
     for tensor in _opened(value):
-        whole = not (
-            tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool
-        )
-        if whole and len(tensor) == tensor.numel() == count:
+        if (
+            tensor.dtype in (torch.int64, torch.int32, torch.uint8)
+            and len(tensor) == tensor.numel() == count
+        ):
             return some(tensor.flatten(), most)
     return None
 

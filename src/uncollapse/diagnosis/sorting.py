@@ -189,7 +189,7 @@ class Sorter:
     def _judged(self, turn: Turn, glimpse: Glimpse) -> None:
         """Real samples, and what D answers to both kinds."""
         real: list[Tensor] = []
-        labels: list[Tensor | None] = []
+        labels: list[Tensor] = []
         answers: dict[int, list[Tensor]] = {1: [], -1: []}
         known = swapped = 0
         first = min(self.slots, default=0)
@@ -212,12 +212,11 @@ class Sorter:
                 swapped += int((kinds == 1).sum())
             elif call.network == first:
                 real.append(given.rows[kinds == 1])
-                told = call.labels is not None and len(call.labels) == len(kinds)
-                labels.append(call.labels[kinds == 1] if told else None)
+                told = call.labels
+                if told is not None and len(told) == len(kinds):
+                    labels.append(told[kinds == 1])
         glimpse.real = _joined(real)
-        known_labels = [part for part in labels if part is not None]
-        if len(known_labels) == len(labels) == len(real):
-            glimpse.real_labels = _joined(known_labels)
+        glimpse.real_labels = _joined(labels) if len(labels) == len(real) else None
         glimpse.d_real, glimpse.d_fake = _joined(answers[1]), _joined(answers[-1])
         glimpse.swapped = swapped, known
 
