@@ -42,6 +42,11 @@ def _choice(n: int) -> Tensor:
 
 
 def _rows(real: Any) -> Tensor:
+    if isinstance(real, str):
+        raise ConfigError(
+            f"watch: real must be samples; a name is loaded by uc.data.load({real!r}), whose "
+            "samples are data.take(torch.arange(1024))"
+        )
     if isinstance(real, Tensor):
         return real.detach()
     if hasattr(real, "__array__"):

@@ -410,14 +410,24 @@ def watch(
     Raises:
         ConfigError: something is no module, or out of range.
     """
-    if every != "auto" and not (isinstance(every, int) and every > 0):
+    if every != "auto" and (type(every) is not int or every < 1):
         raise ConfigError(f"watch: every must be 'auto' or a number of rounds, not {every!r}")
     if not 0 < overhead <= 1:
         raise ConfigError(f"watch: overhead must be above 0 and at most 1, not {overhead}")
     samples, classes = (None, None) if real is None else taken(real, labels)
+    if features != "auto" and not callable(features):
+        raise ConfigError(f"watch: features must be 'auto' or a function, not {features!r}")
+    if on_change is not None and not callable(on_change):
+        raise ConfigError(f"watch: on_change must be a function, not {type(on_change).__name__}")
+    if labels is not None and real is None:
+        raise ConfigError("watch: labels are those of real=, which is not given")
     folder = None if out is None else Path(out)
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = error.strerror or error
+            raise ConfigError(f"watch: out: {folder} cannot be made: {reason}") from None
     _prepare()
     return Watch(
         _modules(generator, "generator"),
@@ -453,7 +463,8 @@ def _answers(given: Tensor | None) -> Tensor | None:
 
 
 def _modules(given: nn.Module | Iterable[nn.Module], word: str) -> list[nn.Module]:
-    modules = [given] if isinstance(given, nn.Module) else list(given)
+    modules = [given] if isinstance(given, nn.Module) or not isinstance(given, Iterable) else given
+    modules = list(modules)
     if not modules or not all(isinstance(module, nn.Module) for module in modules):
         raise ConfigError(f"watch: {word} must be a torch.nn.Module, or several")
     return modules

@@ -1,0 +1,65 @@
+"""What cannot be watched is refused in one line."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+import uncollapse as uc
+from uncollapse.diagnosis.reals import taken
+
+PAIR = {"generator": nn.Linear(2, 2), "discriminator": nn.Linear(2, 1)}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"generator": None}, "generator must be a torch.nn.Module"),
+        ({"discriminator": [nn.Linear(2, 1), 3]}, "discriminator must be a torch.nn.Module"),
+        ({"features": "x"}, "features must be 'auto' or a function, not 'x'"),
+        ({"every": 0}, "every must be 'auto' or a number of rounds, not 0"),
+        ({"every": True}, "every must be"),
+        ({"overhead": 2}, "overhead must be above 0"),
+        ({"real": 3}, "real must be samples, a data set, a loader or a function, not int"),
+        ({"real": "mnist"}, "uc.data.load('mnist')"),
+        ({"real": torch.zeros(0, 2)}, "real must hold samples, not 0"),
+        ({"labels": torch.zeros(3)}, "labels are those of real="),
+        ({"real": torch.zeros(5, 2), "labels": torch.zeros(3)}, "3 labels for 5 real samples"),
+        ({"out": "/proc/no/such"}, "out: /proc/no/such cannot be made"),
+        ({"on_change": 3}, "on_change must be a function, not int"),
+        ({"expect": ("no-such-bug",)}, "no bug is called 'no-such-bug'"),
+    ],
+)
+def test_bad_input(words, said):
+    with pytest.raises(uc.UncollapseError) as caught:
+        uc.watch(**PAIR | words)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_real_samples_in_any_form():
+    samples = torch.randn(40, 2)
+    loader = DataLoader(TensorDataset(samples, torch.zeros(40)), batch_size=16)
+    forms = [samples, samples.numpy(), TensorDataset(samples), loader, lambda: samples]
+    for form in forms:
+        rows, labels = taken(form, None)
+        assert rows.shape[1:] == (2,)
+        assert labels is None
+        assert {tuple(row) for row in rows.tolist()} == {tuple(row) for row in samples.tolist()}
+
+
+def test_labels_stay_with_their_samples():
+    samples = torch.arange(3000.0)[:, None]
+    rows, labels = taken(np.asarray(samples), samples[:, 0].long())
+    assert len(rows) == 1024
+    assert torch.equal(rows[:, 0].long(), labels)
+
+
+def test_a_real_set_of_another_shape_is_left_and_said():
+    watch = uc.watch(**PAIR, real=torch.randn(200, 7))
+    for _ in range(3):
+        watch.observe(real=torch.randn(64, 2), fake=torch.randn(64, 2))
+    watch.close()
+    said = "has samples of shape [7], and the discriminator sees [2]"
+    assert said in str(watch.verdict)
