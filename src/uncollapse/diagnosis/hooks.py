@@ -145,29 +145,62 @@ class StepHooks:
     """
 
     def __init__(self, listener: Guarded, before: bool = True) -> None:
-        who = weakref.ref(listener)
-
-        def stepping(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-            if (now := who()) is not None and now.heard.awake:
-                now(now.heard.stepping, optimizer)
-
-        def stepped(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-            if (now := who()) is not None:
-                now(now.heard.stepped, optimizer)
-
-        self.handles = [register_optimizer_step_post_hook(stepped)]
-        if before:
-            self.handles.append(register_optimizer_step_pre_hook(stepping))
-        self._end = weakref.finalize(listener, _take_off, self.handles)
+        self.key = id(listener)
+        _RELAY.add(listener, before)
 
     def remove(self) -> None:
         """Hears no more."""
-        self._end()
+        _RELAY.remove(self.key)
 
 
-def _take_off(handles: list[torch.utils.hooks.RemovableHandle]) -> None:
-    for handle in handles:
-        handle.remove()
+class _Relay:
+    """One hook on all optimisers for all listeners.
+
+    torch goes through its own dictionary of hooks while they are called, and raises into the step
+    if one is taken off meanwhile: by a listener that has heard enough, or where the garbage of an
+    earlier one is collected. So hooks are taken off only outside of a step.
+    """
+
+    def __init__(self) -> None:
+        self.listeners: dict[int, tuple[weakref.ref[Guarded], bool]] = {}
+        self.handles: list[torch.utils.hooks.RemovableHandle] = []
+        self.inside = 0
+
+    def add(self, listener: Guarded, before: bool) -> None:
+        self.listeners[id(listener)] = weakref.ref(listener), before
+        if not self.handles:
+            self.handles = [
+                register_optimizer_step_pre_hook(self.stepping),
+                register_optimizer_step_post_hook(self.stepped),
+            ]
+
+    def remove(self, key: int) -> None:
+        self.listeners.pop(key, None)
+        self._forget()
+        if not self.listeners and not self.inside:
+            for handle in self.handles:
+                handle.remove()
+            self.handles = []
+
+    def stepping(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        self.inside += 1  # until it has stepped
+        for who, before in tuple(self.listeners.values()):
+            if before and (now := who()) is not None and now.heard.awake:
+                now(now.heard.stepping, optimizer)
+
+    def stepped(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        for who, _ in tuple(self.listeners.values()):
+            if (now := who()) is not None:
+                now(now.heard.stepped, optimizer)
+        self.inside = max(0, self.inside - 1)
+
+    def _forget(self) -> None:
+        for key, (who, _) in tuple(self.listeners.items()):
+            if who() is None:
+                self.listeners.pop(key, None)
+
+
+_RELAY = _Relay()
 
 
 def on_weight(
