@@ -1,0 +1,55 @@
+"""A watch goes on from its state, and tells of changes once."""
+
+import json
+
+import torch
+from torch import nn
+
+import uncollapse as uc
+
+
+def watch(**words):
+    return uc.watch(generator=nn.Linear(2, 2), discriminator=nn.Linear(2, 1), every=1, **words)
+
+
+def play(watching, rounds, modes, first=0):
+    """Rounds of eight modes, of which fakes have the first ones."""
+    for at in range(first, first + rounds):
+        chance = torch.Generator().manual_seed(at)
+        which = torch.randint(8, (64,), generator=chance)
+        real = torch.stack([which.float(), -which.float()], 1)
+        real = real + 0.05 * torch.randn(64, 2, generator=chance)
+        fake = real.flip(0) if modes == 8 else real[which < modes].repeat(8, 1)[:64]
+        noise = 0.02 * torch.randn(len(fake), 2, generator=chance)
+        d_real, d_fake = torch.rand(2, 64, generator=chance)
+        watching.observe(real=real, fake=fake + noise, d_real=d_real, d_fake=d_fake)
+
+
+def test_a_restored_watch_goes_on_as_if_nothing_had_been():
+    whole, begun, restored = watch(), watch(), watch()
+    play(whole, 250, 8)
+    play(whole, 250, 3, first=250)
+    play(begun, 250, 8)
+    play(begun, 50, 3, first=250)
+    restored.load_state_dict(begun.state_dict())
+    play(restored, 200, 3, first=300)
+    for watching in (whole, begun, restored):
+        watching.close()
+    assert restored.verdict == whole.verdict
+    assert restored.scalars() == whole.scalars()
+    assert whole.verdict.state == "collapsed"
+    assert restored.step == 500
+
+
+def test_what_changes_is_written_and_called_back_once(tmp_path):
+    said = []
+    watching = watch(out=tmp_path / "seen", on_change=said.append)
+    play(watching, 250, 8)
+    play(watching, 250, 3, first=250)
+    watching.close()
+    lines = [json.loads(line) for line in (tmp_path / "seen" / "verdicts.jsonl").open()]
+    assert [line["state"] for line in lines] == [verdict.state for verdict in said]
+    assert [line["state"] for line in lines][::2] == ["healthy", "collapsed"]
+    assert lines[-1]["failure"] in ("mode-dropping", "mode-collapse")
+    assert len(lines[-1]["lost"]) == 5
+    assert uc.Verdict.of(lines[-1]) == said[-1]
