@@ -23,7 +23,13 @@ PAIR = {"generator": nn.Linear(2, 2), "discriminator": nn.Linear(2, 1)}
         ({"overhead": 2}, "overhead must be above 0"),
         ({"real": 3}, "real must be samples, a data set, a loader or a function, not int"),
         ({"real": "mnist"}, "uc.data.load('mnist')"),
-        ({"real": torch.zeros(0, 2)}, "real must hold samples, not 0"),
+        ({"real": torch.zeros(0, 2)}, "real must hold samples [n, *shape], not [0, 2]"),
+        ({"real": torch.zeros(9)}, "real must hold samples [n, *shape], not [9]"),
+        ({"real": torch.full((9, 2), torch.nan)}, "real holds NaN or infinity"),
+        ({"optimizers": ["adam"]}, "optimizers: 'adam' is no optimiser"),
+        ({"out": 5}, "out must be a folder, not int"),
+        ({"discriminator": PAIR["generator"]}, "are the same module"),
+        ({"expect": "no-such-bug"}, "no bug is called 'no-such-bug'"),
         ({"labels": torch.zeros(3)}, "labels are those of real="),
         ({"real": torch.zeros(5, 2), "labels": torch.zeros(3)}, "3 labels for 5 real samples"),
         ({"out": "/proc/no/such"}, "out: /proc/no/such cannot be made"),
@@ -63,3 +69,20 @@ def test_a_real_set_of_another_shape_is_left_and_said():
     watch.close()
     said = "has samples of shape [7], and the discriminator sees [2]"
     assert said in str(watch.verdict)
+
+
+def test_a_callback_that_fails_is_named_and_ends_nothing():
+    def failing(verdict):
+        raise RuntimeError("boom")
+
+    watch = uc.watch(**PAIR, on_change=failing)
+    watch.observe(real=torch.randn(64, 2), fake=torch.full((64, 2), torch.nan))
+    watch.close()
+    assert "on_change raised RuntimeError: boom" in watch.verdict.notes
+
+
+def test_features_that_fail_are_named():
+    watch = uc.watch(**PAIR, features=lambda rows: 1 / 0)
+    watch.listener.guard(lambda: watch.observe(real=torch.randn(64, 2), fake=torch.randn(64, 2)))
+    watch.close()
+    assert "features= raised ZeroDivisionError" in str(watch.verdict)

@@ -47,7 +47,9 @@ def test_what_changes_is_written_and_called_back_once(tmp_path):
     play(watching, 250, 8)
     play(watching, 250, 3, first=250)
     watching.close()
-    lines = [json.loads(line) for line in (tmp_path / "seen" / "verdicts.jsonl").open()]
+    lines = [
+        json.loads(line) for line in (tmp_path / "seen" / "verdicts.jsonl").read_text().splitlines()
+    ]
     assert [line["state"] for line in lines] == [verdict.state for verdict in said]
     assert [line["state"] for line in lines][::2] == ["healthy", "collapsed"]
     assert lines[-1]["failure"] in ("mode-dropping", "mode-collapse")

@@ -109,7 +109,7 @@ def test_killed_at_ten_random_moments(tmp_path, uninterrupted):
         process.communicate()
         assert process.returncode == -signal.SIGKILL, "it ended before it could be killed"
         sizes.append(size_of(folder))
-    assert len(set(sizes)) > 3, "no kill fell into training"
+    assert len(set(sizes)) > 2, "no kill fell into training"
     code, text = finish(go_on(folder))
     assert code == 0, text
     assert record(folder) == uninterrupted.record

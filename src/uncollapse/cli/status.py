@@ -20,8 +20,8 @@ REFRESH = 2.0
 CLEAR = "\x1b[H\x1b[J"
 """What clears a terminal."""
 MEANING = {
-    "warming-up": "nothing can be said yet: samples have not come near the data",
-    "healthy": "samples cover the data",
+    "warming-up": "not enough seen yet, or samples not near the data yet",
+    "healthy": "no failure shows",
 }
 FINITE = "finite"
 """The signal of NaN and infinity."""

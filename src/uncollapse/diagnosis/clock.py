@@ -11,19 +11,22 @@ from uncollapse.diagnosis.thresholds import APART, EARLY
 SAVED = 2.0
 """Seconds that may be saved up while nothing is looked at."""
 OVERDRAFT = 8
-"""Comparisons that may be paid for later."""
+"""Comparisons, with the looks before them, that may be paid for later."""
 PAYING = 6
 """Looks that pay for one comparison where looks are fixed, as time is not asked there."""
 URGENT = 2
 """Looks between two comparisons at least when something moves."""
-HALF = 0.5
-"""Share of the time for looks; the rest is for comparisons of samples with the data."""
+BURST = 4
+"""Rounds in a row that are looked at, so that the samples that are compared are of one time."""
+SELDOM = 400
+"""Rounds after which some are looked at though the overhead does not allow it."""
 
 
 class Clock:
     """Says whether the next round is looked at, and whether samples are compared.
 
-    The first rounds, in which bugs show, are all looked at, and not held against the others.
+    The first rounds, in which bugs show, are all looked at, and not held against the others. Then
+    ``auto`` looks at a few in a row, and compares, whenever there is time for it.
 
     Args:
         every: rounds between looks, or ``auto``: as often as the overhead allows.
@@ -37,8 +40,8 @@ class Clock:
         self._looks = self._comparisons = 0
         self._compared = -APART
         self._last: tuple[float, float] | None = None
-        self._for_looks = self._for_comparisons = 0.0
-        self._look = self._comparison = 0.0
+        self._credit = self._look = self._comparison = self._just_compared = 0.0
+        self._idle = self._left = 0
 
     @property
     def early(self) -> bool:
@@ -56,14 +59,27 @@ class Clock:
         if self._last is not None and not self.early:
             earned, paid = self.overhead * (now - self._last[0]), spent - self._last[1]
             if looked:
-                self._look = paid
-            self._for_looks = min(SAVED, self._for_looks + HALF * earned - paid)
-            self._for_comparisons = min(SAVED, self._for_comparisons + (1 - HALF) * earned)
-        self._last = now, spent
+                self._look = max(0.0, paid - self._just_compared)
+            self._credit = min(SAVED, self._credit + earned - paid)
+        self._last, self._just_compared = (now, spent), 0.0
         self.rounds += 1
         if self.every != "auto":
             return self.rounds % self.every == 0
-        return self.early or self._for_looks > self._look
+        if self.early:
+            return True
+        if self._left:
+            self._left -= 1
+            return True
+        self._idle += 1
+        if self._credit < self._cost and self._idle < SELDOM:
+            return False
+        self._idle, self._left = 0, BURST - 1
+        return True
+
+    @property
+    def _cost(self) -> float:
+        """Seconds of a few rounds that are looked at, and of the comparison after them."""
+        return BURST * self._look + self._comparison
 
     def compares(self, urgent: bool) -> bool:
         """Whether this look is one at which samples are compared with the data.
@@ -72,13 +88,15 @@ class Clock:
             urgent: something has moved: it may be paid for later.
         """
         self._looks += 1
-        if self.every != "auto":
+        if self.every == "auto" and not self.early:
+            if self._left:
+                return False
+            if urgent and self._credit > -OVERDRAFT * self._cost:
+                self._left = BURST
+        else:
             urgent = urgent and (self._comparisons - OVERDRAFT) * PAYING < self._looks
-        if self._looks - self._compared < (URGENT if urgent else APART):
-            return False
-        least = -OVERDRAFT * self._comparison if urgent else self._comparison
-        if self.every == "auto" and not self.early and self._for_comparisons < least:
-            return False
+            if self._looks - self._compared < (URGENT if urgent else APART):
+                return False
         self._compared = self._looks
         self._comparisons += 1
         return True
@@ -99,8 +117,4 @@ class Clock:
 
     def compared(self, seconds: float) -> None:
         """Notes what a comparison took."""
-        self._comparison = seconds
-        if not self.early:
-            self._for_comparisons -= seconds
-            if self._last is not None:  # it is not to be paid for twice
-                self._last = self._last[0], self._last[1] + seconds
+        self._comparison = self._just_compared = seconds

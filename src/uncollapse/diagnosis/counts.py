@@ -13,6 +13,8 @@ FEW_VALUES = 20
 """Different numbers up to which a column is one of categories."""
 KINDS = 100
 """Different samples below which no column is of categories: they are single samples."""
+MOST_COLUMNS = 40
+"""Columns of few values above which they are taken for quantities, such as pixels."""
 ENOUGH = 256
 """Real samples after which the categories are known."""
 MEMORY = 4096
@@ -58,6 +60,10 @@ class Categories:
                     self.values[column] = values
                     self.real[column] = torch.zeros(len(values), dtype=torch.float64)
                     self.fake[column] = torch.zeros(len(values), dtype=torch.float64)
+            if len(self.values) > MOST_COLUMNS:  # pixels in whole numbers, or the like
+                self.values.clear()
+                self.real.clear()
+                self.fake.clear()
             self._known = True
             self._waiting.clear()
             self._count(self.real, seen)

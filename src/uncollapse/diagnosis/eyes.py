@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from uncollapse.diagnosis.thresholds import DIMENSIONS
+from uncollapse.errors import ConfigError
 from uncollapse.metrics.features import PCA
 
 Features = Callable[[Tensor], Tensor]
@@ -29,9 +30,19 @@ class Eyes:
         self.device = real.device
 
     def __call__(self, samples: Tensor) -> Tensor:
-        """``[n, d]``, float32, without a gradient."""
+        """``[n, d]``, float32, without a gradient.
+
+        Raises:
+            ConfigError: somebody's own function fails.
+        """
         with torch.no_grad():
-            return self.features(samples.to(self.device)).flatten(1).float()
+            try:
+                found = self.features(samples.to(self.device))
+            except Exception as error:
+                raise ConfigError(f"features= raised {type(error).__name__}: {error}") from error
+            if not isinstance(found, Tensor) or len(found) != len(samples):
+                raise ConfigError(f"features= must give [{len(samples)}, d] for as many samples")
+            return found.flatten(1).float()
 
 
 def _flat(samples: Tensor) -> Tensor:

@@ -64,8 +64,14 @@ class Judge:
             evidence = self.evidence[_key(failure)]
             lost = self.lost.get(_key(failure), ())
             return Verdict(state, failure.name, points.since, step, evidence, lost)
-        learned = self.covered.peak >= UNCOVERED and step >= WARM_UP
-        return Verdict("healthy" if learned else "warming-up", step=step)
+        if self.covered.peak >= UNCOVERED and step >= WARM_UP:
+            return Verdict("healthy", step=step)
+        if not self.looks:
+            return Verdict("warming-up", step=step)
+        meaning = f"samples cover {self.covered.now:.0%} of the data; more is said from "
+        meaning += f"{UNCOVERED:.0%} on, or as soon as something shows"
+        reason = Evidence("coverage", self.covered.now, UNCOVERED, meaning)
+        return Verdict("warming-up", step=step, evidence=(reason,))
 
     @property
     def over(self) -> bool:

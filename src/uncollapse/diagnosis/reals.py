@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from uncollapse.diagnosis.thresholds import REALS
-from uncollapse.errors import ConfigError, ShapeError
+from uncollapse.errors import ConfigError, DataError, ShapeError
 
 
 def taken(real: Any, labels: Any) -> tuple[Tensor, Tensor | None]:
@@ -23,11 +23,14 @@ def taken(real: Any, labels: Any) -> tuple[Tensor, Tensor | None]:
 
     Raises:
         ConfigError: it is none of these.
-        ShapeError: not as many labels as samples.
+        ShapeError: no samples, or not as many labels as samples.
+        DataError: NaN or infinity.
     """
     rows = _rows(real)
-    if len(rows) < 2:
-        raise ShapeError(f"watch: real must hold samples, not {len(rows)}")
+    if rows.ndim < 2 or len(rows) < 2:
+        raise ShapeError(f"watch: real must hold samples [n, *shape], not {list(rows.shape)}")
+    if not torch.isfinite(rows).all():
+        raise DataError("watch: real holds NaN or infinity")
     if labels is None:
         return rows[_choice(len(rows))], None
     classes = torch.as_tensor(labels).flatten()

@@ -50,7 +50,7 @@ class Bug:
 
     def __str__(self) -> str:
         unsure = "" if self.sure >= 1 else f" (unless meant: expect={self.name!r})"
-        return f"{self.name}, {self.where}: {self.meaning}. {self.fix}.{unsure}"
+        return f"{self.name}, {self.where}: {self.meaning}. {_capital(self.fix)}.{unsure}"
 
 
 @dataclass(frozen=True)
@@ -121,13 +121,13 @@ class Verdict:
             since = "" if self.since is None else f", since step {self.since}"
             meaning = f" {MEANING[self.failure]}." if self.failure in MEANING else ""
             told = [f"{self.state.upper()} at step {self.step}: {self.failure}{since}.{meaning}"]
+        told += [f"Bug: {bug}" for bug in self.bugs]  # the cause, if there is one
         told += [f"{_capital(evidence.meaning)}." for evidence in self.evidence]
         if self.lost:
             more = "" if len(self.lost) <= SHOWN else f" and {len(self.lost) - SHOWN} more"
             told.append(f"Lost: {', '.join(self.lost[:SHOWN])}{more}.")
-        told += [f"Bug: {bug}" for bug in self.bugs]
         told += [f"Try {advice.remedy}: {advice.reason}." for advice in self.advice[:1]]
-        told += [f"{_capital(note)}." for note in self.notes]
+        told += [f"Note: {note}." for note in self.notes]
         return " ".join(told)
 
 

@@ -82,7 +82,8 @@ class Watch:
         self._values: dict[str, float] = {}
         self._glimpses = 0
         self._told: Glimpse | None = None
-        self._said: tuple[str, str | None] = ("warming-up", None)
+        self._failed = ""
+        self._said: tuple[str, str | None, int] = ("warming-up", None, 0)
 
     # What people ask ------------------------------------------------------------------------
 
@@ -292,16 +293,20 @@ class Watch:
     def _fit(self) -> tuple[Eyes, Reference]:
         """What samples are compared by, made anew whenever twice as many real ones are known."""
         if self._eyes is None or self._reference is None or len(self.reals) >= 2 * self._fitted:
-            self._fitted = len(self.reals)
-            raw = self.reals.rows().clone()  # the reservoir goes on changing
-            self._eyes = Eyes(raw, self.own_features)
-            complete = self.given is not None and len(raw) < REALS
-            self._reference = Reference(self._eyes(raw), BINS, raw, self.labels, complete)
+            self._fit_on(self.reals.rows().clone())  # the reservoir goes on changing
+        assert self._eyes is not None
+        assert self._reference is not None
         return self._eyes, self._reference
+
+    def _fit_on(self, raw: Tensor) -> None:
+        self._fitted = len(raw)
+        self._eyes = Eyes(raw, self.own_features)
+        complete = self.given is not None and len(raw) < REALS
+        self._reference = Reference(self._eyes(raw), BINS, raw, self.labels, complete)
 
     def _notes(self) -> list[str]:
         """What cannot be seen, and what would help."""
-        notes = [self._unfit] if self._unfit else []
+        notes = [note for note in (self._unfit, self._failed) if note]
         notes += self.liveness.notes()
         for guard in (self.listener.guard, self.preflight.scout.guard):
             if guard.errors:
@@ -311,7 +316,7 @@ class Watch:
     def _tell(self) -> None:
         """Writes and calls back what has changed."""
         verdict = self.judge.verdict(self.step)
-        now = verdict.state, verdict.failure
+        now = verdict.state, verdict.failure, len(self.bugs)
         if now == self._said:
             return
         self._said = now
@@ -320,7 +325,10 @@ class Watch:
             with (self.out / "verdicts.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps(full.as_dict()) + "\n")
         if self.on_change is not None:
-            self.on_change(full)
+            try:
+                self.on_change(full)
+            except Exception as error:  # nothing is raised into somebody's step
+                self._failed = f"on_change raised {type(error).__name__}: {error}"
 
     # Checkpoints ----------------------------------------------------------------------------
 
@@ -331,6 +339,7 @@ class Watch:
             "signs": [[*head, sign] for head, sign in self.sorter.signs.items()],
             "fakes": self.fakes.state(),
             "reals": self.reals.state(),
+            "fitted": None if self._reference is None else self._reference.raw.cpu(),
             "judge": self.judge.state(),
             "bugs": self.preflight.state(),
             "clock": self.clock.state(),
@@ -344,7 +353,7 @@ class Watch:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on from a state; without ``reals`` in it, with those that the watch was given."""
+        """Goes on from a state; without ``reals`` and ``fitted``, with what the watch was given."""
         self.listener.steps.update(state["steps"])
         self.sorter.signs = {(net, at): sign for net, at, sign in state["signs"]}
         self.fakes.restore(state["fakes"])
@@ -362,6 +371,8 @@ class Watch:
         self._values.update(state["values"])
         self._eyes = self._reference = None
         self._fitted = 0
+        if state.get("fitted") is not None:
+            self._fit_on(state["fitted"])
 
 
 WHAT = {
@@ -377,7 +388,7 @@ def watch(
     *,
     generator: nn.Module | Iterable[nn.Module],
     discriminator: nn.Module | Iterable[nn.Module],
-    optimizers: Iterable[Any] = (),
+    optimizers: Any = (),
     real: Any = None,
     labels: Any = None,
     features: str | Features = "auto",
@@ -385,7 +396,7 @@ def watch(
     overhead: float = 0.05,
     out: str | Path | None = None,
     on_change: Callable[[Verdict], None] | None = None,
-    expect: Iterable[str] = (),
+    expect: str | Iterable[str] = (),
 ) -> Watch:
     """Watches a loop that goes on as it is: what fails, why, and which bugs it has.
 
@@ -421,6 +432,8 @@ def watch(
         raise ConfigError(f"watch: on_change must be a function, not {type(on_change).__name__}")
     if labels is not None and real is None:
         raise ConfigError("watch: labels are those of real=, which is not given")
+    if out is not None and not isinstance(out, (str, Path)):
+        raise ConfigError(f"watch: out must be a folder, not {type(out).__name__}")
     folder = None if out is None else Path(out)
     if folder is not None:
         try:
@@ -428,11 +441,15 @@ def watch(
         except OSError as error:
             reason = error.strerror or error
             raise ConfigError(f"watch: out: {folder} cannot be made: {reason}") from None
+    generators = _modules(generator, "generator")
+    discriminators = _modules(discriminator, "discriminator")
+    if any(one is other for one in generators for other in discriminators):
+        raise ConfigError("watch: generator and discriminator are the same module")
     _prepare()
     return Watch(
-        _modules(generator, "generator"),
-        _modules(discriminator, "discriminator"),
-        optimizers=list(optimizers),
+        generators,
+        discriminators,
+        optimizers=_optimizers(optimizers),
         real=samples,
         labels=classes,
         features=None if isinstance(features, str) else features,
@@ -440,7 +457,7 @@ def watch(
         overhead=overhead,
         out=folder,
         on_change=on_change,
-        expect=tuple(expect),
+        expect=(expect,) if isinstance(expect, str) else tuple(expect),
     )
 
 
@@ -468,3 +485,13 @@ def _modules(given: nn.Module | Iterable[nn.Module], word: str) -> list[nn.Modul
     if not modules or not all(isinstance(module, nn.Module) for module in modules):
         raise ConfigError(f"watch: {word} must be a torch.nn.Module, or several")
     return modules
+
+
+def _optimizers(given: Any) -> list[Any]:
+    """One, several or none; wrapped ones have a ``step`` too."""
+    several = [] if given is None else [given] if hasattr(given, "step") else list(given)
+    found = [optimizer for optimizer in several if optimizer is not None]
+    for optimizer in found:
+        if not hasattr(optimizer, "step"):
+            raise ConfigError(f"watch: optimizers: {optimizer!r} is no optimiser")
+    return found

@@ -144,7 +144,7 @@ class Watching:
         tensors: dict[str, Tensor] = {}
         states = [watch.state_dict() for watch in self._watches]
         for state in states:
-            del state["reals"]
+            del state["reals"], state["fitted"]
         return {"watches": apart(states, "watch", tensors), "lost": list(self.lost)}, tensors
 
     def restore(self, plain: Any, tensors: Mapping[str, Tensor]) -> None:

@@ -71,8 +71,8 @@ class RangeMismatch(Check):
                 f"the discriminator gets real samples in {_range(real)} and fakes that "
                 f"{_can(self._bounds)}, so it tells them apart by their range alone, "
                 "and the generator cannot follow",
-                f"bring real samples to what the generator can give, {_can(self._bounds)}, "
-                "or change its last activation",
+                f"scale real samples as fakes are, which {_can(self._bounds)}, or change the "
+                "generator's last activation",
                 wrong,
             )
         given = self.scene.real
