@@ -76,12 +76,11 @@ def train(
     return watch.verdict, said, G
 
 
-@pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize(
-    "words", [{"penalty": 0.1, "betas": (0.0, 0.99), "rates": (2e-3, 2e-3)}, {}]
+    "words", [{"penalty": 0.1, "betas": (0.0, 0.99), "rates": (2e-3, 2e-3)}, {"seed": 1}]
 )
-def test_a_run_that_keeps_its_modes_is_healthy(words, seed):
-    verdict, said, G = train(1200, seed=seed, **words)
+def test_a_run_that_keeps_its_modes_is_healthy(words):
+    verdict, said, G = train(800, **words)
     assert held(G, 8) == 8
     assert verdict.state == "healthy", str(verdict)
     assert [v.state for v in said] == ["healthy"]
