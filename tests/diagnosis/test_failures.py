@@ -89,9 +89,9 @@ def test_a_run_that_keeps_its_modes_is_healthy(words):
 def test_a_slow_discriminator_and_a_zero_sum_game_go_round():
     verdict, said, G = train(1400, rates=(1e-3, 1e-4), saturating=True)
     assert held(G, 8) <= 3
-    assert (verdict.state, verdict.failure) == ("collapsed", "oscillation"), str(verdict)
-    assert {e.signal for e in verdict.evidence} == {"regions", "moved"}
+    assert verdict.state == "collapsed", str(verdict)
     alarm = next(v for v in said.alarms if v.failure == "oscillation")
+    assert {e.signal for e in alarm.evidence} == {"regions", "moved"}
     assert alarm.since < alarm.step <= verdict.step
 
 
@@ -108,7 +108,7 @@ class SixPlaces(nn.Module):
 
 
 def test_a_generator_without_room_for_all_modes_drops_some_and_they_are_named():
-    verdict, _, G = train(1200, G=SixPlaces, rates=(5e-3, 1e-3))
+    verdict, _, G = train(1000, G=SixPlaces, rates=(5e-3, 1e-3))
     kept = held(G, 8)
     assert kept <= 6
     assert (verdict.state, verdict.failure) == ("collapsed", "mode-dropping"), str(verdict)
@@ -150,8 +150,8 @@ def test_a_rate_far_too_high_diverges_at_once():
 def test_twenty_samples_are_learned_by_heart():
     points = torch.randn(20, 8, generator=torch.Generator().manual_seed(5))
     verdict, _, G = train(
-        2500, real=drawn_from(points), D=lambda: mlp(8, 1, 128), G=lambda: mlp(8, 8, 128),
-        betas=(0.0, 0.99),
+        1500, real=drawn_from(points), D=lambda: mlp(8, 1), G=lambda: mlp(8, 8), betas=(0.0, 0.99),
+        rates=(2e-3, 2e-3),
     )  # fmt: skip
     with torch.no_grad():
         near = torch.cdist(G(torch.randn(500, 8)), points).amin(1).median()
@@ -160,13 +160,13 @@ def test_twenty_samples_are_learned_by_heart():
 
 
 def test_a_generator_that_repeats_its_class_ignores_its_latent():
-    verdict = conditional(900, 50.0).verdict
+    verdict = conditional(600, 50.0).verdict
     assert (verdict.state, verdict.failure) == ("collapsed", "latent-ignored"), str(verdict)
     assert set(verdict.lost) == {f"class {label}" for label in range(4)}
 
 
 def test_a_conditional_generator_that_varies_does_not():
-    assert conditional(900, 0.0).verdict.failure is None
+    assert conditional(600, 0.0).verdict.failure is None
 
 
 def test_copies_of_thirty_samples_that_were_given_are_told():
