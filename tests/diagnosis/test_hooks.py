@@ -281,7 +281,7 @@ def test_weights_that_come_later_are_known():
 
 def test_what_imports_draw_is_given_back(monkeypatch):
     """Some of what signals need draws from Python's generator when it is imported first."""
-    monkeypatch.setattr(sys.modules["uncollapse.diagnosis.watch"], "prepare", random.random)
+    monkeypatch.setattr(sys.modules["uncollapse.diagnosis.attaching"], "prepare", random.random)
     before = random.getstate()
     watched(plain()[0]).close()
     assert random.getstate() == before

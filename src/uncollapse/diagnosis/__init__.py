@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from uncollapse.diagnosis.attaching import watch
 from uncollapse.diagnosis.verdict import Advice, Bug, Evidence, Verdict, worst
-from uncollapse.diagnosis.watch import Watch, watch
+from uncollapse.diagnosis.watch import Watch
 
 __all__ = ["Advice", "Bug", "Evidence", "Verdict", "Watch", "watch", "worst"]

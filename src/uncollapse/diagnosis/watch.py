@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import random
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -23,9 +21,8 @@ from uncollapse.diagnosis.judging import Judge
 from uncollapse.diagnosis.listening import Listener
 from uncollapse.diagnosis.liveness import Liveness
 from uncollapse.diagnosis.pools import Recent, Reservoir
-from uncollapse.diagnosis.reals import taken
 from uncollapse.diagnosis.seen import ROWS, Turn, some
-from uncollapse.diagnosis.signals import SIGNALS, Reference, Window, prepare
+from uncollapse.diagnosis.signals import SIGNALS, Reference, Window
 from uncollapse.diagnosis.sorting import Glimpse, Sorter
 from uncollapse.diagnosis.thresholds import (
     BINS,
@@ -38,11 +35,10 @@ from uncollapse.diagnosis.thresholds import (
     REALS,
 )
 from uncollapse.diagnosis.verdict import Bug, Verdict
-from uncollapse.errors import ConfigError
 
 
 class Watch:
-    """See :func:`watch`.
+    """See :func:`uncollapse.diagnosis.attaching.watch`.
 
     Attributes:
         step: G's steps so far (D's, if G never steps).
@@ -384,91 +380,6 @@ WHAT = {
 }
 
 
-def watch(
-    *,
-    generator: nn.Module | Iterable[nn.Module],
-    discriminator: nn.Module | Iterable[nn.Module],
-    optimizers: Any = (),
-    real: Any = None,
-    labels: Any = None,
-    features: str | Features = "auto",
-    every: int | Literal["auto"] = "auto",
-    overhead: float = 0.05,
-    out: str | Path | None = None,
-    on_change: Callable[[Verdict], None] | None = None,
-    expect: str | Iterable[str] = (),
-) -> Watch:
-    """Watches a loop that goes on as it is: what fails, why, and which bugs it has.
-
-        with uc.watch(generator=G, discriminator=D, optimizers=[opt_g, opt_d], real=real) as watch:
-            ...  # the loop, unchanged
-        print(watch.verdict)
-
-    Args:
-        generator: the module that the loop calls (compiled or wrapped, if it is), or several.
-        discriminator: likewise.
-        optimizers: of the loop, for the preflight.
-        real: real samples ``[n, *shape]`` as D is given them, a data set, a loader, or a function
-            that gives a batch; None takes what D sees and G did not make.
-        labels: classes ``[n]`` of a tensor ``real``: lost ones are then named.
-        features: ``auto``, or a function of samples ``[n, *shape]`` to ``[n, d]``.
-        every: rounds between looks, or ``auto``: as many as the overhead allows.
-        overhead: share of the loop's time that watching may take, in (0, 1].
-        out: a folder for ``verdicts.jsonl``.
-        on_change: is called with each new verdict.
-        expect: names of bugs that are meant, such as ``frozen-network``.
-
-    Raises:
-        ConfigError: something is no module, or out of range.
-    """
-    if every != "auto" and (type(every) is not int or every < 1):
-        raise ConfigError(f"watch: every must be 'auto' or a number of rounds, not {every!r}")
-    if not 0 < overhead <= 1:
-        raise ConfigError(f"watch: overhead must be above 0 and at most 1, not {overhead}")
-    samples, classes = (None, None) if real is None else taken(real, labels)
-    if features != "auto" and not callable(features):
-        raise ConfigError(f"watch: features must be 'auto' or a function, not {features!r}")
-    if on_change is not None and not callable(on_change):
-        raise ConfigError(f"watch: on_change must be a function, not {type(on_change).__name__}")
-    if labels is not None and real is None:
-        raise ConfigError("watch: labels are those of real=, which is not given")
-    if out is not None and not isinstance(out, (str, Path)):
-        raise ConfigError(f"watch: out must be a folder, not {type(out).__name__}")
-    folder = None if out is None else Path(out)
-    if folder is not None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            reason = error.strerror or error
-            raise ConfigError(f"watch: out: {folder} cannot be made: {reason}") from None
-    generators = _modules(generator, "generator")
-    discriminators = _modules(discriminator, "discriminator")
-    if any(one is other for one in generators for other in discriminators):
-        raise ConfigError("watch: generator and discriminator are the same module")
-    _prepare()
-    return Watch(
-        generators,
-        discriminators,
-        optimizers=_optimizers(optimizers),
-        real=samples,
-        labels=classes,
-        features=None if isinstance(features, str) else features,
-        every=every,
-        overhead=overhead,
-        out=folder,
-        on_change=on_change,
-        expect=(expect,) if isinstance(expect, str) else tuple(expect),
-    )
-
-
-def _prepare() -> None:
-    """Imports what signals need, which takes random numbers of Python's: they are given back."""
-    state = random.getstate()
-    importlib.import_module("sklearn.decomposition")
-    prepare()
-    random.setstate(state)
-
-
 def _rows(given: Tensor | None) -> Tensor | None:
     return None if given is None else some(given, ROWS)
 
@@ -477,21 +388,3 @@ def _answers(given: Tensor | None) -> Tensor | None:
     if given is None:
         return None
     return some(given.flatten(1).mean(1) if given.ndim > 1 else given, ROWS).float()
-
-
-def _modules(given: nn.Module | Iterable[nn.Module], word: str) -> list[nn.Module]:
-    modules = [given] if isinstance(given, nn.Module) or not isinstance(given, Iterable) else given
-    modules = list(modules)
-    if not modules or not all(isinstance(module, nn.Module) for module in modules):
-        raise ConfigError(f"watch: {word} must be a torch.nn.Module, or several")
-    return modules
-
-
-def _optimizers(given: Any) -> list[Any]:
-    """One, several or none; wrapped ones have a ``step`` too."""
-    several = [] if given is None else [given] if hasattr(given, "step") else list(given)
-    found = [optimizer for optimizer in several if optimizer is not None]
-    for optimizer in found:
-        if not hasattr(optimizer, "step"):
-            raise ConfigError(f"watch: optimizers: {optimizer!r} is no optimiser")
-    return found

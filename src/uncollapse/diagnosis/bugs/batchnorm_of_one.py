@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from uncollapse.diagnosis.bugs.check import Check, Row, Scene
-from uncollapse.diagnosis.bugs.scout import Drawn, Judged, Stepped
+from uncollapse.diagnosis.bugs.scout import Drawn, Stepped
 from uncollapse.diagnosis.verdict import Bug
 
 STEPS = 4
@@ -28,13 +28,8 @@ class BatchNormOfOne(Check):
         self._row = Row()
 
     def stepped(self, stepped: Stepped) -> Iterable[Bug]:
-        calls: list[Drawn] | list[Judged]
-        if stepped.side == "generator":
-            calls = [drawn for drawn in stepped.drawn if drawn.learning]
-            counts = [drawn.count for drawn in stepped.drawn if drawn.learning]
-        else:
-            calls = [pull.call for one in stepped.own for pull in one.pulls]
-            counts = [call.given[0].count for call in calls]
+        calls = stepped.learned_from
+        counts = [c.count if isinstance(c, Drawn) else c.given[0].count for c in calls]
         single = bool(calls) and max(counts) == 1 and _norms(calls[0].module)
         if self._row(stepped.side, single) == STEPS:
             yield self.found(

@@ -9,7 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 from uncollapse.diagnosis.bugs.check import Check, Row, Scene
-from uncollapse.diagnosis.bugs.scout import Drawn, Judged, Stepped
+from uncollapse.diagnosis.bugs.scout import Stepped
 from uncollapse.diagnosis.verdict import Bug
 
 STEPS = 8
@@ -26,11 +26,7 @@ class EvalMode(Check):
         self._row = Row()
 
     def stepped(self, stepped: Stepped) -> Iterable[Bug]:
-        calls: list[Drawn] | list[Judged]
-        if stepped.side == "generator":
-            calls = [drawn for drawn in stepped.drawn if drawn.learning]
-        else:
-            calls = [pull.call for one in stepped.own for pull in one.pulls]
+        calls = stepped.learned_from
         layers = [name for call in calls[:1] for name in _differ(call.module)]
         left = bool(layers) and not any(call.training for call in calls)
         if self._row(stepped.side, left) == STEPS:

@@ -195,6 +195,13 @@ class Stepped:
     drawn: list[Drawn]
     line: str
 
+    @property
+    def learned_from(self) -> list[Drawn] | list[Judged]:
+        """Calls of its own networks that it learned from."""
+        if self.side == "generator":
+            return [drawn for drawn in self.drawn if drawn.learning]
+        return [pull.call for one in self.own for pull in one.pulls]
+
 
 class Told(Protocol):
     """Who is told what the scout hears."""

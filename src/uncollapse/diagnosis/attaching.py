@@ -1,0 +1,124 @@
+"""Takes what people say of their loop, checks it, and begins to watch."""
+
+from __future__ import annotations
+
+import importlib
+import random
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import nn
+
+from uncollapse.diagnosis.eyes import Features
+from uncollapse.diagnosis.reals import taken
+from uncollapse.diagnosis.signals import prepare
+from uncollapse.diagnosis.verdict import Verdict
+from uncollapse.diagnosis.watch import Watch
+from uncollapse.errors import ConfigError
+
+
+def watch(
+    *,
+    generator: nn.Module | Iterable[nn.Module],
+    discriminator: nn.Module | Iterable[nn.Module],
+    optimizers: Any = (),
+    real: Any = None,
+    labels: Any = None,
+    features: str | Features = "auto",
+    every: int | Literal["auto"] = "auto",
+    overhead: float = 0.05,
+    out: str | Path | None = None,
+    on_change: Callable[[Verdict], None] | None = None,
+    expect: str | Iterable[str] = (),
+) -> Watch:
+    """Watches a loop that goes on as it is: what fails, why, and which bugs it has.
+
+        with uc.watch(generator=G, discriminator=D, optimizers=[opt_g, opt_d], real=real) as watch:
+            ...  # the loop, unchanged
+        print(watch.verdict)
+
+    Args:
+        generator: the module that the loop calls (compiled or wrapped, if it is), or several.
+        discriminator: likewise.
+        optimizers: of the loop, for the preflight.
+        real: real samples ``[n, *shape]`` as D is given them, a data set, a loader, or a function
+            that gives a batch; None takes what D sees and G did not make.
+        labels: classes ``[n]`` of a tensor ``real``: lost ones are then named.
+        features: ``auto``, or a function of samples ``[n, *shape]`` to ``[n, d]``.
+        every: rounds between looks, or ``auto``: as many as the overhead allows.
+        overhead: share of the loop's time that watching may take, in (0, 1].
+        out: a folder for ``verdicts.jsonl``.
+        on_change: is called with each new verdict, and when a bug is found.
+        expect: names of bugs that are meant, such as ``frozen-network``.
+
+    Raises:
+        ConfigError: something is no module, unknown, or out of range.
+        ShapeError: ``real`` has no samples, or not as many labels.
+        DataError: ``real`` holds NaN or infinity.
+    """
+    if every != "auto" and (type(every) is not int or every < 1):
+        raise ConfigError(f"watch: every must be 'auto' or a number of rounds, not {every!r}")
+    if not 0 < overhead <= 1:
+        raise ConfigError(f"watch: overhead must be above 0 and at most 1, not {overhead}")
+    samples, classes = (None, None) if real is None else taken(real, labels)
+    if features != "auto" and not callable(features):
+        raise ConfigError(f"watch: features must be 'auto' or a function, not {features!r}")
+    if on_change is not None and not callable(on_change):
+        raise ConfigError(f"watch: on_change must be a function, not {type(on_change).__name__}")
+    if labels is not None and real is None:
+        raise ConfigError("watch: labels are those of real=, which is not given")
+    if out is not None and not isinstance(out, (str, Path)):
+        raise ConfigError(f"watch: out must be a folder, not {type(out).__name__}")
+    generators = _modules(generator, "generator")
+    discriminators = _modules(discriminator, "discriminator")
+    steppers = _optimizers(optimizers)
+    if any(one is other for one in generators for other in discriminators):
+        raise ConfigError("watch: generator and discriminator are the same module")
+    folder = None if out is None else Path(out)
+    if folder is not None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = error.strerror or error
+            raise ConfigError(f"watch: out: {folder} cannot be made: {reason}") from None
+    _prepare()
+    return Watch(
+        generators,
+        discriminators,
+        optimizers=steppers,
+        real=samples,
+        labels=classes,
+        features=None if isinstance(features, str) else features,
+        every=every,
+        overhead=overhead,
+        out=folder,
+        on_change=on_change,
+        expect=(expect,) if isinstance(expect, str) else tuple(expect),
+    )
+
+
+def _prepare() -> None:
+    """Imports what signals need, which takes random numbers of Python's: they are given back."""
+    state = random.getstate()
+    importlib.import_module("sklearn.decomposition")
+    prepare()
+    random.setstate(state)
+
+
+def _modules(given: nn.Module | Iterable[nn.Module], word: str) -> list[nn.Module]:
+    modules = [given] if isinstance(given, nn.Module) or not isinstance(given, Iterable) else given
+    modules = list(modules)
+    if not modules or not all(isinstance(module, nn.Module) for module in modules):
+        raise ConfigError(f"watch: {word} must be a torch.nn.Module, or several")
+    return modules
+
+
+def _optimizers(given: Any) -> list[Any]:
+    """One, several or none; wrapped ones have a ``step`` too."""
+    several = [] if given is None else [given] if hasattr(given, "step") else list(given)
+    found = [optimizer for optimizer in several if optimizer is not None]
+    for optimizer in found:
+        if not hasattr(optimizer, "step"):
+            raise ConfigError(f"watch: optimizers: {optimizer!r} is no optimiser")
+    return found
