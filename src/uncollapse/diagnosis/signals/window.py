@@ -106,10 +106,6 @@ class Reference:
             self._regions[count] = sum(found) / DRAWS
         return self._regions[count]
 
-    def examples(self, region: int, most: int) -> Tensor:
-        """Real samples of a region, ``[n, *shape]``."""
-        return self.raw[self.homes == region][:most]
-
 
 @dataclass
 class Window:
