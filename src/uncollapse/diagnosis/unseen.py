@@ -25,12 +25,13 @@ class Unseen:
 
     Attributes:
         refused: why D cannot be asked, in words; empty if it can.
+        turn: how often it was: each time about the next samples.
     """
 
     def __init__(self, rows: Tensor) -> None:
         self.rows = rows
         self.refused = ""
-        self._turn = 0
+        self.turn = 0
 
     def fits(self, real: Tensor) -> bool:
         """Whether they are like the samples that D sees, ``[m, *shape]``, in shape and units."""
@@ -61,8 +62,8 @@ class Unseen:
         """
         if self.refused or not signs:
             return None
-        first = self._turn * ROWS % len(self.rows)
-        self._turn += 1
+        first = self.turn * ROWS % len(self.rows)
+        self.turn += 1
         held = self.rows[first : first + ROWS].to(seen)
         try:
             answers = list(tensors(ask(network, torch.cat([seen[:ROWS], held]))))

@@ -404,6 +404,8 @@ class Watch:
             "judge": self.judge.state(),
             "bugs": self.preflight.state(),
             "clock": self.clock.state(),
+            "weights": self.listener.moving.state(),
+            "unseen": None if self.unseen is None else self.unseen.turn,
             "glimpses": self._glimpses,
             "said": list(self._said),
             "told": self._told is not None,
@@ -423,6 +425,9 @@ class Watch:
         self.judge.restore(state["judge"])
         self.preflight.restore(state["bugs"], self.step)
         self.clock.restore(state["clock"])
+        self.listener.moving.restore(state["weights"])
+        if self.unseen is not None and state["unseen"] is not None:
+            self.unseen.turn = state["unseen"]
         self._glimpses = state["glimpses"]
         self._said = tuple(state["said"])
         self._told = Glimpse(self.step) if state["told"] else None

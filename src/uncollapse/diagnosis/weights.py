@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -33,7 +34,6 @@ class Weights:
         self._matrices = {side: _chosen(nets) for side, nets in networks.items()}
         self._before: dict[Side, list[Tensor]] = {}
         self._directions: dict[int, Tensor] = {}
-        self._chance = torch.Generator().manual_seed(0)
         self.moved: dict[Side, float] = {}
         self.widest: dict[int, float] = {}
 
@@ -50,6 +50,20 @@ class Weights:
         ]
         if any(moved):
             self.moved[side] = sorted(moved)[len(moved) // 2]
+
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return {
+            "moved": dict(self.moved),
+            "widest": dict(self.widest),
+            "directions": {which: v.cpu().clone() for which, v in self._directions.items()},
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """As it was."""
+        self.moved = dict(state["moved"])
+        self.widest = {int(which): rank for which, rank in state["widest"].items()}
+        self._directions = {int(which): v.clone() for which, v in state["directions"].items()}
 
     def spectra(self) -> tuple[float, float] | None:
         """Of D's matrices: the largest singular value, and how much of the stable rank is left.
@@ -72,7 +86,9 @@ class Weights:
         v = self._directions.get(which)
         turns = TURNS
         if v is None or len(v) != flat.shape[1]:
-            v, turns = torch.randn(flat.shape[1], generator=self._chance).to(flat), FIRST
+            chance = torch.Generator().manual_seed(0)
+            v, turns = torch.randn(flat.shape[1], generator=chance), FIRST
+        v = v.to(flat)
         for _ in range(turns):
             v = nn.functional.normalize(flat.T @ (flat @ v), dim=0)
         self._directions[which] = v

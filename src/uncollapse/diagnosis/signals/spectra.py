@@ -28,7 +28,8 @@ class SpectralRank(Signal):
     name = "spectral_rank"
     what = "stable rank of D's weights as a share of its largest so far, of the worst of three"
     high = 1.0
-    healthy = "above 0.5; it falls slowly while D learns"
+    healthy = "falls slowly, to 0.2 and more"
+    void = "where D is not seen"
     heavy = True
 
     def __call__(self, window: Window) -> float | None:
