@@ -59,6 +59,7 @@ class Watch:
         out: Path | None,
         on_change: Callable[[Verdict], None] | None,
         expect: Sequence[str],
+        names: Sequence[str] = (),
     ) -> None:
         self.listener = Listener(generators, discriminators, self._turn, self._passed)
         self.sorter = Sorter()
@@ -66,7 +67,7 @@ class Watch:
         self.clock = Clock(every, overhead)
         self.judge = Judge()
         self.preflight = Preflight(generators, discriminators, optimizers, expect, real)
-        self._given = real, labels
+        self._given, self._names = (real, labels), names
         self._take(real, labels)
         self.own_features = features
         self.out = out
@@ -208,12 +209,12 @@ class Watch:
 
     def _take(self, real: Tensor | None, labels: Tensor | None) -> None:
         """Begins with real samples that were given, or with none."""
-        self.given, self.labels, self._unfit = real, labels, ""
+        self.given, self.labels, self._unfit = real, None if labels is None else labels[:REALS], ""
         self.fakes, self.reals = Recent(FAKES, EACH), Reservoir(REALS)
-        self.categories, self.variety = Categories(), Variety()
+        self.categories, self.variety = Categories(self._names), Variety()
         if real is not None:
-            self.reals.add(real)
-            self.categories.add_real(real)
+            self.reals.add(real[:REALS])
+            self.categories.add_real(real, whole=True)
 
     def _round(self, glimpse: Glimpse) -> None:
         """A round was seen: its samples are kept, signals are taken, a verdict may change."""
