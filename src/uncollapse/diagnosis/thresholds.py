@@ -63,6 +63,8 @@ COPIED = 0.5
 """Distance from fakes to the nearest real sample, as a share of that between real samples."""
 REPEATED = 0.2
 """Share of fakes that have a twin, from which on samples repeat."""
+MONOTONOUS = 0.3
+"""Different pairs of symbols, as a share of the real lines', below which texts say little."""
 
 WARN, ALARM = 2.0, 4.0
 """Points of a failure from which on it is a warning, and a verdict."""

@@ -24,6 +24,7 @@ from uncollapse.diagnosis.pools import Recent, Reservoir
 from uncollapse.diagnosis.seen import ROWS, Turn, some
 from uncollapse.diagnosis.signals import SIGNALS, Reference, Window
 from uncollapse.diagnosis.sorting import Glimpse, Sorter
+from uncollapse.diagnosis.symbols import Symbols
 from uncollapse.diagnosis.thresholds import (
     BINS,
     DROPPED,
@@ -212,17 +213,36 @@ class Watch:
         self.given, self.labels, self._unfit = real, None if labels is None else labels[:REALS], ""
         self.fakes, self.reals = Recent(FAKES, EACH), Reservoir(REALS)
         self.categories, self.variety = Categories(self._names), Variety()
+        self.symbols = Symbols()
         if real is not None:
+            if real.is_floating_point():  # whole numbers may be codes of a table yet
+                self.symbols.learn(real)
             self.reals.add(real[:REALS])
             self.categories.add_real(real, whole=True)
 
     def _round(self, glimpse: Glimpse) -> None:
         """A round was seen: its samples are kept, signals are taken, a verdict may change."""
         self._glimpses += 1
+        glimpse = self._read(glimpse)
         self._keep(glimpse)
         self._look(glimpse)
         self._tell()
         self.listener.awake = self.clock.next_round(self.listener.guard.spent, True)
+
+    def _read(self, glimpse: Glimpse) -> Glimpse:
+        """Lines of symbols as whole numbers; all else as it is."""
+        fake, real = glimpse.fake, glimpse.real
+        whole = fake if fake is not None and not fake.is_floating_point() else None
+        if self.symbols.learn(real) or self.symbols.learn(whole):
+            self._eyes = self._reference = None
+            self.categories = Categories()
+        if not self.symbols.known:
+            return glimpse
+        return replace(
+            glimpse,
+            fake=None if fake is None else self.symbols(fake),
+            real=None if real is None else self.symbols(real),
+        )
 
     def _keep(self, glimpse: Glimpse) -> None:
         for name in ("fake", "real", "d_real", "d_fake", "fooled"):
@@ -231,14 +251,15 @@ class Watch:
                 self.judge.broken(glimpse.step, WHAT[name])
         if glimpse.fake is not None:
             self.fakes.add(glimpse.step, glimpse.fake)
-            if self.given is not None and self.given.shape[1:] != glimpse.fake.shape[1:]:
+            given = self.given
+            if given is not None and self.symbols(given[:1]).shape[1:] != glimpse.fake.shape[1:]:
                 self._forget_given(glimpse.fake)
         if glimpse.real is not None and self.given is None:
             self.reals.add(glimpse.real)
         for rows, add in (
             (glimpse.fake, self.categories.add_fake), (glimpse.real, self.categories.add_real),
         ):  # fmt: skip
-            if rows is not None:
+            if rows is not None and not self.symbols.known:
                 add(rows)
 
     def _forget_given(self, fake: Tensor) -> None:
@@ -250,6 +271,7 @@ class Watch:
         )
         self.given = self.labels = None
         self.reals, self.categories = Reservoir(REALS), Categories()
+        self.symbols = Symbols()
 
     def _look(self, glimpse: Glimpse) -> None:
         if glimpse.fake is None or len(self.reals) < 2 or self.judge.over:
@@ -268,7 +290,8 @@ class Watch:
         fewest = FEWEST if self.given is None else min(FEWEST, len(self.given))
         enough = len(self.fakes) >= FEWEST and len(self.reals) >= fewest
         if enough and self.clock.compares(self._moved()):
-            window = replace(window, fakes=eyes(self.fakes.rows()))
+            raw = self.fakes.rows()
+            window = replace(window, fakes=eyes(raw), raw=raw)
             self._measure(window, heavy=True)
             self.judge.look(glimpse.step, self._values, window)
             self.clock.compared(time.perf_counter() - begun)
@@ -290,14 +313,14 @@ class Watch:
     def _fit(self) -> tuple[Eyes, Reference]:
         """What samples are compared by, made anew whenever twice as many real ones are known."""
         if self._eyes is None or self._reference is None or len(self.reals) >= 2 * self._fitted:
-            self._fit_on(self.reals.rows().clone())  # the reservoir goes on changing
+            self._fit_on(self.symbols(self.reals.rows()).clone())  # the reservoir goes on changing
         assert self._eyes is not None
         assert self._reference is not None
         return self._eyes, self._reference
 
     def _fit_on(self, raw: Tensor) -> None:
         self._fitted = len(raw)
-        self._eyes = Eyes(raw, self.own_features)
+        self._eyes = Eyes(raw, self.own_features, self.symbols)
         complete = self.given is not None and len(raw) < REALS
         self._reference = Reference(self._eyes(raw), BINS, raw, self.labels, complete)
 
@@ -343,6 +366,7 @@ class Watch:
             "glimpses": self._glimpses,
             "said": list(self._said),
             "told": self._told is not None,
+            "symbols": self.symbols.state(),
             "categories": self.categories.state(),
             "variety": self.variety.state(),
             "history": dict(self._history),
@@ -362,6 +386,7 @@ class Watch:
         self._glimpses = state["glimpses"]
         self._said = tuple(state["said"])
         self._told = Glimpse(self.step) if state["told"] else None
+        self.symbols.restore(state["symbols"])
         self.categories.restore(state["categories"])
         self.variety.restore(state["variety"])
         self._history.update(state["history"])

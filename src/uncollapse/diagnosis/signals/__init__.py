@@ -11,6 +11,7 @@ from uncollapse.diagnosis.signals.regions import Hopping, Lost, LostModes, Moved
 from uncollapse.diagnosis.signals.separation import Separation
 from uncollapse.diagnosis.signals.signal import Signal
 from uncollapse.diagnosis.signals.spread import Spread
+from uncollapse.diagnosis.signals.text import DistinctPairs, RepeatedLines
 from uncollapse.diagnosis.signals.window import Reference, Window, prepare
 
 SIGNALS: tuple[Signal, ...] = (
@@ -30,6 +31,8 @@ SIGNALS: tuple[Signal, ...] = (
     Moved(),
     Hopping(),
     Repeated(),
+    RepeatedLines(),
+    DistinctPairs(),
     Copied(),
 )
 """All of them, cheap ones first."""
