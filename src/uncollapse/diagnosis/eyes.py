@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from uncollapse.diagnosis.symbols import Places, Symbols
+from uncollapse.diagnosis.symbols import Lines, Symbols
 from uncollapse.diagnosis.thresholds import DIMENSIONS
 from uncollapse.errors import ConfigError
 from uncollapse.metrics.features import PCA
@@ -23,7 +23,7 @@ class Eyes:
         real: ``[n, *shape]``.
         given: somebody's own function, or None: up to 64 numbers as they are, more by the first
             32 principal components of the real samples.
-        symbols: how lines of symbols were read; they are compared place by place.
+        symbols: how lines of symbols were read; such are compared by `Lines`.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Eyes:
         if given is not None:
             self.features = given if symbols is None else lambda lines: given(symbols.shown(lines))
         elif symbols is not None and symbols.known:
-            self.features = Places(real)
+            self.features = Lines(real)
         else:
             self.features = _flat if real[0].numel() <= DIMENSIONS else PCA(real, 32)
         self.device = real.device

@@ -20,6 +20,7 @@ class Judge:
         modes: how much of the data modes with samples have held.
         held: how much of it regions with samples have.
         covered: how much of it was covered.
+        pairs: how varied lines of symbols have been.
         looks: how many there were.
     """
 
@@ -28,7 +29,7 @@ class Judge:
         self.points = {_key(failure): Points() for failure in failures}
         self.evidence: dict[str, tuple[Evidence, ...]] = {}
         self.lost: dict[str, tuple[str, ...]] = {}
-        self.modes, self.held, self.covered = Best(), Best(), Best()
+        self.modes, self.held, self.covered, self.pairs = Best(), Best(), Best(), Best()
         self.looks = 0
         self._broken: tuple[int, Evidence] | None = None
 
@@ -38,7 +39,8 @@ class Judge:
         self.modes.look(1 - values.get("lost_modes", 1.0))
         self.held.look(1 - values.get("lost", 1.0))
         self.covered.look(values.get("coverage", 0.0))
-        look = Look(step, values, window, self.modes, self.held, self.covered)
+        self.pairs.look(values.get("distinct_pairs", 0.0))
+        look = Look(step, values, window, self.modes, self.held, self.covered, self.pairs)
         for failure in self.failures:
             evidence = tuple(failure(look))
             self.points[_key(failure)].look(look.step, bool(evidence))
@@ -89,6 +91,7 @@ class Judge:
             "modes": asdict(self.modes),
             "held": asdict(self.held),
             "covered": asdict(self.covered),
+            "pairs": asdict(self.pairs),
             "looks": self.looks,
             "broken": None if self._broken is None else [self._broken[0], asdict(self._broken[1])],
         }
@@ -103,6 +106,7 @@ class Judge:
         self.lost = {name: tuple(lost) for name, lost in state["lost"].items()}
         self.modes = Best(**state["modes"])
         self.held, self.covered = Best(**state["held"]), Best(**state["covered"])
+        self.pairs = Best(**state["pairs"])
         self.looks = state["looks"]
         broken = state["broken"]
         self._broken = None if broken is None else (broken[0], Evidence(**broken[1]))

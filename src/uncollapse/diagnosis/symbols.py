@@ -12,8 +12,8 @@ SHORTEST = 4
 """Symbols of a line at least: a row of fewer whole numbers is no line."""
 FEWEST = 3
 """Different symbols at least."""
-FEATURES = 64
-"""Numbers that a line is compared by."""
+HALF = 64
+"""Half of the numbers that a line is compared by."""
 
 
 class Symbols:
@@ -66,12 +66,14 @@ class Symbols:
         self.known, self.axis, self.size = state["known"], state["axis"], state["size"]
 
 
-class Places:
-    """Numbers by which lines are compared: nearness is how many places agree.
+class Lines:
+    """Numbers by which lines are compared: which symbols they hold, and at which places.
 
-    Each symbol has a random vector, each place random signs of its numbers, and a line is the sum
-    of its own. So the squared distance of two lines is, on average over these, twice the number of
-    places at which they differ.
+    Each symbol has a random vector. The first half of the numbers is the sum of a line's own: lines
+    are near that hold the same symbols, wherever. For the second half it has another one, whose
+    numbers have random signs at each place: its squared distance is, on average over these, twice
+    the number of places at which lines differ. By the first, noise is far from text, by the second,
+    words in a wrong order from sentences.
 
     Args:
         real: lines ``[n, T]``.
@@ -80,14 +82,14 @@ class Places:
     def __init__(self, real: Tensor) -> None:
         chance = torch.Generator().manual_seed(0)
         size, length = int(real.max()) + 1, real.shape[1]
-        self.vectors = torch.randn(size, FEATURES, generator=chance) / FEATURES**0.5
-        self.signs = torch.randn(length, FEATURES, generator=chance).sign()
+        self.vectors = torch.randn(2, size, HALF, generator=chance) / HALF**0.5
+        self.signs = torch.randn(length, HALF, generator=chance).sign()
         self.device = real.device
 
     def __call__(self, lines: Tensor) -> Tensor:
-        """``[n, T]`` to ``[n, FEATURES]``; a symbol that no real line has is taken for another."""
-        parts = self.vectors[lines.cpu() % len(self.vectors)] * self.signs
-        return parts.sum(1).to(self.device)
+        """``[n, T]`` to ``[n, 2 HALF]``; a symbol that no real line has is taken for another."""
+        held, placed = self.vectors[:, lines.cpu() % self.vectors.shape[1]]
+        return torch.cat([held.sum(1), (placed * self.signs).sum(1)], 1).to(self.device)
 
 
 def _are_lines(rows: Tensor) -> bool:

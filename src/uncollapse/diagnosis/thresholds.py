@@ -63,6 +63,8 @@ COPIED = 0.5
 """Distance from fakes to the nearest real sample, as a share of that between real samples."""
 REPEATED = 0.2
 """Share of fakes that have a twin, from which on samples repeat."""
+NEW_LINES = 0.5
+"""Different lines, as a share of those of as many real lines, below which texts repeat."""
 MONOTONOUS = 0.3
 """Different pairs of symbols, as a share of the real lines', below which texts say little."""
 

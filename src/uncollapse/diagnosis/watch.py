@@ -254,13 +254,12 @@ class Watch:
             given = self.given
             if given is not None and self.symbols(given[:1]).shape[1:] != glimpse.fake.shape[1:]:
                 self._forget_given(glimpse.fake)
+            if not self.symbols.known:
+                self.categories.add_fake(glimpse.fake)
         if glimpse.real is not None and self.given is None:
             self.reals.add(glimpse.real)
-        for rows, add in (
-            (glimpse.fake, self.categories.add_fake), (glimpse.real, self.categories.add_real),
-        ):  # fmt: skip
-            if rows is not None and not self.symbols.known:
-                add(rows)
+            if not self.symbols.known:
+                self.categories.add_real(glimpse.real)
 
     def _forget_given(self, fake: Tensor) -> None:
         """What was given as real has another shape than what D sees: D's own is taken."""

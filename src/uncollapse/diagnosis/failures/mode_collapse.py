@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uncollapse.diagnosis.failures.failure import Failure, Look
 from uncollapse.diagnosis.signals.text import most_frequent, repeats
-from uncollapse.diagnosis.thresholds import FEW, MONOTONOUS, NARROW, PARTS, REPEATED
+from uncollapse.diagnosis.thresholds import FEW, MONOTONOUS, NARROW, NEW_LINES, PARTS, REPEATED
 from uncollapse.diagnosis.verdict import Evidence
 
 
@@ -39,7 +39,7 @@ class ModeCollapse(Failure):
         usual = repeats(real)
         again = look.above(
             "repeated_lines",
-            usual + REPEATED,
+            1 - NEW_LINES * (1 - usual),
             f"{{value:.0%}} of the lines repeat another one, of real lines {usual:.0%}; "
             f"{most_frequent(fake)}",
         )
@@ -48,7 +48,7 @@ class ModeCollapse(Failure):
             MONOTONOUS,
             "lines hold {value:.0%} as many different pairs of symbols as real ones",
         )
-        return [*again, *monotonous]
+        return [*again, *([] if look.pairs.rising else monotonous)]
 
     def lost(self, look: Look) -> tuple[str, ...]:
         return look.gone()
