@@ -85,8 +85,8 @@ def test_categories_go_on_from_their_state():
 
 
 def test_columns_of_categories_are_found_whatever_a_scaler_made_of_them():
-    rows = torch.cat([table(2000, 0), table(2000, 1)[:, 1:]], 1)
-    smoker = torch.rand(2000, 1, generator=torch.Generator().manual_seed(2)).round()
+    rows = torch.cat([table(2001, 0), table(2001, 1)[:, 1:]], 1)
+    smoker = torch.rand(2001, 1, generator=torch.Generator().manual_seed(2)).round()
     rows = torch.cat([rows, smoker], 1)
     names = ["age", *"abc", *"xyz", "smoker"]
     for scaled in (rows, 2 * rows - 1, (rows - rows.mean(0)) / rows.std(0)):
@@ -96,18 +96,22 @@ def test_columns_of_categories_are_found_whatever_a_scaler_made_of_them():
         assert found[0].named(2, names) == "c"
         assert found[0].named(2, ()) == "column 3 = 1"
         assert torch.equal(found[2].which(scaled), rows[:, 7].long())
+    packs = rows.view(-1, 3 * rows.shape[1])
+    assert [column.start for column in of_categories(packs) if column.block] == [
+        at + 8 * i for i in range(3) for at in (1, 4)
+    ]
     assert of_categories(rows)[2].named(1, names) == "smoker = 1"
     assert of_categories(rows)[2].named(0, ()) == "column 7 = 0"
 
 
 def test_codes_are_categories_and_pixels_and_quantities_are_none():
     chance = torch.Generator().manual_seed(0)
-    plan = torch.randint(4, (2000, 1), generator=chance) * 10.0
-    gain = torch.randn(2000, 1, generator=chance)
+    plan = torch.randint(4, (2001, 1), generator=chance) * 10.0
+    gain = torch.randn(2001, 1, generator=chance)
     mostly_nothing = torch.where(gain > 2.5, gain, 0.0)
     (found,) = of_categories(torch.cat([plan, gain, mostly_nothing], 1))
     assert found.named(3, ["plan", "gain", "loss"]) == "plan = 30"
-    pixels = torch.randint(2, (2000, 64), generator=chance).float()
+    pixels = torch.randint(2, (2001, 64), generator=chance).float()
     assert of_categories(pixels) == []
     categories = Categories()
     categories.add_real(plan[:, :, None].expand(-1, 3, 3), whole=True)

@@ -44,8 +44,8 @@ class Column:
     def which(self, rows: Tensor) -> Tensor:
         """The category of each row ``[n, d]``, ``[n]``: of soft ones the nearest."""
         if not self.block:
-            return (rows[:, self.start, None] - self.levels[0]).abs().argmin(1)
-        low, high = self.levels.T
+            return (rows[:, self.start, None] - self.levels).abs().argmin(1)
+        low, high = self.levels.unbind(1)
         return ((rows[:, self.start : self.start + self.size] - low) / (high - low)).argmax(1)
 
     def named(self, which: int, names: Sequence[str]) -> str:
