@@ -46,6 +46,8 @@ class Symbols:
         """``[n, T]``, whole numbers; samples of another form stay as they are."""
         if not self.known or _are_lines(rows):
             return rows
+        if rows.ndim == 2 and bool((rows == rows.round()).all()):
+            return rows.long()
         if self.axis and rows.ndim == 3 and rows.shape[self.axis] == self.size:
             return rows.argmax(self.axis)
         return rows
