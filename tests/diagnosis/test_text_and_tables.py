@@ -276,6 +276,15 @@ def test_a_text_is_healthy_until_its_generator_runs_away_and_repeats_lines():
     assert not watch.bugs
 
 
+def test_texts_that_are_nan_are_no_lines_but_a_divergence():
+    watch = uc.watch(generator=Writer(), discriminator=nn.Linear(2, 1))
+    real = one_hot(sentences(64), WORDS).float()
+    watch.observe(real=real, fake=real)
+    watch.observe(real=real, fake=real * torch.nan)
+    watch.close()
+    assert watch.verdict.failure == "divergence"
+
+
 def rewarded(writer, steps, rate):
     """REINFORCE: the watch is told words as numbers, as nothing flows from D's answers to G."""
     torch.manual_seed(0)

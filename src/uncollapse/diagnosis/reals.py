@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from uncollapse.diagnosis.columns import WIDEST
 from uncollapse.diagnosis.thresholds import REALS
 from uncollapse.errors import ConfigError, DataError, ShapeError
 
@@ -37,7 +38,8 @@ def taken(real: Any, labels: Any) -> tuple[Tensor, Tensor | None]:
         raise ShapeError(f"watch: real must hold samples [n, *shape], not {list(rows.shape)}")
     if not torch.isfinite(rows).all():
         raise DataError("watch: real holds NaN or infinity")
-    index = _choice(len(rows), TABLE if rows.ndim == 2 else REALS)
+    table = rows.ndim == 2 and rows.shape[1] <= WIDEST
+    index = _choice(len(rows), TABLE if table else REALS)
     if labels is None:
         return rows[index], None
     classes = torch.as_tensor(labels).flatten()

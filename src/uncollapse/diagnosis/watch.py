@@ -223,11 +223,18 @@ class Watch:
     def _round(self, glimpse: Glimpse) -> None:
         """A round was seen: its samples are kept, signals are taken, a verdict may change."""
         self._glimpses += 1
+        self._check(glimpse)
         glimpse = self._read(glimpse)
         self._keep(glimpse)
         self._look(glimpse)
         self._tell()
         self.listener.awake = self.clock.next_round(self.listener.guard.spent, True)
+
+    def _check(self, glimpse: Glimpse) -> None:
+        for name in ("fake", "real", "d_real", "d_fake", "fooled"):
+            rows = getattr(glimpse, name)
+            if rows is not None and not torch.isfinite(rows).all():
+                self.judge.broken(glimpse.step, WHAT[name])
 
     def _read(self, glimpse: Glimpse) -> Glimpse:
         """Lines of symbols as whole numbers; all else as it is."""
@@ -245,10 +252,6 @@ class Watch:
         )
 
     def _keep(self, glimpse: Glimpse) -> None:
-        for name in ("fake", "real", "d_real", "d_fake", "fooled"):
-            rows = getattr(glimpse, name)
-            if rows is not None and not torch.isfinite(rows).all():
-                self.judge.broken(glimpse.step, WHAT[name])
         if glimpse.fake is not None:
             self.fakes.add(glimpse.step, glimpse.fake)
             given = self.given
