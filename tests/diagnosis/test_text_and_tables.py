@@ -94,6 +94,7 @@ def test_one_hot_samples_say_that_they_are_lines_and_soft_ones_are_read():
         assert torch.equal(symbols.shown(lines), samples)
         assert torch.equal(symbols(lines), lines)
         assert torch.equal(symbols(lines.double()), lines)
+        assert torch.equal(symbols(lines.short()), lines)
         other = torch.randn(8, 4, 5)
         assert symbols(other) is other
         again = Symbols()

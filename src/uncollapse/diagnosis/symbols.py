@@ -44,8 +44,10 @@ class Symbols:
 
     def __call__(self, rows: Tensor) -> Tensor:
         """``[n, T]``, whole numbers; samples of another form stay as they are."""
-        if not self.known or _are_lines(rows):
+        if not self.known:
             return rows
+        if _are_lines(rows):
+            return rows.long()
         if rows.ndim == 2 and bool((rows == rows.round()).all()):
             return rows.long()
         if self.axis and rows.ndim == 3 and rows.shape[self.axis] == self.size:
@@ -56,7 +58,7 @@ class Symbols:
         """As samples were before they were read: the nearest one-hot ones, or as they are."""
         if not self.axis:
             return lines
-        hot = one_hot(lines, self.size).float()
+        hot = one_hot(lines.clamp(0, self.size - 1), self.size).float()
         return hot if self.axis == 2 else hot.transpose(1, 2)
 
     def state(self) -> dict[str, Any]:
@@ -84,14 +86,14 @@ class Lines:
     def __init__(self, real: Tensor) -> None:
         chance = torch.Generator().manual_seed(0)
         size, length = int(real.max()) + 1, real.shape[1]
-        self.vectors = torch.randn(2, size, HALF, generator=chance) / HALF**0.5
-        self.signs = torch.randn(length, HALF, generator=chance).sign()
-        self.device = real.device
+        vectors = torch.randn(2, size, HALF, generator=chance) / HALF**0.5
+        signs = torch.randn(length, HALF, generator=chance).sign()
+        self.vectors, self.signs = vectors.to(real.device), signs.to(real.device)
 
     def __call__(self, lines: Tensor) -> Tensor:
         """``[n, T]`` to ``[n, 2 HALF]``; a symbol that no real line has is taken for another."""
-        held, placed = self.vectors[:, lines.cpu() % self.vectors.shape[1]]
-        return torch.cat([held.sum(1), (placed * self.signs).sum(1)], 1).to(self.device)
+        held, placed = self.vectors[:, lines % self.vectors.shape[1]]
+        return torch.cat([held.sum(1), (placed * self.signs).sum(1)], 1)
 
 
 def _are_lines(rows: Tensor) -> bool:
