@@ -307,7 +307,7 @@ def rewarded(writer, steps, rate):
             -(reward - reward.mean()) * policy.log_prob(lines[:, : len(writer.logits)]).sum(1)
         ).mean().backward()
         opt_g.step()
-        if step % 4 == 0 and step >= steps - 240:  # early words would change nothing
+        if step % 4 == 0 and step >= steps - 480:  # early words would change nothing
             watch.observe(real=real, fake=lines, d_real=d_real, d_fake=d_fake, step=step)
     watch.close()
     return watch.verdict, lines
