@@ -91,8 +91,16 @@ class Categories:
             for which in lost_classes(
                 kinds.repeat_interleave(real), kinds.repeat_interleave(fake), len(values)
             ):
-                name = f"column {column} = {values[which]:g}"
-                found[name] = float(real[which] / real.sum())
+                found[_category(column, values[which])] = float(real[which] / real.sum())
+        return found
+
+    def having(self, name: str, rows: Tensor) -> Tensor:
+        """Which of rows ``[n, *shape]`` are of a category that :meth:`lost` names, ``[n]``."""
+        found = torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
+        for column, values in self.values.items():
+            for value in values:
+                if _category(column, value) == name:
+                    found |= rows.flatten(1)[:, column] == value.to(rows)
         return found
 
     def state(self) -> dict[str, Any]:
@@ -113,6 +121,10 @@ class Categories:
             column = int(name)  # JSON has no other keys than words
             self.values[column] = values
             self.real[column], self.fake[column] = real.clone(), fake.clone()
+
+
+def _category(column: int, value: Tensor) -> str:
+    return f"column {column} = {value:g}"
 
 
 class Variety:

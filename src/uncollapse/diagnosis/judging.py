@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from uncollapse.diagnosis.failures import FAILURES, Best, Failure, Look
+import torch
+from torch import Tensor
+
+from uncollapse.diagnosis.failures import FAILURES, Best, Failure, Look, Lost
 from uncollapse.diagnosis.sequential import Points
-from uncollapse.diagnosis.signals import Window
-from uncollapse.diagnosis.thresholds import UNCOVERED, WARM_UP
+from uncollapse.diagnosis.signals import Reference, Window
+from uncollapse.diagnosis.thresholds import BINS, EXAMPLES, NUMBERS, UNCOVERED, WARM_UP
 from uncollapse.diagnosis.verdict import Evidence, State, Verdict
 
 
@@ -21,6 +24,7 @@ class Judge:
         held: how much of it regions with samples have.
         covered: how much of it was covered.
         looks: how many there were.
+        examples: real samples ``[k, *shape]`` of what failures that are worth saying have lost.
     """
 
     def __init__(self, failures: Sequence[Failure] = FAILURES) -> None:
@@ -28,6 +32,8 @@ class Judge:
         self.points = {_key(failure): Points() for failure in failures}
         self.evidence: dict[str, tuple[Evidence, ...]] = {}
         self.lost: dict[str, tuple[str, ...]] = {}
+        self.examples: dict[str, Tensor] = {}
+        self._reals: Reference | None = None
         self.modes, self.held, self.covered = Best(), Best(), Best()
         self.looks = 0
         self._broken: tuple[int, Evidence] | None = None
@@ -39,12 +45,35 @@ class Judge:
         self.held.look(1 - values.get("lost", 1.0))
         self.covered.look(values.get("coverage", 0.0))
         look = Look(step, values, window, self.modes, self.held, self.covered)
+        found: Lost = {}
         for failure in self.failures:
             evidence = tuple(failure(look))
             self.points[_key(failure)].look(look.step, bool(evidence))
             if evidence:
+                lost = failure.lost(look)
                 self.evidence[_key(failure)] = evidence
-                self.lost[_key(failure)] = failure.lost(look)
+                self.lost[_key(failure)] = tuple(lost)
+                found |= lost
+        self._keep_examples(found, window.reals)
+
+    def _keep_examples(self, found: Lost, reals: Reference) -> None:
+        """Takes real samples of what is lost, where that is worth saying; the rest is forgotten."""
+        if self._reals not in (None, reals):
+            self.examples.clear()  # regions have other places now
+        self._reals = reals
+        said = [key for key, points in self.points.items() if points.warned]
+        names = dict.fromkeys(name for key in said for name in self.lost.get(key, ()))
+        if not names:
+            self.examples.clear()
+            return
+        number = reals.shown(torch.zeros(1, dtype=torch.long)).numel()
+        each = min(EXAMPLES, max(1, NUMBERS // (number * BINS)))
+        before, self.examples = self.examples, {}
+        for name in list(names)[: max(1, NUMBERS // (number * each))]:
+            if name in before:
+                self.examples[name] = before[name]
+            elif len(which := found.get(name, ())):
+                self.examples[name] = reals.shown(which[:each].cpu()).detach().cpu().clone()
 
     def broken(self, step: int, what: str) -> None:
         """Something is NaN or infinite: no more looks are needed."""
@@ -86,6 +115,7 @@ class Judge:
                 name: [asdict(part) for part in parts] for name, parts in self.evidence.items()
             },
             "lost": {name: list(lost) for name, lost in self.lost.items()},
+            "examples": dict(self.examples),
             "modes": asdict(self.modes),
             "held": asdict(self.held),
             "covered": asdict(self.covered),
@@ -101,6 +131,7 @@ class Judge:
             for name, parts in state["evidence"].items()
         }
         self.lost = {name: tuple(lost) for name, lost in state["lost"].items()}
+        self.examples = dict(state.get("examples", {}))
         self.modes = Best(**state["modes"])
         self.held, self.covered = Best(**state["held"]), Best(**state["covered"])
         self.looks = state["looks"]

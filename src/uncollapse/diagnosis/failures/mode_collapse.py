@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uncollapse.diagnosis.failures.failure import Failure, Look
+from uncollapse.diagnosis.failures.failure import Failure, Look, Lost
 from uncollapse.diagnosis.thresholds import FEW, NARROW, PARTS, REPEATED
 from uncollapse.diagnosis.verdict import Evidence
 
@@ -29,5 +29,5 @@ class ModeCollapse(Failure):
         shown = (lost and (narrow or few)) or twins
         return [*few, *narrow, *twins, *lost] if shown else []
 
-    def lost(self, look: Look) -> tuple[str, ...]:
+    def lost(self, look: Look) -> Lost:
         return look.gone()

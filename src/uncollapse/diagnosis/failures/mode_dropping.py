@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uncollapse.diagnosis.failures.failure import Failure, Look
+from uncollapse.diagnosis.failures.failure import Failure, Look, Lost
 from uncollapse.diagnosis.thresholds import FEW, MANY_PARTS, MISSING, PARTS
 from uncollapse.diagnosis.verdict import Evidence
 
@@ -23,7 +23,7 @@ class ModeDropping(Failure):
             *look.above("lost", MANY_PARTS, "{value:.0%} of the data has hardly any samples"),
         ]
 
-    def lost(self, look: Look) -> tuple[str, ...]:
+    def lost(self, look: Look) -> Lost:
         return look.gone()
 
 
@@ -38,5 +38,5 @@ class PartsDropping(Failure):
             return []
         return look.above("lost", PARTS, "{value:.0%} of the data has hardly any samples")
 
-    def lost(self, look: Look) -> tuple[str, ...]:
+    def lost(self, look: Look) -> Lost:
         return look.gone()

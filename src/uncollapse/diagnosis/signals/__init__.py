@@ -11,7 +11,7 @@ from uncollapse.diagnosis.signals.regions import Hopping, Lost, LostModes, Moved
 from uncollapse.diagnosis.signals.separation import Separation
 from uncollapse.diagnosis.signals.signal import Signal
 from uncollapse.diagnosis.signals.spread import Spread
-from uncollapse.diagnosis.signals.window import Reference, Window, prepare
+from uncollapse.diagnosis.signals.window import Reference, Shown, Window, prepare
 
 SIGNALS: tuple[Signal, ...] = (
     Separation(),
@@ -34,4 +34,4 @@ SIGNALS: tuple[Signal, ...] = (
 )
 """All of them, cheap ones first."""
 
-__all__ = ["SIGNALS", "Reference", "Signal", "Window", "prepare"]
+__all__ = ["SIGNALS", "Reference", "Shown", "Signal", "Window", "prepare"]
