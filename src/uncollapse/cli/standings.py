@@ -37,7 +37,7 @@ OWN_CURES = {
     "generator-wins": "a larger discriminator or a higher rate for it, or feature matching",
     "divergence": "lower learning rates",
     "memorisation": "more data, or augmentation of what D sees",
-    "latent-ignored": "a larger latent, or one that enters G in more than its first layer",
+    "latent-ignored": "a larger latent",
 }
 """Likewise, in a loop of one's own."""
 
