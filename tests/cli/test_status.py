@@ -183,8 +183,9 @@ def test_a_loop_of_ones_own_has_the_same_screen(tmp_path, command):
     assert out.splitlines()[5].startswith(f"next: look at {tmp_path / 'lost.npz'}, what is lost; ")
     old = time.time() - 3 * 3600
     os.utime(tmp_path / "verdict.json", (old, old))
-    assert "2,041, silent: it was stopped, killed," in command("status", tmp_path).out
-    assert "written 3 hours ago" in command("status", tmp_path).out
+    (tmp_path / "config.yaml").write_text("lr: 0.1")  # somebody's own
+    _, out, _ = command("status", tmp_path)
+    assert "2,041, silent: it was stopped, killed, or takes long for a step; written 3 hours" in out
 
     bug = Bug("eval-mode", "generator", "it is in eval mode", "call G.train() before the loop")
     kept.write(Verdict("healthy", step=2042, bugs=(bug,)), {}, ended=True)
@@ -192,7 +193,7 @@ def test_a_loop_of_ones_own_has_the_same_screen(tmp_path, command):
     assert code == 0
     assert "step 2,042, ended; written" in out
     assert out.splitlines()[-1].startswith("next: call G.train() before the loop; docs/bugs.md")
-    found = json.loads(command("status", tmp_path, "--json").out)
+    found = json.loads(command("status", tmp_path, "--json")[1])
     assert Verdict.of(found) == Verdict("healthy", step=2042, bugs=(bug,))
     assert found["loop"]["ended"] is True
     (tmp_path / "verdict.json").write_text("{}")
