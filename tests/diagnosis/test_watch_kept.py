@@ -8,13 +8,12 @@ import time
 import numpy as np
 import pytest
 import torch
-from processes import FORKS
 from test_watch_state import play, watch
 from torch import nn
 
 import uncollapse as uc
-from uncollapse.diagnosis.kept import CHANGES, LOST, PICTURE, PRESENT, Kept, draw, present
-from uncollapse.errors import RunFolderError
+from processes import FORKS
+from uncollapse.diagnosis.kept import CHANGES, LOST, PICTURE, Kept, draw, present
 from uncollapse.files import append_rows, rows_of
 
 LONG = tuple(f"mode {k}" for k in range(2000))
@@ -27,7 +26,10 @@ def write_for_ever(folder):
         kept.changed(uc.Verdict("collapsed", "mode-dropping", step, step, (), LONG))
         kept.write(
             uc.Verdict("collapsed", "mode-dropping", step, step, (), LONG),
-            {"mode 1": torch.full((8, 1, 32, 32), float(step)), "mode 2": torch.zeros(8, 1, 32, 32)},
+            {
+                "mode 1": torch.full((8, 1, 32, 32), float(step)),
+                "mode 2": torch.zeros(8, 1, 32, 32),
+            },
         )
 
 

@@ -196,26 +196,28 @@ def test_regions_of_images_that_come_no_more_are_shown_by_whole_real_images():
     images = digits.raw(torch.arange(len(digits)))  # without their labels nobody knows what is lost
     data = from_tensor(images)
     watching, restored = Watching(data, 2), Watching(data, 2)
-    rare, often = (digits.take(torch.cat(_where(digits, kinds))) for kinds in ((0, 1), range(2, 10)))
+    rare, often = (
+        digits.take(torch.cat(_where(digits, kinds))) for kinds in (range(4), range(4, 10))
+    )
     chance = torch.Generator().manual_seed(0)
-    for step in range(10, 3000, 10):
-        kept = often if step > 900 else torch.cat([rare, often])
+    for step in range(10, 1800, 10):
+        kept = often if step > 700 else torch.cat([rare, often])
         fake = kept[torch.randint(len(kept), (2, 64), generator=chance)]
         fake = fake + 0.01 * torch.randn(fake.shape, generator=chance)
         answers = torch.rand(2, 2, 64, generator=chance)
         watching.look(step, Shown(*answers), torch.randn(2, 64, 3, generator=chance), fake)
-    lost = [verdict.lost for verdict in watching.verdicts(3000)]
+    lost = [verdict.lost for verdict in watching.verdicts(1800)]
     assert all(name.startswith("region ") for name in lost[0])
-    real = {tuple(image.flatten().tolist()) for image in images.float()}
+    real = {tuple(image.flatten().round().tolist()) for image in images}
     for member in range(2):
-        examples = watching.examples(3000, member)
+        examples = watching.examples(1800, member)
         assert tuple(examples) == lost[member] != ()
         for samples in examples.values():
-            assert all(tuple(image.flatten().tolist()) in real for image in samples)
-    plain, tensors = watching.state(3000)
+            assert all(tuple(image.flatten().round().tolist()) in real for image in samples)
+    plain, tensors = watching.state(1800)
     restored.restore(json.loads(json.dumps(plain)), tensors)
-    found = restored.examples(3000, 0)
-    assert _listed(found) == _listed(watching.examples(3000, 0))
+    found = restored.examples(1800, 0)
+    assert _listed(found) == _listed(watching.examples(1800, 0))
 
 
 def _listed(examples):

@@ -6,9 +6,8 @@ import shlex
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from uncollapse.diagnosis import Verdict
 from uncollapse.diagnosis.kept import LOST, PICTURE, PRESENT, present
 from uncollapse.errors import RunFolderError
 from uncollapse.files import home, is_run
@@ -42,59 +41,17 @@ OWN_CURES = {
 """Likewise, in a loop of one's own."""
 
 
-class Stands(Protocol):
-    """Something that is watched.
+class LoopStands:
+    """A loop of one's own, by what its watch has written.
+
+    Args:
+        folder: of the watch.
 
     Attributes:
-        folder: where it is kept.
-        verdicts: of each replica.
-        verdict: that of the worst.
-        written: when something was last written, seconds since 1970.
+        verdicts: the verdict alone: a watch has one.
+        ended: whether it has been closed.
+        written: when it last wrote, seconds since 1970.
     """
-
-    @property
-    def folder(self) -> Path: ...
-    @property
-    def verdicts(self) -> tuple[Verdict, ...]: ...
-    @property
-    def verdict(self) -> Verdict: ...
-    @property
-    def written(self) -> float: ...
-    def facts(self) -> dict[str, Any]:
-        """For JSON."""
-        ...
-
-    def progress(self) -> str:
-        """How far it is, and what became of it."""
-        ...
-
-    def next(self) -> str:
-        """What to do."""
-        ...
-
-
-def stands(path: Path) -> Stands:
-    """How it stands with what a folder holds; nothing is written.
-
-    Raises:
-        UncollapseError: nothing of ours is there, or it is damaged.
-    """
-    folder = home(path)
-    if not is_run(folder) and (folder / PRESENT).exists():
-        return LoopStands(folder)
-    try:
-        return RunStands(standing(folder))
-    except RunFolderError:
-        if (folder / "config.yaml").exists():
-            raise
-        raise RunFolderError(
-            f"{folder} is not a run folder: it has no config.yaml; nor has a watch (out=) written "
-            f"a {PRESENT} there yet"
-        ) from None
-
-
-class LoopStands:
-    """A loop of one's own, by what its watch has written."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -102,6 +59,7 @@ class LoopStands:
         self.verdicts = (self.verdict,)
 
     def facts(self) -> dict[str, Any]:
+        """For JSON."""
         return {
             "loop": {
                 "folder": str(self.folder),
@@ -117,6 +75,7 @@ class LoopStands:
         return not self.ended and time.time() - self.written > SILENT
 
     def progress(self) -> str:
+        """How far it is, and what became of it."""
         at = f"step {self.verdict.step:,}"
         if self.ended:
             return f"{at}, ended"
@@ -125,6 +84,7 @@ class LoopStands:
         return f"{at}, running"
 
     def next(self) -> str:
+        """What to do."""
         verdict = self.verdict
         if verdict.bugs:
             return f"{verdict.bugs[0].fix}; docs/bugs.md has an example of {verdict.bugs[0].name}"
@@ -156,6 +116,7 @@ class RunStands:
         self.verdict, self.verdicts = run.verdict, run.verdicts
 
     def facts(self) -> dict[str, Any]:
+        """For JSON."""
         run = self.run
         return {
             "run": {
@@ -171,6 +132,7 @@ class RunStands:
         }
 
     def progress(self) -> str:
+        """How far it is, and what became of it."""
         run = self.run
         at = f"step {run.step:,} of {run.config.steps:,}"
         if run.running:
@@ -185,6 +147,7 @@ class RunStands:
         return f"{at}, stopped"
 
     def next(self) -> str:
+        """What to do."""
         run, verdict, folder = self.run, self.verdict, _quoted(self.folder)
         if verdict.failure is not None:
             stop = "stop it, and train" if run.running else "train"
@@ -206,6 +169,30 @@ class RunStands:
         if run.kept is None or run.kept < run.config.steps:
             return f"uncollapse resume {folder}"
         return f"uncollapse sample {folder} -n 64 --out samples.png; uncollapse evaluate {folder}"
+
+
+Stands = LoopStands | RunStands
+"""Either says how far it is, what to do, and facts for JSON."""
+
+
+def stands(path: Path) -> Stands:
+    """How it stands with what a folder holds; nothing is written.
+
+    Raises:
+        UncollapseError: nothing of ours is there, or it is damaged.
+    """
+    folder = home(path)
+    if not is_run(folder) and (folder / PRESENT).exists():
+        return LoopStands(folder)
+    try:
+        return RunStands(standing(folder))
+    except RunFolderError:
+        if (folder / "config.yaml").exists():
+            raise
+        raise RunFolderError(
+            f"{folder} is not a run folder: it has no config.yaml; nor has a watch (out=) written "
+            f"a {PRESENT} there yet"
+        ) from None
 
 
 def _quoted(path: Path) -> str:

@@ -72,7 +72,7 @@ class Judge:
         for name in list(names)[: max(1, NUMBERS // (number * each))]:
             if name in before:
                 self.examples[name] = before[name]
-            elif len(which := found.get(name, ())):
+            elif (which := found.get(name)) is not None and len(which):
                 self.examples[name] = reals.shown(which[:each].cpu()).detach().cpu().clone()
 
     def broken(self, step: int, what: str) -> None:

@@ -25,6 +25,8 @@ BEAT = 5.0
 """Seconds between two writings of a verdict that has not changed."""
 SHARE = 0.005
 """Of the time that these may take: on a slow disk they are rarer."""
+SELDOM = 60.0
+"""Seconds between two of them at most, while the loop steps: a silent one is no longer alive."""
 WAITING = 1000
 """Changes that are kept in memory while they cannot be written, the newest."""
 
@@ -70,7 +72,7 @@ class Kept:
         begun = time.monotonic()
         self._try(lambda: self._write(verdict, examples, ended))
         now = time.monotonic()
-        self._next = now + max(BEAT, (now - begun) / SHARE)
+        self._next = now + min(max(BEAT, (now - begun) / SHARE), SELDOM)
 
     def go_on(self, step: int) -> None:
         """Drops changes after a step that is gone back to: they come again."""
@@ -81,7 +83,7 @@ class Kept:
         append_rows(self.folder / CHANGES, self._waiting)
         self._waiting.clear()
         self._write_examples(examples)  # before the verdict that names them
-        text = json.dumps(verdict.as_dict() | {"ended": ended}, indent=1)
+        text = json.dumps(verdict.as_dict() | {"ended": ended})
         write_atomically(self.folder / PRESENT, text)
 
     def _write_examples(self, examples: Examples) -> None:
@@ -90,7 +92,10 @@ class Kept:
         if before is not None and _same(before, examples):
             return
         picture = draw(examples)
-        files = {LOST: _npz(examples) if examples else None, PICTURE: picture and _png(picture)}
+        files = {
+            LOST: _npz(examples) if examples else None,
+            PICTURE: None if picture is None else _png(picture),
+        }
         for name, content in files.items():
             if content is None:
                 (self.folder / name).unlink(missing_ok=True)

@@ -144,7 +144,7 @@ class Modes:
         self.data = data
         self.modes = data.modes
         self.known = {"modes": len(data.modes.means)}
-        self.names = [self._name(k) for k in range(len(data.modes.means))]
+        self.names: Sequence[str] = [self._name(k) for k in range(len(data.modes.means))]
 
     def __call__(self, samples: Tensor) -> Facts:
         """See :func:`uncollapse.metrics.mode_coverage`."""
@@ -177,7 +177,7 @@ class Classes:
         self, data: Dataset, view: View, known: Tensor, other: Tensor, index: Tensor
     ) -> None:
         self.view = view
-        self.names = data.classes
+        self.names: Sequence[str] = data.classes
         self.known = {"classes": len(self.names)}
         self.near = view(taken(data, known))
         self.labels = data.labels(known)
@@ -212,7 +212,7 @@ class Coverage:
         self.view = view
         self.real = view(real)
         self.known: dict[str, int] = {}
-        self.names = ()
+        self.names: Sequence[str] = ()
 
     def __call__(self, samples: Tensor) -> Facts:
         """See :func:`uncollapse.metrics.prdc`."""
