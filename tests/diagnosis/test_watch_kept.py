@@ -127,10 +127,14 @@ def test_a_loop_that_is_gone_on_with_drops_what_comes_again_and_another_one_drop
 
 
 def test_what_is_lost_can_be_looked_at(tmp_path):
-    watching = watch(out=tmp_path)
+    said = []
+    tell = lambda verdict: said.append((verdict.lost, tuple(watching.examples)))  # noqa: E731
+    watching = watch(out=tmp_path, on_change=tell)
     play(watching, 250, 8)
     assert watching.examples == {}
     play(watching, 250, 3, first=250)
+    assert len(said) > 2
+    assert all(lost == examples for lost, examples in said)  # whichever failure it is
     lost = watching.verdict.lost
     assert tuple(watching.examples) == lost
     assert len(lost) == 5

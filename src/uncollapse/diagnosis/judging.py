@@ -1,4 +1,8 @@
-"""From looks to a verdict: each failure gathers points until it is worth saying."""
+"""From looks to a verdict: points add up until they are worth saying, and name what shows most.
+
+A collapse may show as few modes at one look and as many lost ones at the next. So that something is
+wrong has points of its own, and each failure has some for its name.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +24,18 @@ class Judge:
     """Takes looks into account one after the other.
 
     Attributes:
+        grave: whether any failure shows that is more than a warning.
+        points: how much each failure has shown.
         modes: how much of the data modes with samples have held.
         held: how much of it regions with samples have.
         covered: how much of it was covered.
         looks: how many there were.
-        examples: real samples ``[k, *shape]`` of what failures that are worth saying have lost.
+        examples: real samples ``[k, *shape]`` of what failures with points have lost.
     """
 
     def __init__(self, failures: Sequence[Failure] = FAILURES) -> None:
         self.failures = failures
+        self.grave = Points()
         self.points = {_key(failure): Points() for failure in failures}
         self.evidence: dict[str, tuple[Evidence, ...]] = {}
         self.lost: dict[str, tuple[str, ...]] = {}
@@ -41,28 +48,31 @@ class Judge:
     def look(self, step: int, values: Mapping[str, float], window: Window) -> None:
         """Takes one comparison into account."""
         self.looks += 1
-        self.modes.look(1 - values.get("lost_modes", 1.0))
-        self.held.look(1 - values.get("lost", 1.0))
-        self.covered.look(values.get("coverage", 0.0))
+        self.modes.look(step, 1 - values.get("lost_modes", 1.0))
+        self.held.look(step, 1 - values.get("lost", 1.0))
+        self.covered.look(step, values.get("coverage", 0.0))
         look = Look(step, values, window, self.modes, self.held, self.covered)
         found: Lost = {}
+        grave = False
         for failure in self.failures:
             evidence = tuple(failure(look))
             self.points[_key(failure)].look(look.step, bool(evidence))
+            grave = grave or (bool(evidence) and failure.state != "warning")
             if evidence:
                 lost = failure.lost(look)
                 self.evidence[_key(failure)] = evidence
                 self.lost[_key(failure)] = tuple(lost)
                 found |= lost
+        self.grave.look(look.step, grave)
         self._keep_examples(found, window.reals)
 
     def _keep_examples(self, found: Lost, reals: Reference) -> None:
-        """Takes real samples of what is lost, where that is worth saying; the rest is forgotten."""
+        """Takes real samples of what may be said to be lost, and forgets those of all else."""
         if self._reals not in (None, reals):
             self.examples.clear()  # regions have other places now
         self._reals = reals
-        said = [key for key, points in self.points.items() if points.warned]
-        names = dict.fromkeys(name for key in said for name in self.lost.get(key, ()))
+        shown = [key for key, points in self.points.items() if points.score > 0]
+        names = dict.fromkeys(name for key in shown for name in self.lost.get(key, ()))
         if not names:
             self.examples.clear()
             return
@@ -82,12 +92,16 @@ class Judge:
             self._broken = step, Evidence("finite", 0.0, 1.0, meaning)
 
     def verdict(self, step: int) -> Verdict:
-        """How it stands: the failure with most points, of equal ones the first."""
+        """How it stands: of a grave failure the one with most points, of equal ones the first."""
         if self._broken is not None:
             since, reason = self._broken
             return Verdict("failed", "divergence", since, step, (reason,))
-        failure = max(self.failures, key=lambda failure: self.points[_key(failure)].score)
-        points = self.points[_key(failure)]
+        grave = [failure for failure in self.failures if failure.state != "warning"]
+        mild = [failure for failure in self.failures if failure.state == "warning"]
+        failure = max(
+            grave if self.grave.warned else mild, key=lambda one: self.points[_key(one)].score
+        )
+        points = self.grave if self.grave.warned else self.points[_key(failure)]
         if points.warned:
             state: State = failure.state if points.alarmed else "warning"
             evidence = self.evidence[_key(failure)]
@@ -110,6 +124,7 @@ class Judge:
     def state(self) -> dict[str, Any]:
         """For a checkpoint."""
         return {
+            "grave": asdict(self.grave),
             "points": {name: asdict(points) for name, points in self.points.items()},
             "evidence": {
                 name: [asdict(part) for part in parts] for name, parts in self.evidence.items()
@@ -125,6 +140,7 @@ class Judge:
 
     def restore(self, state: dict[str, Any]) -> None:
         """As it was."""
+        self.grave = Points(**state["grave"])
         self.points = {name: Points(**points) for name, points in state["points"].items()}
         self.evidence = {
             name: tuple(Evidence(**part) for part in parts)
