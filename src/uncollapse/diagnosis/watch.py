@@ -358,6 +358,7 @@ class Watch:
         self.judge.restore(state["judge"])
         self.preflight.restore(state["bugs"], self.step)
         self.clock.restore(state["clock"])
+        self.listener.awake = self.clock.looks
         self._glimpses = state["glimpses"]
         self._said = tuple(state["said"])
         self._told = Glimpse(self.step) if state["told"] else None
