@@ -11,6 +11,7 @@ import math
 import re
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as L
@@ -221,9 +222,9 @@ def test_lightning_goes_on_from_its_checkpoint_and_ends_at_an_alarm(tmp_path, ca
     seen, file, logger = Seen(), tmp_path / "a.ckpt", Noted()
     trainer, _ = fit(lightning_watch(seen), 3, logger=logger)
     assert set(logger.rows) == set(range(18, 3 * EPOCH, 19))
-    assert logger.rows[3 * EPOCH - 1]["watch/coverage"] == pytest.approx(
-        trainer.callbacks[0].watch.scalars()["coverage"]
-    )
+    coverage = trainer.callbacks[0].watch.scalars()["coverage"]
+    assert logger.rows[3 * EPOCH - 1]["watch/coverage"] == coverage
+    assert trainer.callback_metrics["watch/coverage"] == pytest.approx(coverage)
     trainer.save_checkpoint(file)
     callback = lightning_watch(seen, stop=True)
     trainer, _ = fit(callback, 4, ckpt_path=file, weights_only=True)
@@ -253,6 +254,27 @@ def test_a_wrong_word_is_one_line():
         uc.LightningWatch(evry=3)
 
 
+def on_the_page(name: str, names: dict[str, Any]) -> dict[str, Any]:
+    """Runs an example of docs/watch.md with what it takes for granted."""
+    page = (Path(__file__).parents[2] / "docs" / "watch.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(rf"<!-- {name} -->\n```python\n(.*?)```", page, re.DOTALL)
+    exec(compile(lines, "watch.md", "exec"), names)
+    return names
+
+
+@pytest.mark.filterwarnings("ignore:The number of training batches")
+def test_the_callback_on_the_page_runs(tmp_path, monkeypatch, capsys):
+    class Named(GAN):
+        generator = property(lambda self: self.nets["G"])
+        discriminator = property(lambda self: self.nets["D"])
+
+    monkeypatch.chdir(tmp_path)
+    loader = DataLoader(batches()[:4], batch_size=None)
+    names = on_the_page("lightning", {"uc": uc, "gan": Named(), "loader": loader})
+    assert names["watch"].watch.step == 80
+    assert "WARMING-UP at step 80." in capsys.readouterr().out
+
+
 def test_without_lightning_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "lightning.pytorch", None)
     monkeypatch.delitem(sys.modules, "uncollapse.diagnosis.lightning", raising=False)
@@ -260,29 +282,44 @@ def test_without_lightning_it_says_what_to_install(monkeypatch):
         uc.LightningWatch  # noqa: B018
 
 
+@pytest.fixture
+def _accelerate():
+    """Its state, which is one for a process, is taken back."""
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+    GradientState._reset_state()
+
+
+@pytest.mark.usefixtures("_accelerate")
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_accelerate_sees_the_same(accumulate):
     accelerator = Accelerator(cpu=True, gradient_accumulation_steps=accumulate)
-    try:
-        G, D, g, d = accelerator.prepare(*players())
-        seen = Seen()
-        watch = uc.watch(generator=G, discriminator=D, optimizers=[g, d], **seen.words)
-        for step in range(STEPS):
-            set_rates(step, g, d)
-            for _, (real, z_d, z_g) in parts(step, accumulate):
-                with accelerator.accumulate(G, D):
-                    accelerator.backward(loss_d(G, D, real, z_d))
-                    d.step()
-                    d.zero_grad()
-                    D.requires_grad_(False)
-                    accelerator.backward(loss_g(G, D, z_g))
-                    D.requires_grad_(True)
-                    g.step()
-                    g.zero_grad()
-        assert seen.result(watch, G, D) == plainly(accumulate=accumulate)[0]
-    finally:
-        AcceleratorState._reset_state(reset_partial_state=True)
-        GradientState._reset_state()
+    G, D, g, d = accelerator.prepare(*players())
+    seen = Seen()
+    watch = uc.watch(generator=G, discriminator=D, optimizers=[g, d], **seen.words)
+    for step in range(STEPS):
+        set_rates(step, g, d)
+        for _, (real, z_d, z_g) in parts(step, accumulate):
+            with accelerator.accumulate(G, D):
+                accelerator.backward(loss_d(G, D, real, z_d))
+                d.step()
+                d.zero_grad()
+                D.requires_grad_(False)
+                accelerator.backward(loss_g(G, D, z_g))
+                D.requires_grad_(True)
+                g.step()
+                g.zero_grad()
+    assert seen.result(watch, G, D) == plainly(accumulate=accumulate)[0]
+
+
+@pytest.mark.usefixtures("_accelerate")
+def test_the_lines_for_accelerate_on_the_page_run():
+    G, D, opt_g, opt_d = players()
+    names = on_the_page("accelerate", {"uc": uc, "G": G, "D": D, "opt_g": opt_g, "opt_d": opt_d})
+    names["accelerator"].backward(loss_g(names["G"], names["D"], batches()[0][2]))
+    names["opt_g"].step()
+    names["watch"].close()
+    assert names["watch"].step == 1
 
 
 def distributed() -> list[Any]:

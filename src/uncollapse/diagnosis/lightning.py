@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
+import torch
 from torch import nn
 
 from uncollapse.diagnosis.attaching import watch
@@ -70,7 +71,7 @@ class LightningWatch(Callback):
         self.stop = stop
         self.words = words
         self.watch: Watch | None = None
-        self._batches = self._every = 0
+        self._every = 0
         self._loaded: dict[str, Any] = {}
 
     @property
@@ -95,25 +96,22 @@ class LightningWatch(Callback):
             optimizers=trainer.optimizers,
             **self.words | others,
         )
-        self._batches, self._every = 0, trainer.log_every_n_steps  # type: ignore[attr-defined]
+        self._every = trainer.log_every_n_steps  # type: ignore[attr-defined]
         if self._loaded:
             self.watch.load_state_dict(self._loaded)
             self._loaded = {}
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *batch: Any) -> None:
         """Logs scalars, and ends the training on an alarm."""
-        assert self.watch is not None
-        self._batches += 1
-        if self._batches % (self._every or 1):
+        batches = trainer.fit_loop.epoch_loop._batches_that_stepped  # the steps that loggers know
+        if (batches + 1) % (self._every or 1):
             return
         if self._every:
-            scalars = {PREFIX + name: value for name, value in self.watch.scalars().items()}
-            pl_module.log_dict(scalars)
+            self._log(trainer, batches)
         if self.stop:
-            verdict = self.watch.verdict
-            alarm = verdict.state in ALARMS
+            alarm = self.verdict.state in ALARMS
             if alarm and not trainer.should_stop:
-                logging.getLogger(__name__).warning("Training ends here. %s", verdict)
+                logging.getLogger(__name__).warning("Training ends here. %s", self.verdict)
             # an alarm of one process ends all of them, at the same batch
             if trainer.strategy.reduce_boolean_decision(alarm, all=False):
                 trainer.should_stop = True
@@ -135,6 +133,14 @@ class LightningWatch(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """The next fit goes on from it."""
         self._loaded = state_dict
+
+    def _log(self, trainer: Trainer, batches: int) -> None:
+        """Not by the module's ``log``, which takes milliseconds for so many numbers."""
+        assert self.watch is not None
+        scalars = {PREFIX + name: value for name, value in self.watch.scalars().items()}
+        trainer.callback_metrics.update({k: torch.tensor(value) for k, value in scalars.items()})
+        for logger in trainer.loggers:
+            logger.log_metrics(scalars, step=batches)
 
     def _close(self) -> None:
         if self.watch is not None:
