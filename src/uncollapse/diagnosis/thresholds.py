@@ -25,15 +25,15 @@ UNCOVERED = 0.25
 """Coverage, as a share of what real samples have, below which samples are bad."""
 GAIN = 0.02
 """By how much coverage must grow to be called better."""
-PATIENCE = 10
-"""Comparisons without a new best after which a run no longer improves."""
+PATIENCE, FEW_LOOKS = 300, 3
+"""G's steps, and comparisons, without a new best after which a run no longer improves."""
 APART = 8
 """Looks between two comparisons of samples with the data, at least."""
 
 DROPPED = 0.7
 """Regions of a batch, as a share of the usual number, below which samples are compared at once."""
-FOLLOWING = 0.05
-"""How fast the usual number follows."""
+FOLLOWING, FALLING = 0.05, 0.01
+"""How fast the usual number follows, upwards and downwards: a slow fall is to be seen too."""
 NARROW = 0.25
 """Spread of a batch, or within a class, as a share of the data's, below which all is alike."""
 FEW = 0.35

@@ -21,6 +21,7 @@ from uncollapse.diagnosis.judging import Judge
 from uncollapse.diagnosis.listening import Listener
 from uncollapse.diagnosis.liveness import Liveness
 from uncollapse.diagnosis.pools import Recent, Reservoir
+from uncollapse.diagnosis.pulse import Pulse
 from uncollapse.diagnosis.seen import ROWS, Turn, some
 from uncollapse.diagnosis.signals import SIGNALS, Reference, Window
 from uncollapse.diagnosis.sorting import Glimpse, Sorter
@@ -29,6 +30,7 @@ from uncollapse.diagnosis.thresholds import (
     DROPPED,
     EACH,
     FAKES,
+    FALLING,
     FEW,
     FEWEST,
     FOLLOWING,
@@ -64,6 +66,7 @@ class Watch:
         self.sorter = Sorter()
         self.liveness = Liveness(self.listener, self.sorter)
         self.clock = Clock(every, overhead)
+        self.pulse = Pulse(generators, overhead, self.clock.hurry)
         self.judge = Judge()
         self.preflight = Preflight(generators, discriminators, optimizers, expect, real)
         self._given = real, labels
@@ -121,6 +124,7 @@ class Watch:
     def close(self) -> None:
         """Takes off every hook; what was seen can still be asked for."""
         self.listener.close()
+        self.pulse.awake = False
         self.preflight.close()
 
     def __enter__(self) -> Watch:
@@ -138,7 +142,14 @@ class Watch:
 
     def _passed(self) -> bool:
         """A round has passed unseen: whether the next one is looked at."""
-        return self.clock.next_round(self.listener.guard.spent, False)
+        return self._next_round(looked=False)
+
+    def _next_round(self, looked: bool) -> bool:
+        """Whether the next round is looked at; if not, G is glanced at meanwhile."""
+        spent = self.listener.guard.spent + self.pulse.guard.spent
+        awake = self.clock.next_round(spent, looked)
+        self.pulse.awake = not awake and self.clock.every == "auto"
+        return awake
 
     def _turn(self, turn: Turn) -> None:
         """A turn has ended: it may end a round."""
@@ -221,7 +232,7 @@ class Watch:
         self._keep(glimpse)
         self._look(glimpse)
         self._tell()
-        self.listener.awake = self.clock.next_round(self.listener.guard.spent, True)
+        self.listener.awake = self._next_round(looked=True)
 
     def _keep(self, glimpse: Glimpse) -> None:
         for name in ("fake", "real", "d_real", "d_fake", "fooled"):
@@ -254,7 +265,7 @@ class Watch:
         if glimpse.fake is None or len(self.reals) < 2 or self.judge.over:
             return
         begun = time.perf_counter()
-        eyes, reference = self._fit()
+        eyes, reference = self._fit(glimpse.fake.device)
         batch = eyes(glimpse.fake)
         if glimpse.fake_labels is not None:
             self.variety.add("fake", batch, glimpse.fake_labels)
@@ -283,13 +294,18 @@ class Watch:
         """Whether a batch is in far fewer places than usual: then samples are compared at once."""
         now = self._values.get("regions", 1.0)
         usual = self._history.get("regions", now)
-        self._history["regions"] = usual + FOLLOWING * (now - usual)
+        follow = FOLLOWING if now > usual else FALLING
+        self._history["regions"] = usual + follow * (now - usual)
         return now < DROPPED * usual or now < FEW
 
-    def _fit(self) -> tuple[Eyes, Reference]:
-        """What samples are compared by, made anew whenever twice as many real ones are known."""
+    def _fit(self, device: torch.device) -> tuple[Eyes, Reference]:
+        """What samples are compared by, made anew whenever twice as many real ones are known.
+
+        All of it is where fakes are: nothing waits for a GPU to send its samples.
+        """
         if self._eyes is None or self._reference is None or len(self.reals) >= 2 * self._fitted:
-            self._fit_on(self.reals.rows().clone())  # the reservoir goes on changing
+            raw = self.reals.rows().to(device)
+            self._fit_on(raw.clone())  # the reservoir goes on changing
         assert self._eyes is not None
         assert self._reference is not None
         return self._eyes, self._reference
@@ -299,12 +315,16 @@ class Watch:
         self._eyes = Eyes(raw, self.own_features)
         complete = self.given is not None and len(raw) < REALS
         self._reference = Reference(self._eyes(raw), BINS, raw, self.labels, complete)
+        eyes, reference = self._eyes, self._reference
+        self.pulse.look_by(
+            raw.shape[1:], lambda rows: reference.place(eyes(rows)), len(reference.bins)
+        )
 
     def _notes(self) -> list[str]:
         """What cannot be seen, and what would help."""
         notes = [note for note in (self._unfit, self._failed) if note]
         notes += self.liveness.notes()
-        for guard in (self.listener.guard, self.preflight.scout.guard):
+        for guard in (self.listener.guard, self.pulse.guard, self.preflight.scout.guard):
             if guard.errors:
                 notes.append(f"{guard.errors} things could not be looked at ({guard.last})")
         return notes
