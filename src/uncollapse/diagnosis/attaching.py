@@ -31,6 +31,8 @@ def watch(
     out: str | Path | None = None,
     on_change: Callable[[Verdict], None] | None = None,
     expect: str | Iterable[str] = (),
+    ema: nn.Module | Iterable[nn.Module] | None = None,
+    held_out: Any = None,
 ) -> Watch:
     """Watches a loop that goes on as it is: what fails, why, and which bugs it has.
 
@@ -51,6 +53,10 @@ def watch(
         out: a folder for ``verdicts.jsonl``.
         on_change: is called with each new verdict, and when a bug is found.
         expect: names of bugs that are meant, such as ``frozen-network``.
+        ema: an average of the generator that samples come from, one for each generator: it is asked
+            what the generator is asked, and the verdict is about its samples.
+        held_out: real samples as D would be given them that it never sees, in any form that
+            ``real`` may have: what is learned by heart is told by them.
 
     Raises:
         ConfigError: something is no module, unknown, or out of range.
@@ -72,6 +78,11 @@ def watch(
         raise ConfigError(f"watch: out must be a folder, not {type(out).__name__}")
     generators = _modules(generator, "generator")
     discriminators = _modules(discriminator, "discriminator")
+    averages = [] if ema is None else _modules(ema, "ema")
+    if averages and len(averages) != len(generators):
+        raise ConfigError(
+            f"watch: ema has {len(averages)} modules for {len(generators)} generators"
+        )
     steppers = _optimizers(optimizers)
     if any(one is other for one in generators for other in discriminators):
         raise ConfigError("watch: generator and discriminator are the same module")
@@ -95,6 +106,8 @@ def watch(
         out=folder,
         on_change=on_change,
         expect=(expect,) if isinstance(expect, str) else tuple(expect),
+        averages=averages,
+        held_out=None if held_out is None else taken(held_out, None, "held_out")[0],
     )
 
 

@@ -88,6 +88,11 @@ class Judge:
         return Verdict("warming-up", step=step, evidence=(reason,))
 
     @property
+    def unsure(self) -> bool:
+        """Whether something shows, and not yet often enough for a verdict: more looks will tell."""
+        return self.grave.score > 0 and not self.grave.alarmed
+
+    @property
     def over(self) -> bool:
         """Whether something is NaN or infinite."""
         return self._broken is not None

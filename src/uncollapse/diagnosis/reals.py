@@ -12,7 +12,7 @@ from uncollapse.diagnosis.thresholds import REALS
 from uncollapse.errors import ConfigError, DataError, ShapeError
 
 
-def taken(real: Any, labels: Any) -> tuple[Tensor, Tensor | None]:
+def taken(real: Any, labels: Any, word: str = "real") -> tuple[Tensor, Tensor | None]:
     """A fair choice of samples, and their classes if there are any.
 
     Args:
@@ -20,17 +20,18 @@ def taken(real: Any, labels: Any) -> tuple[Tensor, Tensor | None]:
             (a data set, a loader; of tuples the first part is taken); or a function without
             arguments that gives a batch.
         labels: classes ``[n]`` of a tensor's samples.
+        word: what it is called in messages.
 
     Raises:
         ConfigError: it is none of these.
         ShapeError: no samples, or not as many labels as samples.
         DataError: NaN or infinity.
     """
-    rows = _rows(real)
+    rows = _rows(real, word)
     if rows.ndim < 2 or len(rows) < 2:
-        raise ShapeError(f"watch: real must hold samples [n, *shape], not {list(rows.shape)}")
+        raise ShapeError(f"watch: {word} must hold samples [n, *shape], not {list(rows.shape)}")
     if not torch.isfinite(rows).all():
-        raise DataError("watch: real holds NaN or infinity")
+        raise DataError(f"watch: {word} holds NaN or infinity")
     if labels is None:
         return rows[_choice(len(rows))], None
     classes = torch.as_tensor(labels).flatten()
@@ -44,10 +45,10 @@ def _choice(n: int) -> Tensor:
     return torch.randperm(n, generator=torch.Generator().manual_seed(0))[:REALS]
 
 
-def _rows(real: Any) -> Tensor:
+def _rows(real: Any, word: str) -> Tensor:
     if isinstance(real, str):
         raise ConfigError(
-            f"watch: real must be samples; a name is loaded by uc.data.load({real!r}), whose "
+            f"watch: {word} must be samples; a name is loaded by uc.data.load({real!r}), whose "
             "samples are data.take(torch.arange(1024))"
         )
     if isinstance(real, Tensor):
@@ -62,7 +63,7 @@ def _rows(real: Any) -> Tensor:
     if isinstance(real, Iterable):
         return _joined(torch.as_tensor(_first(batch)) for batch in real)
     raise ConfigError(
-        f"watch: real must be samples, a data set, a loader or a function, not "
+        f"watch: {word} must be samples, a data set, a loader or a function, not "
         f"{type(real).__name__}"
     )
 

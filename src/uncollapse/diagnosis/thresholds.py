@@ -54,8 +54,12 @@ FADED = 0.05
 """Gradient at fakes, as a share of what it was at its largest, below which G learns little."""
 FAR = 5.0
 """Spread, as a multiple of the data's, from which on samples leave it."""
+HOT = 0.3
+"""Share of their length that one step moves the weights by, from which on a rate is too high."""
 COPIED = 0.5
 """Distance from fakes to the nearest real sample, as a share of that between real samples."""
+BY_HEART = 0.5
+"""Share of fakes that are nearer to training samples than to held-out ones, beyond chance."""
 REPEATED = 0.2
 """Share of fakes that have a twin, from which on samples repeat."""
 

@@ -19,7 +19,7 @@ from uncollapse.diagnosis.counts import Categories, Variety
 from uncollapse.diagnosis.eyes import Eyes, Features
 from uncollapse.diagnosis.judging import Judge
 from uncollapse.diagnosis.listening import Listener
-from uncollapse.diagnosis.liveness import Liveness
+from uncollapse.diagnosis.liveness import FOR_GOOD, Liveness
 from uncollapse.diagnosis.pools import Recent, Reservoir
 from uncollapse.diagnosis.pulse import Pulse
 from uncollapse.diagnosis.seen import ROWS, Turn, some
@@ -36,6 +36,7 @@ from uncollapse.diagnosis.thresholds import (
     FOLLOWING,
     REALS,
 )
+from uncollapse.diagnosis.unseen import Unseen
 from uncollapse.diagnosis.verdict import Bug, Verdict
 
 
@@ -61,14 +62,18 @@ class Watch:
         out: Path | None,
         on_change: Callable[[Verdict], None] | None,
         expect: Sequence[str],
+        averages: Sequence[nn.Module] = (),
+        held_out: Tensor | None = None,
     ) -> None:
-        self.listener = Listener(generators, discriminators, self._turn, self._passed)
+        self.listener = Listener(generators, discriminators, self._turn, self._passed, averages)
         self.sorter = Sorter()
         self.liveness = Liveness(self.listener, self.sorter)
         self.clock = Clock(every, overhead)
         self.pulse = Pulse(generators, overhead, self.clock.hurry)
         self.judge = Judge()
         self.preflight = Preflight(generators, discriminators, optimizers, expect, real)
+        self.unseen = None if held_out is None else Unseen(held_out)
+        self._without_average = 0
         self._given = real, labels
         self._take(real, labels)
         self.own_features = features
@@ -155,7 +160,18 @@ class Watch:
         """A turn has ended: it may end a round."""
         glimpse = self.sorter.turn(turn)
         if glimpse is not None and self._told is None:
-            self._round(glimpse)
+            self._round(self._of_the_average(glimpse))
+
+    def _of_the_average(self, glimpse: Glimpse) -> Glimpse:
+        """With the samples of G's average, if there is one and it can be asked for some."""
+        if not self.listener.averages or glimpse.fake is None:
+            return glimpse
+        if glimpse.average is not None:
+            self._without_average = 0
+        elif self._without_average < FOR_GOOD:
+            self._without_average += 1
+        own = self._without_average >= FOR_GOOD
+        return glimpse if own else replace(glimpse, fake=glimpse.average)
 
     def observe(
         self,
@@ -272,16 +288,31 @@ class Watch:
         if glimpse.real is not None and glimpse.real_labels is not None:
             self.variety.add("real", eyes(glimpse.real), glimpse.real_labels)
         window = Window(
-            glimpse, batch, batch, reference, self.categories, self.variety, self._history
-        )
+            glimpse, batch, batch, reference, self.categories, self.variety, self._history,
+            self.listener.moving,
+        )  # fmt: skip
         self._measure(window, heavy=False)
         fewest = FEWEST if self.given is None else min(FEWEST, len(self.given))
         enough = len(self.fakes) >= FEWEST and len(self.reals) >= fewest
-        if enough and self.clock.compares(self._moved()):
-            window = replace(window, fakes=eyes(self.fakes.rows()))
+        if enough and self.clock.compares(self._moved() or self.judge.unsure):
+            window = replace(window, fakes=eyes(self.fakes.rows()), **self._held_out(glimpse, eyes))
             self._measure(window, heavy=True)
             self.judge.look(glimpse.step, self._values, window)
             self.clock.compared(time.perf_counter() - begun)
+
+    def _held_out(self, glimpse: Glimpse, eyes: Eyes) -> dict[str, Any]:
+        """What held-out samples show, as parts of a window; nothing without any."""
+        unseen = self.unseen
+        if unseen is None or unseen.refused or glimpse.real is None:
+            return {}
+        if not unseen.fits(glimpse.real):
+            return {}
+        signs = {at: sign for (net, at), sign in self.sorter.signs.items() if net == 0}
+        D = self.listener.networks["discriminator"]
+        return {
+            "unseen": eyes(unseen.rows),
+            "overfit": unseen.order(D[0], glimpse.real, signs) if D else None,
+        }
 
     def _measure(self, window: Window, heavy: bool) -> None:
         for signal in SIGNALS:
@@ -324,10 +355,24 @@ class Watch:
         """What cannot be seen, and what would help."""
         notes = [note for note in (self._unfit, self._failed) if note]
         notes += self.liveness.notes()
+        if self.unseen is not None and self.unseen.refused:
+            notes.append(self.unseen.refused)
+        if self.listener.averages and self._glimpses:
+            notes.append(self._whose())
         for guard in (self.listener.guard, self.pulse.guard, self.preflight.scout.guard):
             if guard.errors:
                 notes.append(f"{guard.errors} things could not be looked at ({guard.last})")
         return notes
+
+    def _whose(self) -> str:
+        """Whose samples the verdict is about, where there is an average."""
+        if self._without_average < FOR_GOOD:
+            return "samples are those of the average (ema=), not of the generator itself"
+        reason = self.listener.refused or (
+            "the discriminator is given something else than the generator gives, as by an "
+            "augmentation or an activation between them"
+        )
+        return f"samples are the generator's own, as the average (ema=) cannot be asked: {reason}"
 
     def _tell(self) -> None:
         """Writes and calls back what has changed."""
@@ -359,6 +404,8 @@ class Watch:
             "judge": self.judge.state(),
             "bugs": self.preflight.state(),
             "clock": self.clock.state(),
+            "weights": self.listener.moving.state(),
+            "unseen": None if self.unseen is None else self.unseen.turn,
             "glimpses": self._glimpses,
             "said": list(self._said),
             "told": self._told is not None,
@@ -379,6 +426,9 @@ class Watch:
         self.preflight.restore(state["bugs"], self.step)
         self.clock.restore(state["clock"])
         self.listener.awake = self.clock.looks
+        self.listener.moving.restore(state["weights"])
+        if self.unseen is not None and state["unseen"] is not None:
+            self.unseen.turn = state["unseen"]
         self._glimpses = state["glimpses"]
         self._said = tuple(state["said"])
         self._told = Glimpse(self.step) if state["told"] else None

@@ -7,10 +7,13 @@ from uncollapse.diagnosis.signals.copies import Copied, Repeated
 from uncollapse.diagnosis.signals.coverage import Coverage, Precision, Recall
 from uncollapse.diagnosis.signals.gradient import Gradient
 from uncollapse.diagnosis.signals.logits import Logits
+from uncollapse.diagnosis.signals.memory import Memorised, Overfit, RealSigns
 from uncollapse.diagnosis.signals.regions import Hopping, Lost, LostModes, Moved, Regions
 from uncollapse.diagnosis.signals.separation import Separation
 from uncollapse.diagnosis.signals.signal import Signal
+from uncollapse.diagnosis.signals.spectra import SpectralNorm, SpectralRank
 from uncollapse.diagnosis.signals.spread import Spread
+from uncollapse.diagnosis.signals.updates import UpdateD, UpdateG, UpdatePeak
 from uncollapse.diagnosis.signals.window import Reference, Window, prepare
 
 SIGNALS: tuple[Signal, ...] = (
@@ -19,6 +22,10 @@ SIGNALS: tuple[Signal, ...] = (
     Regions(),
     Gradient(),
     Logits(),
+    RealSigns(),
+    UpdateG(),
+    UpdateD(),
+    UpdatePeak(),
     Coverage(),
     Precision(),
     Recall(),
@@ -31,6 +38,10 @@ SIGNALS: tuple[Signal, ...] = (
     Hopping(),
     Repeated(),
     Copied(),
+    Memorised(),
+    Overfit(),
+    SpectralNorm(),
+    SpectralRank(),
 )
 """All of them, cheap ones first."""
 

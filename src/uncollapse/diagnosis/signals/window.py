@@ -10,6 +10,7 @@ from torch import Tensor
 
 from uncollapse.diagnosis.counts import Categories, Variety
 from uncollapse.diagnosis.sorting import Glimpse
+from uncollapse.diagnosis.weights import Weights
 from uncollapse.metrics import Bins, lost_classes
 
 TWIN = 0.01
@@ -119,6 +120,9 @@ class Window:
         categories: of columns with few values.
         variety: within classes.
         history: the largest value so far of signals that fade.
+        weights: of the networks, where they are seen.
+        unseen: held-out real samples, as features ``[h, d]``.
+        overfit: the chance that D answers higher to a sample it learns from than to one of these.
     """
 
     glimpse: Glimpse
@@ -128,6 +132,14 @@ class Window:
     categories: Categories = field(default_factory=Categories)
     variety: Variety = field(default_factory=Variety)
     history: dict[str, float] = field(default_factory=dict)
+    weights: Weights | None = None
+    unseen: Tensor | None = None
+    overfit: float | None = None
+
+    @cached_property
+    def spectra(self) -> tuple[float, float] | None:
+        """Of D's weights: the largest singular value, and what is left of their rank."""
+        return None if self.weights is None else self.weights.spectra()
 
     @cached_property
     def across(self) -> Tensor:
