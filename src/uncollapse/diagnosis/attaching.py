@@ -11,7 +11,7 @@ from typing import Any, Literal
 from torch import nn
 
 from uncollapse.diagnosis.eyes import Features
-from uncollapse.diagnosis.reals import taken
+from uncollapse.diagnosis.reals import names, taken
 from uncollapse.diagnosis.signals import prepare
 from uncollapse.diagnosis.verdict import Verdict
 from uncollapse.diagnosis.watch import Watch
@@ -45,7 +45,8 @@ def watch(
         discriminator: likewise.
         optimizers: of the loop, for the preflight.
         real: real samples ``[n, *shape]`` as D is given them, a data set, a loader, or a function
-            that gives a batch; None takes what D sees and G did not make.
+            that gives a batch; None takes what D sees and G did not make. The columns of a data
+            frame give their names to lost categories.
         labels: classes ``[n]`` of a tensor ``real``: lost ones are then named.
         features: ``auto``, or a function of samples ``[n, *shape]`` to ``[n, d]``.
         every: rounds between looks, or ``auto``: as many as the overhead allows.
@@ -108,6 +109,7 @@ def watch(
         expect=(expect,) if isinstance(expect, str) else tuple(expect),
         averages=averages,
         held_out=None if held_out is None else taken(held_out, None, "held_out")[0],
+        names=names(real),
     )
 
 

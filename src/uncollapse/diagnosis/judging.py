@@ -26,6 +26,7 @@ class Judge:
         modes: how much of the data modes with samples have held.
         held: how much of it regions with samples have.
         covered: how much of it was covered.
+        pairs: how varied lines of symbols have been.
         looks: how many there were.
     """
 
@@ -35,7 +36,7 @@ class Judge:
         self.points = {_key(failure): Points() for failure in failures}
         self.evidence: dict[str, tuple[Evidence, ...]] = {}
         self.lost: dict[str, tuple[str, ...]] = {}
-        self.modes, self.held, self.covered = Best(), Best(), Best()
+        self.modes, self.held, self.covered, self.pairs = Best(), Best(), Best(), Best()
         self.looks = 0
         self._broken: tuple[int, Evidence] | None = None
 
@@ -45,7 +46,8 @@ class Judge:
         self.modes.look(step, 1 - values.get("lost_modes", 1.0))
         self.held.look(step, 1 - values.get("lost", 1.0))
         self.covered.look(step, values.get("coverage", 0.0))
-        look = Look(step, values, window, self.modes, self.held, self.covered)
+        self.pairs.look(step, values.get("distinct_pairs", 0.0))
+        look = Look(step, values, window, self.modes, self.held, self.covered, self.pairs)
         grave = False
         for failure in self.failures:
             evidence = tuple(failure(look))
@@ -109,6 +111,7 @@ class Judge:
             "modes": asdict(self.modes),
             "held": asdict(self.held),
             "covered": asdict(self.covered),
+            "pairs": asdict(self.pairs),
             "looks": self.looks,
             "broken": None if self._broken is None else [self._broken[0], asdict(self._broken[1])],
         }
@@ -124,6 +127,7 @@ class Judge:
         self.lost = {name: tuple(lost) for name, lost in state["lost"].items()}
         self.modes = Best(**state["modes"])
         self.held, self.covered = Best(**state["held"]), Best(**state["covered"])
+        self.pairs = Best(**state["pairs"])
         self.looks = state["looks"]
         broken = state["broken"]
         self._broken = None if broken is None else (broken[0], Evidence(**broken[1]))

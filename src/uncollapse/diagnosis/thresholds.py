@@ -38,6 +38,11 @@ NARROW = 0.25
 """Spread of a batch, or within a class, as a share of the data's, below which all is alike."""
 FEW = 0.35
 """Effective regions in a batch, as a share of the data's, below which it is of few modes."""
+NEVER = 1e-6
+"""Chance that a comparison calls any category of a table lost that is not.
+
+Comparisons in a row look at much the same fakes, so four of them are hardly more sure than one.
+"""
 MISSING = 0.01
 """Share of the data in lost modes from which on modes are dropped."""
 PARTS, MANY_PARTS = 0.2, 0.4
@@ -62,6 +67,10 @@ BY_HEART = 0.5
 """Share of fakes that are nearer to training samples than to held-out ones, beyond chance."""
 REPEATED = 0.2
 """Share of fakes that have a twin, from which on samples repeat."""
+NEW_LINES = 0.5
+"""Different lines, as a share of those of as many real lines, below which texts repeat."""
+MONOTONOUS = 0.3
+"""Different pairs of symbols, as a share of the real lines', below which texts say little."""
 
 WARN, ALARM = 2.0, 4.0
 """Points of a failure from which on it is a warning, and a verdict."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from uncollapse.diagnosis.asking import ask
 from uncollapse.diagnosis.seen import tensors
+from uncollapse.diagnosis.thresholds import REALS
 from uncollapse.metrics.order import auc
 
 ROWS = 128
@@ -29,7 +30,7 @@ class Unseen:
     """
 
     def __init__(self, rows: Tensor) -> None:
-        self.rows = rows
+        self.rows = rows[:REALS]
         self.refused = ""
         self.turn = 0
 

@@ -25,6 +25,7 @@ from uncollapse.diagnosis.pulse import Pulse
 from uncollapse.diagnosis.seen import ROWS, Turn, some
 from uncollapse.diagnosis.signals import SIGNALS, Reference, Window
 from uncollapse.diagnosis.sorting import Glimpse, Sorter
+from uncollapse.diagnosis.symbols import Symbols
 from uncollapse.diagnosis.thresholds import (
     BINS,
     DROPPED,
@@ -64,6 +65,7 @@ class Watch:
         expect: Sequence[str],
         averages: Sequence[nn.Module] = (),
         held_out: Tensor | None = None,
+        names: Sequence[str] = (),
     ) -> None:
         self.listener = Listener(generators, discriminators, self._turn, self._passed, averages)
         self.sorter = Sorter()
@@ -74,7 +76,7 @@ class Watch:
         self.preflight = Preflight(generators, discriminators, optimizers, expect, real)
         self.unseen = None if held_out is None else Unseen(held_out)
         self._without_average = 0
-        self._given = real, labels
+        self._given, self._names = (real, labels), names
         self._take(real, labels)
         self.own_features = features
         self.out = out
@@ -235,37 +237,59 @@ class Watch:
 
     def _take(self, real: Tensor | None, labels: Tensor | None) -> None:
         """Begins with real samples that were given, or with none."""
-        self.given, self.labels, self._unfit = real, labels, ""
+        self.given, self.labels, self._unfit = real, None if labels is None else labels[:REALS], ""
         self.fakes, self.reals = Recent(FAKES, EACH), Reservoir(REALS)
-        self.categories, self.variety = Categories(), Variety()
+        self.categories, self.variety = Categories(self._names), Variety()
+        self.symbols = Symbols()
         if real is not None:
-            self.reals.add(real)
-            self.categories.add_real(real)
+            if real.is_floating_point():  # whole numbers may be codes of a table yet
+                self.symbols.learn(real)
+            self.reals.add(real[:REALS])
+            self.categories.add_real(real, whole=True)
 
     def _round(self, glimpse: Glimpse) -> None:
         """A round was seen: its samples are kept, signals are taken, a verdict may change."""
         self._glimpses += 1
+        self._check(glimpse)
+        glimpse = self._read(glimpse)
         self._keep(glimpse)
         self._look(glimpse)
         self._tell()
         self.listener.awake = self._next_round(looked=True)
 
-    def _keep(self, glimpse: Glimpse) -> None:
+    def _check(self, glimpse: Glimpse) -> None:
         for name in ("fake", "real", "d_real", "d_fake", "fooled"):
             rows = getattr(glimpse, name)
             if rows is not None and not torch.isfinite(rows).all():
                 self.judge.broken(glimpse.step, WHAT[name])
+
+    def _read(self, glimpse: Glimpse) -> Glimpse:
+        """Lines of symbols as whole numbers; all else as it is."""
+        fake, real = glimpse.fake, glimpse.real
+        whole = fake if fake is not None and not fake.is_floating_point() else None
+        if self.symbols.learn(real) or self.symbols.learn(whole):
+            self._eyes = self._reference = None
+            self.categories = Categories()
+        if not self.symbols.known:
+            return glimpse
+        return replace(
+            glimpse,
+            fake=None if fake is None else self.symbols(fake),
+            real=None if real is None else self.symbols(real),
+        )
+
+    def _keep(self, glimpse: Glimpse) -> None:
         if glimpse.fake is not None:
             self.fakes.add(glimpse.step, glimpse.fake)
-            if self.given is not None and self.given.shape[1:] != glimpse.fake.shape[1:]:
+            given = self.given
+            if given is not None and self.symbols(given[:1]).shape[1:] != glimpse.fake.shape[1:]:
                 self._forget_given(glimpse.fake)
+            if not self.symbols.known:
+                self.categories.add_fake(glimpse.fake)
         if glimpse.real is not None and self.given is None:
             self.reals.add(glimpse.real)
-        for rows, add in (
-            (glimpse.fake, self.categories.add_fake), (glimpse.real, self.categories.add_real),
-        ):  # fmt: skip
-            if rows is not None:
-                add(rows)
+            if not self.symbols.known:
+                self.categories.add_real(glimpse.real)
 
     def _forget_given(self, fake: Tensor) -> None:
         """What was given as real has another shape than what D sees: D's own is taken."""
@@ -276,6 +300,7 @@ class Watch:
         )
         self.given = self.labels = None
         self.reals, self.categories = Reservoir(REALS), Categories()
+        self.symbols = Symbols()
 
     def _look(self, glimpse: Glimpse) -> None:
         if glimpse.fake is None or len(self.reals) < 2 or self.judge.over:
@@ -295,7 +320,9 @@ class Watch:
         fewest = FEWEST if self.given is None else min(FEWEST, len(self.given))
         enough = len(self.fakes) >= FEWEST and len(self.reals) >= fewest
         if enough and self.clock.compares(self._moved() or self.judge.unsure):
-            window = replace(window, fakes=eyes(self.fakes.rows()), **self._held_out(glimpse, eyes))
+            raw = self.fakes.rows()
+            held_out = self._held_out(glimpse, eyes)
+            window = replace(window, fakes=eyes(raw), raw=raw, **held_out)
             self._measure(window, heavy=True)
             self.judge.look(glimpse.step, self._values, window)
             self.clock.compared(time.perf_counter() - begun)
@@ -335,7 +362,7 @@ class Watch:
         All of it is where fakes are: nothing waits for a GPU to send its samples.
         """
         if self._eyes is None or self._reference is None or len(self.reals) >= 2 * self._fitted:
-            raw = self.reals.rows().to(device)
+            raw = self.symbols(self.reals.rows()).to(device)
             self._fit_on(raw.clone())  # the reservoir goes on changing
         assert self._eyes is not None
         assert self._reference is not None
@@ -343,12 +370,14 @@ class Watch:
 
     def _fit_on(self, raw: Tensor) -> None:
         self._fitted = len(raw)
-        self._eyes = Eyes(raw, self.own_features)
+        self._eyes = Eyes(raw, self.own_features, self.symbols)
         complete = self.given is not None and len(raw) < REALS
         self._reference = Reference(self._eyes(raw), BINS, raw, self.labels, complete)
-        eyes, reference = self._eyes, self._reference
+        eyes, reference, symbols = self._eyes, self._reference, self.symbols
         self.pulse.look_by(
-            raw.shape[1:], lambda rows: reference.place(eyes(rows)), len(reference.bins)
+            symbols.shown(raw[:1]).shape[1:],
+            lambda rows: reference.place(eyes(symbols(rows))),
+            len(reference.bins),
         )
 
     def _notes(self) -> list[str]:
@@ -409,6 +438,7 @@ class Watch:
             "glimpses": self._glimpses,
             "said": list(self._said),
             "told": self._told is not None,
+            "symbols": self.symbols.state(),
             "categories": self.categories.state(),
             "variety": self.variety.state(),
             "history": dict(self._history),
@@ -432,6 +462,7 @@ class Watch:
         self._glimpses = state["glimpses"]
         self._said = tuple(state["said"])
         self._told = Glimpse(self.step) if state["told"] else None
+        self.symbols.restore(state["symbols"])
         self.categories.restore(state["categories"])
         self.variety.restore(state["variety"])
         self._history.update(state["history"])

@@ -62,6 +62,7 @@ class Look:
         modes: how much of the data modes with samples have held.
         held: how much of it regions with samples have.
         covered: how much of it was covered.
+        pairs: how varied lines of symbols have been.
     """
 
     step: int
@@ -70,6 +71,7 @@ class Look:
     modes: Best
     held: Best
     covered: Best
+    pairs: Best
 
     def below(self, signal: str, threshold: float, meaning: str) -> list[Evidence]:
         """Evidence, if a signal has a value and it is below a threshold."""

@@ -13,6 +13,7 @@ from uncollapse.diagnosis.signals.separation import Separation
 from uncollapse.diagnosis.signals.signal import Signal
 from uncollapse.diagnosis.signals.spectra import SpectralNorm, SpectralRank
 from uncollapse.diagnosis.signals.spread import Spread
+from uncollapse.diagnosis.signals.text import DistinctPairs, RepeatedLines
 from uncollapse.diagnosis.signals.updates import UpdateD, UpdateG, UpdatePeak
 from uncollapse.diagnosis.signals.window import Reference, Window, prepare
 
@@ -37,6 +38,8 @@ SIGNALS: tuple[Signal, ...] = (
     Moved(),
     Hopping(),
     Repeated(),
+    RepeatedLines(),
+    DistinctPairs(),
     Copied(),
     Memorised(),
     Overfit(),
