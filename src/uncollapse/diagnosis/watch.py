@@ -489,6 +489,7 @@ class Watch:
         self.judge.restore(state["judge"])
         self.preflight.restore(state["bugs"], self.step)
         self.clock.restore(state["clock"])
+        self.listener.awake = self.clock.looks
         self.listener.moving.restore(state["weights"])
         if self.unseen is not None and state["unseen"] is not None:
             self.unseen.turn = state["unseen"]
