@@ -345,7 +345,8 @@ class Watch:
         if enough and self.clock.compares(self._moved() or self.judge.unsure):
             raw = self.fakes.rows()
             held_out = self._held_out(glimpse, eyes)
-            window = replace(window, fakes=eyes(raw), raw=raw, **held_out)
+            real = None if glimpse.real is None else eyes(glimpse.real)
+            window = replace(window, fakes=eyes(raw), raw=raw, real=real, **held_out)
             self._measure(window, heavy=True)
             self.judge.look(glimpse.step, self._values, window)
             self.clock.compared(time.perf_counter() - begun)

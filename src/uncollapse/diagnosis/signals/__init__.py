@@ -8,6 +8,7 @@ from uncollapse.diagnosis.signals.coverage import Coverage, Precision, Recall
 from uncollapse.diagnosis.signals.gradient import Gradient
 from uncollapse.diagnosis.signals.logits import Logits
 from uncollapse.diagnosis.signals.memory import Memorised, Overfit, RealSigns
+from uncollapse.diagnosis.signals.paired import Paired
 from uncollapse.diagnosis.signals.regions import Hopping, Lost, LostModes, Moved, Regions
 from uncollapse.diagnosis.signals.separation import Separation
 from uncollapse.diagnosis.signals.signal import Signal
@@ -35,6 +36,7 @@ SIGNALS: tuple[Signal, ...] = (
     LostClasses(),
     LostCategories(),
     Within(),
+    Paired(),
     Moved(),
     Hopping(),
     Repeated(),

@@ -140,6 +140,7 @@ class Window:
         weights: of the networks, where they are seen.
         unseen: held-out real samples, as features ``[h, d]``.
         overfit: the chance that D answers higher to a sample it learns from than to one of these.
+        real: real samples of the newest round, in its order.
         raw: the fakes themselves, ``[n, *shape]``, once they are compared with the data.
     """
 
@@ -153,6 +154,7 @@ class Window:
     weights: Weights | None = None
     unseen: Tensor | None = None
     overfit: float | None = None
+    real: Tensor | None = None
     raw: Tensor | None = None
 
     @cached_property
