@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from uncollapse.diagnosis.images import COMPONENTS, Images, are_images
 from uncollapse.diagnosis.thresholds import DIMENSIONS
 from uncollapse.errors import ConfigError
 from uncollapse.metrics.features import PCA
@@ -20,13 +21,13 @@ class Eyes:
 
     Args:
         real: ``[n, *shape]``.
-        given: somebody's own function, or None: up to 64 numbers as they are, more by the first
-            32 principal components of the real samples.
+        given: somebody's own function, or None: up to 64 numbers as they are, more by
+            :func:`learned`.
     """
 
     def __init__(self, real: Tensor, given: Features | None = None) -> None:
         flat = real[0].numel()
-        self.features: Features = given or (_flat if flat <= DIMENSIONS else PCA(real, 32))
+        self.features: Features = given or (_flat if flat <= DIMENSIONS else learned(real))
         self.device = real.device
 
     def __call__(self, samples: Tensor) -> Tensor:
@@ -43,6 +44,17 @@ class Eyes:
             if not isinstance(found, Tensor) or len(found) != len(samples):
                 raise ConfigError(f"features= must give [{len(samples)}, d] for as many samples")
             return found.flatten(1).float()
+
+
+def learned(real: Tensor) -> Features:
+    """Features of large samples: layout and texture of images, of others the components alone.
+
+    The same real samples give the same function.
+
+    Args:
+        real: ``[n, *shape]``.
+    """
+    return Images(real) if are_images(real.shape[1:]) else PCA(real, COMPONENTS)
 
 
 def _flat(samples: Tensor) -> Tensor:
