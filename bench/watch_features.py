@@ -1,16 +1,16 @@
-"""Which features a watcher should compare images by: what each sees of defects whose truth is known.
+"""Which features a watcher should compare images by: what each sees of defects, truth known.
 
-    python bench/watch_features.py measure choose      # MNIST and emoji: what the choice is made on
+    python bench/watch_features.py measure choose      # MNIST and emoji: the choice is made on them
     python bench/watch_features.py measure report      # Fashion-MNIST and photographs
     python bench/watch_features.py cost
-    python bench/watch_features.py table
+    python bench/watch_features.py table report
 
 Real images are split into 1,024 for the watcher and others that stand for fakes, 512 as in a watch:
-a perfect sampler, and the same with a defect. The package's own signals are taken of both, with each
-candidate's features, in several draws. ``AUC``: the chance that a signal is worse with the defect than
-without, ties half. Emoji have kinds instead of classes, which the watcher is not told: k-means of
-EfficientNet-lite's last layer (so their names are its own). They are 527 + 256.
-Photographs and emoji are made by photograph_folder.py and emoji_folder.py.
+a perfect sampler, and the same with a defect. The package's own signals are taken of both, with
+each candidate's features, in several draws. ``AUC``: the chance that a signal is worse with the
+defect than without, ties half. Emoji have kinds instead of classes, which the watcher is not told:
+k-means of EfficientNet-lite's last layer (so their names are its own). They are 527 + 256.
+Photographs and emoji are made by photograph_folder.py and emoji_folder.py (--folder).
 
 What was measured is kept in docs/figures/watch-features.json, and not measured again.
 """
@@ -30,12 +30,22 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import uncollapse as uc
-from uncollapse.diagnosis.images import Images, texture
+from uncollapse.diagnosis.images import Images
 from uncollapse.diagnosis.signals import SIGNALS, Reference, Window
 from uncollapse.diagnosis.sorting import Glimpse
 from uncollapse.diagnosis.thresholds import (
-    BINS, COPIED, FAKES, FEW, MANY_PARTS, MISSING, NARROW, PARTS, REALS, REPEATED, UNCOVERED,
-)  # fmt: skip
+    BINS,
+    COPIED,
+    FAKES,
+    FEW,
+    MANY_PARTS,
+    MISSING,
+    NARROW,
+    PARTS,
+    REALS,
+    REPEATED,
+    UNCOVERED,
+)
 from uncollapse.evaluation.damages import blurred, patched, smeared
 from uncollapse.files import write_atomically
 from uncollapse.metrics.efficientnet import EfficientNetLite0
@@ -191,19 +201,15 @@ def convolved(
             return x
 
         for number, count in enumerate(counts):
-            x = through(real[:256])
-            if number:
-                x = x - 0
+            x = through(real[:256])  # before the first layer: less the mean
             size = side if not number else 3
             bias = None
             if kind == "random":
                 filters = _orthogonal(count, x.shape[1], size, number)
             elif kind == "kmeans":
-                filters, bias = _k_means_filters(x if number else real[:256] - mean, count, size)
+                filters, bias = _k_means_filters(x, count, size)
             else:
-                filters = _principal(
-                    x if number else real[:256] - mean, count, size, WHITENED[kind]
-                )
+                filters = _principal(x, count, size, WHITENED[kind])
             layers.append((filters, bias, stride if not number else 1))
 
         def seen(x: Tensor) -> Tensor:
@@ -216,10 +222,23 @@ def convolved(
 
 
 def frequencies(real: Tensor) -> Seen:
-    return texture
+    """Sizes of local frequencies of each channel, but the lowest, averaged over a grid.
+
+    The cosine transform of squares of 4 x 4 pixels.
+    """
+    at = torch.arange(4)
+    waves = torch.cos(torch.pi * (at + 0.5) * at[:, None] / 4) * 0.5**0.5
+    waves[0] /= 2**0.5
+    planes = torch.einsum("ay,bx->abyx", waves, waves).flatten(0, 1)[1:, None]
+
+    def seen(x: Tensor) -> Tensor:
+        channels = x.reshape(-1, 1, *x.shape[2:])
+        return _grid(F.conv2d(channels, planes, stride=2).abs(), 4).view(len(x), -1)
+
+    return seen
 
 
-CHOSEN = "pca 32 + frequencies 32"
+CHOSEN = "pca 32 + random 32"
 """What is in use: :class:`uncollapse.diagnosis.images.Images`."""
 RANDOM = convolved("random", (32,))
 HALF = convolved("half", (16,), 6, bend="relu")
@@ -244,13 +263,15 @@ CANDIDATES: dict[str, Extractor] = {
     "white 2, pca 64": then(convolved("white", (12, 24), 5, bend="relu"), 64),
     "k-means, pca 64": then(convolved("kmeans", (32,), 6, bend="relu"), 64),
     "white relu 4x4, pca 32": then(convolved("white", (16,), 4, bend="relu"), 32),
-    "pca 32 + random 32": beside((pca(32), 1.0), (then(RANDOM, 32), 1.0)),
+    CHOSEN: Images,
     "half relu, pca 32": then(HALF, 32),
     "half relu, pca 64": then(HALF, 64),
     "half 1, pca 32": then(convolved("half", (16,), 6), 32),
     "pca 32 + half relu 32": beside((pca(32), 1.0), (then(HALF, 32), 1.0)),
     "frequencies, pca 32": then(frequencies, 32),
-    CHOSEN: Images,
+    "pca 32 + frequencies 32": beside((pca(32), 1.0), (then(frequencies, 32), 1.0)),
+    "pca 32 + frequencies 32 / 2": beside((pca(32), 1.0), (then(frequencies, 32), 0.5)),
+    "pca 32 + frequencies 32 / 4": beside((pca(32), 1.0), (then(frequencies, 32), 0.25)),
     "pca 32 + white 32": beside((pca(32), 1.0), (then(WHITE, 32), 1.0)),
     "pca 32 + white 32 / 4": beside((pca(32), 1.0), (then(WHITE, 32), 0.25)),
 }
@@ -388,11 +409,9 @@ def measure(data: Set, name: str, draws: int) -> dict[str, dict[str, list[float]
     for seed in range(draws):
         index, fakes = samples(data, seed)
         real = data.ailing["plain"][index]
-        if network is None:
-            seen = CANDIDATES[name](real)
-        else:
-            seen = pca(64)(network.of(Sample(index)))
-        features = seen(real if network is None else network.of(Sample(index)))
+        whole = real if network is None else network.of(Sample(index))
+        seen = (pca(64) if network else CANDIDATES[name])(whole)
+        features = seen(whole)
         labels = data.kinds[index] if data.labelled else None
         reference = Reference(features, BINS, real, labels, complete=True)
         for defect, sample in fakes.items():
@@ -427,12 +446,16 @@ def taken(rows: Tensor, reference: Reference) -> dict[str, float]:
     return found
 
 
-def named(rows: Tensor, reference: Reference, kinds: Tensor, gone: tuple[int, ...]) -> dict[str, float]:
+def named(
+    rows: Tensor, reference: Reference, kinds: Tensor, gone: tuple[int, ...]
+) -> dict[str, float]:
     """Of the data that is missing, the share that is called lost, less that of the other data."""
     window = Window(Glimpse(0, fake=rows), rows, rows, reference)
     missing = torch.isin(kinds, torch.tensor(gone))
     called = torch.isin(reference.homes, torch.tensor(window.lost, dtype=torch.long))
-    found = {"regions right": float(called[missing].double().mean() - called[~missing].double().mean())}
+    found = {
+        "regions right": float(called[missing].double().mean() - called[~missing].double().mean())
+    }
     if reference.labels is not None:
         right = set(window.lost_classes)
         found["classes found"] = len(right & set(gone)) / len(gone)
@@ -481,7 +504,10 @@ def short(values: dict[str, dict[str, list[float]]]) -> dict[str, Any]:
     for which in ("none", "poor"):
         for signal in values["none 0"]:
             found = of(which, signal)
-            kept[which][signal] = [round(statistics.mean(found), 3), round(statistics.pstdev(found), 3)]
+            kept[which][signal] = [
+                round(statistics.mean(found), 3),
+                round(statistics.pstdev(found), 3),
+            ]
     for defect in ASKED:
         null = "poor" if defect.startswith("poor") else "none"
         kept[defect] = {
@@ -520,18 +546,32 @@ def run(names: tuple[str, ...], only: list[str], draws: int, sets: Path) -> None
             print(f"{name}, {candidate}: {time.time() - begun:.0f} s", flush=True)
 
 
+MISSING_KINDS = ("one class missing", "two classes missing", "half the classes missing")
 COLUMNS = {
-    "lost": ("one class missing", "two classes missing", "half the classes missing", "a class at 1/20"),
-    "lost, poor": ("poor, one class missing", "poor, two classes missing", "poor, half the classes missing"),
+    "lost": (*MISSING_KINDS, "a class at 1/20"),
+    "lost, poor": tuple(f"poor, {defect}" for defect in MISSING_KINDS),
     "variety": ("100 prototypes", "25 prototypes"),
     "copies": ("copies of 25 images", "copies of the data"),
-    "artefacts": ("blur", "slight blur", "noise", "slight noise", "checks", "slight checks", "smears", "patches"),
+    "artefacts": (
+        "blur", "slight blur", "noise", "slight noise", "checks", "slight checks", "smears",
+        "patches",
+    ),
 }  # fmt: skip
 
 
 def table(names: tuple[str, ...], found: dict[str, Any]) -> None:
     """A line a candidate, the mean over the sets."""
-    head = [*COLUMNS, "regions right", "in poor", "class told", "in poor", "false", "in poor", "in artefacts", "ms"]
+    head = [
+        *COLUMNS,
+        "regions right",
+        "in poor",
+        "class told",
+        "in poor",
+        "false",
+        "in poor",
+        "in artefacts",
+        "ms",
+    ]
     print("| features | " + " | ".join(head) + " |\n|" + "---|" * (len(head) + 1))
     for candidate in (*CANDIDATES, HEAVY):
         sets = [found["sets"].get(name, {}).get(candidate) for name in names]
@@ -542,7 +582,9 @@ def table(names: tuple[str, ...], found: dict[str, Any]) -> None:
             for defects in COLUMNS.values()
         ]
         for column in ("lost", "lost, poor"):
-            cells.append(statistics.mean(s[d]["regions right"][0] for s in sets for d in COLUMNS[column]))
+            cells.append(
+                statistics.mean(s[d]["regions right"][0] for s in sets for d in COLUMNS[column])
+            )
         for null in ("none", "poor"):
             told_ = [s[null]["class told"][0] for s in sets if "class told" in s[null]]
             cells.append(statistics.mean(told_) if told_ else float("nan"))
@@ -577,7 +619,9 @@ def cost(only: list[str], repeats: int = 9) -> None:
                     seen(real[:count])
                     seconds.append(time.process_time() - begun)
                 times[word] = round(1e3 * statistics.median(seconds), 2)
-            mine["x".join(str(n) for n in shape[1:]) + ("" if shape[0] == 1 else f"x{shape[0]}")] = times
+            mine[
+                "x".join(str(n) for n in shape[1:]) + ("" if shape[0] == 1 else f"x{shape[0]}")
+            ] = times
         found = read()
         found["cost"][candidate] = mine
         keep(found)
