@@ -560,18 +560,8 @@ COLUMNS = {
 
 
 def table(names: tuple[str, ...], found: dict[str, Any]) -> None:
-    """A line a candidate, the mean over the sets."""
-    head = [
-        *COLUMNS,
-        "regions right",
-        "in poor",
-        "class told",
-        "in poor",
-        "false",
-        "in poor",
-        "in artefacts",
-        "ms",
-    ]
+    """A line a candidate, means over the sets: AUCs of groups of defects, and shares."""
+    head = [*COLUMNS, "class told", "in poor", "false", "in artefacts", "ms"]
     print("| features | " + " | ".join(head) + " |\n|" + "---|" * (len(head) + 1))
     for candidate in (*CANDIDATES, HEAVY):
         sets = [found["sets"].get(name, {}).get(candidate) for name in names]
@@ -581,21 +571,13 @@ def table(names: tuple[str, ...], found: dict[str, Any]) -> None:
             statistics.mean(s[d][ASKED[d]][1] for s in sets for d in defects)
             for defects in COLUMNS.values()
         ]
-        for column in ("lost", "lost, poor"):
-            cells.append(
-                statistics.mean(s[d]["regions right"][0] for s in sets for d in COLUMNS[column])
-            )
         for null in ("none", "poor"):
             told_ = [s[null]["class told"][0] for s in sets if "class told" in s[null]]
             cells.append(statistics.mean(told_) if told_ else float("nan"))
-        for null in ("none", "poor"):
-            cells.append(statistics.mean(s[null]["says parts"][0] for s in sets))
-        cells.append(
-            statistics.mean(s[d]["says parts"][0] for s in sets for d in COLUMNS["artefacts"])
-        )
-        order = [*cells[:5], cells[5], cells[6], *cells[7:]]
+        for wholes in (("none", "poor"), COLUMNS["artefacts"]):
+            cells.append(statistics.mean(s[d]["says parts"][0] for s in sets for d in wholes))
         look = found["cost"].get(candidate, {}).get("28x28", {}).get("look", float("nan"))
-        print(f"| {candidate} | " + " | ".join(f"{c:.2f}" for c in order) + f" | {look:.2f} |")
+        print(f"| {candidate} | " + " | ".join(f"{c:.2f}" for c in cells) + f" | {look:.2f} |")
 
 
 def cost(only: list[str], repeats: int = 9) -> None:

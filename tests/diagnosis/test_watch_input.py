@@ -58,8 +58,10 @@ def test_real_samples_in_any_form():
 def test_labels_stay_with_their_samples():
     samples = torch.arange(3000.0)[:, None]
     rows, labels = taken(np.asarray(samples), samples[:, 0].long())
-    assert len(rows) == 1024
+    assert len(rows) == 3000
     assert torch.equal(rows[:, 0].long(), labels)
+    images, _ = taken(samples[:, :, None], None)
+    assert len(images) == 1024
 
 
 def test_a_real_set_of_another_shape_is_left_and_said():

@@ -77,7 +77,7 @@ def test_a_replicas_verdict_is_that_of_its_own_run(ring):
     ring["steps"] = 420
     both = uc.train("ring8", replicas=2, **ring)
     alone = uc.train("ring8", seed=1, **ring)
-    assert alone.verdict.state == "warning"
+    assert alone.verdict.state == "collapsed"
     assert both.verdicts[1] == alone.verdict
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from torch import nn
 
 from uncollapse.diagnosis.eyes import Features
-from uncollapse.diagnosis.reals import taken
+from uncollapse.diagnosis.reals import names, taken
 from uncollapse.diagnosis.signals import prepare
 from uncollapse.diagnosis.verdict import Verdict
 from uncollapse.diagnosis.watch import Watch
@@ -31,6 +31,8 @@ def watch(
     out: str | Path | None = None,
     on_change: Callable[[Verdict], None] | None = None,
     expect: str | Iterable[str] = (),
+    ema: nn.Module | Iterable[nn.Module] | None = None,
+    held_out: Any = None,
 ) -> Watch:
     """Watches a loop that goes on as it is: what fails, why, and which bugs it has.
 
@@ -43,7 +45,8 @@ def watch(
         discriminator: likewise.
         optimizers: of the loop, for the preflight.
         real: real samples ``[n, *shape]`` as D is given them, a data set, a loader, or a function
-            that gives a batch; None takes what D sees and G did not make.
+            that gives a batch; None takes what D sees and G did not make. The columns of a data
+            frame give their names to lost categories.
         labels: classes ``[n]`` of a tensor ``real``: lost ones are then named.
         features: ``auto``, or a function of samples ``[n, *shape]`` to ``[n, d]``.
         every: rounds between looks, or ``auto``: as many as the overhead allows.
@@ -51,6 +54,10 @@ def watch(
         out: a folder for ``verdicts.jsonl``.
         on_change: is called with each new verdict, and when a bug is found.
         expect: names of bugs that are meant, such as ``frozen-network``.
+        ema: an average of the generator that samples come from, one for each generator: it is asked
+            what the generator is asked, and the verdict is about its samples.
+        held_out: real samples as D would be given them that it never sees, in any form that
+            ``real`` may have: what is learned by heart is told by them.
 
     Raises:
         ConfigError: something is no module, unknown, or out of range.
@@ -72,6 +79,11 @@ def watch(
         raise ConfigError(f"watch: out must be a folder, not {type(out).__name__}")
     generators = _modules(generator, "generator")
     discriminators = _modules(discriminator, "discriminator")
+    averages = [] if ema is None else _modules(ema, "ema")
+    if averages and len(averages) != len(generators):
+        raise ConfigError(
+            f"watch: ema has {len(averages)} modules for {len(generators)} generators"
+        )
     steppers = _optimizers(optimizers)
     if any(one is other for one in generators for other in discriminators):
         raise ConfigError("watch: generator and discriminator are the same module")
@@ -95,6 +107,9 @@ def watch(
         out=folder,
         on_change=on_change,
         expect=(expect,) if isinstance(expect, str) else tuple(expect),
+        averages=averages,
+        held_out=None if held_out is None else taken(held_out, None, "held_out")[0],
+        names=names(real),
     )
 
 

@@ -10,7 +10,7 @@ from uncollapse.diagnosis.thresholds import APART, EARLY
 
 SAVED = 2.0
 """Seconds that may be saved up while nothing is looked at."""
-OVERDRAFT = 8
+OVERDRAFT = 20
 """Comparisons, with the looks before them, that may be paid for later."""
 PAYING = 6
 """Looks that pay for one comparison where looks are fixed, as time is not asked there."""
@@ -91,8 +91,8 @@ class Clock:
         if self.every == "auto" and not self.early:
             if self._left:
                 return False
-            if urgent and self._credit > -OVERDRAFT * self._cost:
-                self._left = BURST
+            if urgent:
+                self.hurry()
         else:
             urgent = urgent and (self._comparisons - OVERDRAFT) * PAYING < self._looks
             if self._looks - self._compared < (URGENT if urgent else APART):
@@ -100,6 +100,11 @@ class Clock:
         self._compared = self._looks
         self._comparisons += 1
         return True
+
+    def hurry(self) -> None:
+        """Something has moved: the next rounds are looked at, to be paid for later."""
+        if self._credit > -OVERDRAFT * self._cost:
+            self._left = max(self._left, BURST)
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint: what does not depend on time."""

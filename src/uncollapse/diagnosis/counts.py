@@ -2,117 +2,116 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from uncollapse.metrics import lost_classes
+from uncollapse.diagnosis.columns import WIDEST, Column, of_categories
+from uncollapse.diagnosis.thresholds import NEVER
+from uncollapse.metrics import lost_of_counts
 
-FEW_VALUES = 20
-"""Different numbers up to which a column is one of categories."""
-KINDS = 100
-"""Different samples below which no column is of categories: they are single samples."""
-MOST_COLUMNS = 40
-"""Columns of few values above which they are taken for quantities, such as pixels."""
-ENOUGH = 256
-"""Real samples after which the categories are known."""
-MEMORY = 4096
-"""Fakes whose categories are remembered, about."""
+ENOUGH = 1024
+"""Real samples after which the categories are known: one of 1 % is hardly ever unseen."""
+MOST = 4096
+"""Rows that columns are looked for in, at most."""
+MEMORIES = (512, 4096)
+"""Fakes whose categories are remembered, about: few tell soon, many tell of rare ones."""
 RECENT = 512
 """Fakes whose variety is remembered, about."""
-WIDEST = 512
-"""Columns up to which each is looked at: samples with more are no rows of a table."""
 
 
 class Categories:
-    """How often each value of a column with few whole values comes, in real and recent fake rows.
+    """How often each category of a table comes, in real and recent fake rows.
 
-    Counts of fakes fade: each batch takes its share of ``MEMORY`` off what is remembered.
+    Counts of fakes fade: each batch takes its share of a memory off what is remembered.
+
+    Args:
+        names: of the columns ``[d]``, if they have any.
 
     Attributes:
-        values: of each column of categories, ``{column: [K]}``.
+        columns: of categories.
+        real: how often each category came, ``[K]`` for each of the columns.
+        fake: likewise, ``[memories, K]``.
     """
 
-    def __init__(self) -> None:
-        self.values: dict[int, Tensor] = {}
+    def __init__(self, names: Sequence[str] = ()) -> None:
+        self.names = tuple(names)
+        self.columns: list[Column] = []
+        self.real: list[Tensor] = []
+        self.fake: list[Tensor] = []
         self._waiting: list[Tensor] = []
         self._known = False
-        self.real: dict[int, Tensor] = {}
-        self.fake: dict[int, Tensor] = {}
 
-    def add_real(self, rows: Tensor) -> None:
-        """Learns which columns are of categories, then counts."""
-        flat = rows.flatten(1)
-        if flat.shape[1] > WIDEST:
+    def add_real(self, rows: Tensor, whole: bool = False) -> None:
+        """Learns which columns are of categories, then counts.
+
+        Args:
+            rows: ``[n, d]``; other samples are no rows of a table, and left out.
+            whole: whether these rows are enough to learn from.
+        """
+        if rows.ndim != 2 or rows.shape[1] > WIDEST:
             return
-        if self._known:
-            self._count(self.real, flat)
-            return
-        self._waiting.append(flat)
-        if sum(len(part) for part in self._waiting) >= ENOUGH:
-            seen = torch.cat(self._waiting)
-            distinct = len(torch.unique(seen, dim=0))  # a few points come again and again
-            for column in range(seen.shape[1]):
-                values = torch.unique(seen[:, column])
-                whole = bool((values == values.round()).all())
-                if whole and distinct >= KINDS and 2 <= len(values) <= FEW_VALUES:
-                    self.values[column] = values
-                    self.real[column] = torch.zeros(len(values), dtype=torch.float64)
-                    self.fake[column] = torch.zeros(len(values), dtype=torch.float64)
-            if len(self.values) > MOST_COLUMNS:  # pixels in whole numbers, or the like
-                self.values.clear()
-                self.real.clear()
-                self.fake.clear()
-            self._known = True
+        rows = rows.float().cpu()
+        if not self._known:
+            self._waiting.append(rows)
+            if not whole and sum(len(part) for part in self._waiting) < ENOUGH:
+                return
+            rows = torch.cat(self._waiting)
             self._waiting.clear()
-            self._count(self.real, seen)
+            self._known = True
+            self.columns = of_categories(rows[:MOST])
+            sizes = [column.size for column in self.columns]
+            self.real = [torch.zeros(size, dtype=torch.float64) for size in sizes]
+            self.fake = [torch.zeros(len(MEMORIES), size, dtype=torch.float64) for size in sizes]
+        for column, counts in zip(self.columns, self.real, strict=True):
+            counts += torch.bincount(column.which(rows), minlength=column.size)
 
     def add_fake(self, rows: Tensor) -> None:
-        """Counts a batch; soft ones as the nearest value."""
-        if self.values:
-            for counts in self.fake.values():
-                counts *= max(0.0, 1 - len(rows) / MEMORY)
-            self._count(self.fake, rows.flatten(1))
-
-    def _count(self, counts: dict[int, Tensor], rows: Tensor) -> None:
-        for column, values in self.values.items():
-            nearest = (rows[:, column, None] - values).abs().argmin(1)
-            counts[column] += torch.bincount(nearest.cpu(), minlength=len(values))
+        """Counts a batch ``[n, d]``."""
+        if not self.columns:
+            return
+        rows = rows.float().cpu()
+        kept = 1 - len(rows) / torch.tensor(MEMORIES, dtype=torch.float64)[:, None]
+        for column, counts in zip(self.columns, self.fake, strict=True):
+            counts *= kept.clamp(min=0)
+            counts += torch.bincount(column.which(rows), minlength=column.size)
 
     def lost(self) -> dict[str, float]:
         """Categories with less than a tenth of their share, beyond chance: share by name."""
         found: dict[str, float] = {}
-        for column, values in self.values.items():
-            real, fake = self.real[column].round().long(), self.fake[column].round().long()
-            if not len(fake) or not fake.sum() or not real.sum():
+        tests = len(MEMORIES) * sum(column.size for column in self.columns)
+        for column, real, fake in zip(self.columns, self.real, self.fake, strict=True):
+            if not real.sum() or not fake.sum():
                 continue
-            kinds = torch.arange(len(values))
-            for which in lost_classes(
-                kinds.repeat_interleave(real), kinds.repeat_interleave(fake), len(values)
-            ):
-                name = f"column {column} = {values[which]:g}"
-                found[name] = float(real[which] / real.sum())
+            gone = {
+                which
+                for memory in fake.round()
+                for which in lost_of_counts(real.numpy(), memory.numpy(), NEVER / tests)
+            }
+            for which in sorted(gone):
+                found[column.named(which, self.names)] = float(real[which] / real.sum())
         return found
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint."""
+        parts = zip(self.columns, self.real, self.fake, strict=True)
         return {
             "known": self._known,
-            "waiting": [part.cpu().clone() for part in self._waiting],
-            "columns": {
-                column: [values, self.real[column].clone(), self.fake[column].clone()]
-                for column, values in self.values.items()
-            },
+            "waiting": [part.clone() for part in self._waiting],
+            "columns": [
+                [column.start, column.levels.clone(), real.clone(), fake.clone()]
+                for column, real, fake in parts
+            ],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """As it was."""
         self._known, self._waiting = state["known"], list(state["waiting"])
-        for name, (values, real, fake) in state["columns"].items():
-            column = int(name)  # JSON has no other keys than words
-            self.values[column] = values
-            self.real[column], self.fake[column] = real.clone(), fake.clone()
+        self.columns = [Column(start, levels) for start, levels, _, _ in state["columns"]]
+        self.real = [real.clone() for _, _, real, _ in state["columns"]]
+        self.fake = [fake.clone() for _, _, _, fake in state["columns"]]
 
 
 class Variety:

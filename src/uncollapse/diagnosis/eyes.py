@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from uncollapse.diagnosis.images import COMPONENTS, Images, are_images
+from uncollapse.diagnosis.symbols import Lines, Symbols
 from uncollapse.diagnosis.thresholds import DIMENSIONS
 from uncollapse.errors import ConfigError
 from uncollapse.metrics.features import PCA
@@ -23,11 +24,19 @@ class Eyes:
         real: ``[n, *shape]``.
         given: somebody's own function, or None: up to 64 numbers as they are, more by
             :func:`learned`.
+        symbols: how lines of symbols were read; such are compared by `Lines`.
     """
 
-    def __init__(self, real: Tensor, given: Features | None = None) -> None:
-        flat = real[0].numel()
-        self.features: Features = given or (_flat if flat <= DIMENSIONS else learned(real))
+    def __init__(
+        self, real: Tensor, given: Features | None = None, symbols: Symbols | None = None
+    ) -> None:
+        self.features: Features
+        if given is not None:
+            self.features = given if symbols is None else lambda lines: given(symbols.shown(lines))
+        elif symbols is not None and symbols.known:
+            self.features = Lines(real)
+        else:
+            self.features = _flat if real[0].numel() <= DIMENSIONS else learned(real)
         self.device = real.device
 
     def __call__(self, samples: Tensor) -> Tensor:

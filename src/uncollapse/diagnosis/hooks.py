@@ -11,7 +11,7 @@ import contextlib
 import time
 import weakref
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -27,16 +27,15 @@ _NOTHING = contextlib.nullcontext().__exit__
 
 
 class Heard(Protocol):
-    """Who is told what happened."""
+    """Who is told of calls and gradients, by the method that a hook names."""
 
-    awake: bool
-    """Whether calls are of interest now; steps always are."""
+    @property
+    def awake(self) -> bool:
+        """Whether they are of interest now."""
 
-    def generated(self, number: int, inputs: Any, output: Any, module: nn.Module) -> None:
-        """A generator was called."""
 
-    def judged(self, number: int, inputs: Any, output: Any, module: nn.Module) -> None:
-        """A discriminator was called."""
+class HeardSteps(Heard, Protocol):
+    """Who is told of steps, awake or not."""
 
     def stepping(self, optimizer: Optimizer) -> None:
         """An optimiser is about to step."""
@@ -186,12 +185,12 @@ class _Relay:
         self.inside += 1  # until it has stepped
         for who, before in tuple(self.listeners.values()):
             if before and (now := who()) is not None and now.heard.awake:
-                now(now.heard.stepping, optimizer)
+                now(cast(HeardSteps, now.heard).stepping, optimizer)
 
     def stepped(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         for who, _ in tuple(self.listeners.values()):
             if (now := who()) is not None:
-                now(now.heard.stepped, optimizer)
+                now(cast(HeardSteps, now.heard).stepped, optimizer)
         self.inside = max(0, self.inside - 1)
 
     def _forget(self) -> None:

@@ -1,4 +1,8 @@
-"""From looks to a verdict: each failure gathers points until it is worth saying."""
+"""From looks to a verdict: points add up until they are worth saying, and name what shows most.
+
+A collapse may show as few modes at one look and as many lost ones at the next. So that something is
+wrong has points of its own, and each failure has some for its name.
+"""
 
 from __future__ import annotations
 
@@ -17,34 +21,42 @@ class Judge:
     """Takes looks into account one after the other.
 
     Attributes:
+        grave: whether any failure shows that is more than a warning.
+        points: how much each failure has shown.
         modes: how much of the data modes with samples have held.
         held: how much of it regions with samples have.
         covered: how much of it was covered.
+        pairs: how varied lines of symbols have been.
         looks: how many there were.
     """
 
     def __init__(self, failures: Sequence[Failure] = FAILURES) -> None:
         self.failures = failures
+        self.grave = Points()
         self.points = {_key(failure): Points() for failure in failures}
         self.evidence: dict[str, tuple[Evidence, ...]] = {}
         self.lost: dict[str, tuple[str, ...]] = {}
-        self.modes, self.held, self.covered = Best(), Best(), Best()
+        self.modes, self.held, self.covered, self.pairs = Best(), Best(), Best(), Best()
         self.looks = 0
         self._broken: tuple[int, Evidence] | None = None
 
     def look(self, step: int, values: Mapping[str, float], window: Window) -> None:
         """Takes one comparison into account."""
         self.looks += 1
-        self.modes.look(1 - values.get("lost_modes", 1.0))
-        self.held.look(1 - values.get("lost", 1.0))
-        self.covered.look(values.get("coverage", 0.0))
-        look = Look(step, values, window, self.modes, self.held, self.covered)
+        self.modes.look(step, 1 - values.get("lost_modes", 1.0))
+        self.held.look(step, 1 - values.get("lost", 1.0))
+        self.covered.look(step, values.get("coverage", 0.0))
+        self.pairs.look(step, values.get("distinct_pairs", 0.0))
+        look = Look(step, values, window, self.modes, self.held, self.covered, self.pairs)
+        grave = False
         for failure in self.failures:
             evidence = tuple(failure(look))
             self.points[_key(failure)].look(look.step, bool(evidence))
+            grave = grave or (bool(evidence) and failure.state != "warning")
             if evidence:
                 self.evidence[_key(failure)] = evidence
                 self.lost[_key(failure)] = failure.lost(look)
+        self.grave.look(look.step, grave)
 
     def broken(self, step: int, what: str) -> None:
         """Something is NaN or infinite: no more looks are needed."""
@@ -53,12 +65,16 @@ class Judge:
             self._broken = step, Evidence("finite", 0.0, 1.0, meaning)
 
     def verdict(self, step: int) -> Verdict:
-        """How it stands: the failure with most points, of equal ones the first."""
+        """How it stands: of a grave failure the one with most points, of equal ones the first."""
         if self._broken is not None:
             since, reason = self._broken
             return Verdict("failed", "divergence", since, step, (reason,))
-        failure = max(self.failures, key=lambda failure: self.points[_key(failure)].score)
-        points = self.points[_key(failure)]
+        grave = [failure for failure in self.failures if failure.state != "warning"]
+        mild = [failure for failure in self.failures if failure.state == "warning"]
+        failure = max(
+            grave if self.grave.warned else mild, key=lambda one: self.points[_key(one)].score
+        )
+        points = self.grave if self.grave.warned else self.points[_key(failure)]
         if points.warned:
             state: State = failure.state if points.alarmed else "warning"
             evidence = self.evidence[_key(failure)]
@@ -74,6 +90,11 @@ class Judge:
         return Verdict("warming-up", step=step, evidence=(reason,))
 
     @property
+    def unsure(self) -> bool:
+        """Whether something shows, and not yet often enough for a verdict: more looks will tell."""
+        return self.grave.score > 0 and not self.grave.alarmed
+
+    @property
     def over(self) -> bool:
         """Whether something is NaN or infinite."""
         return self._broken is not None
@@ -81,6 +102,7 @@ class Judge:
     def state(self) -> dict[str, Any]:
         """For a checkpoint."""
         return {
+            "grave": asdict(self.grave),
             "points": {name: asdict(points) for name, points in self.points.items()},
             "evidence": {
                 name: [asdict(part) for part in parts] for name, parts in self.evidence.items()
@@ -89,12 +111,14 @@ class Judge:
             "modes": asdict(self.modes),
             "held": asdict(self.held),
             "covered": asdict(self.covered),
+            "pairs": asdict(self.pairs),
             "looks": self.looks,
             "broken": None if self._broken is None else [self._broken[0], asdict(self._broken[1])],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """As it was."""
+        self.grave = Points(**state["grave"])
         self.points = {name: Points(**points) for name, points in state["points"].items()}
         self.evidence = {
             name: tuple(Evidence(**part) for part in parts)
@@ -103,6 +127,7 @@ class Judge:
         self.lost = {name: tuple(lost) for name, lost in state["lost"].items()}
         self.modes = Best(**state["modes"])
         self.held, self.covered = Best(**state["held"]), Best(**state["covered"])
+        self.pairs = Best(**state["pairs"])
         self.looks = state["looks"]
         broken = state["broken"]
         self._broken = None if broken is None else (broken[0], Evidence(**broken[1]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary, ref
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
+from uncollapse.diagnosis.asking import ask
 from uncollapse.diagnosis.hooks import (
     Guarded,
     StepHooks,
@@ -38,6 +39,7 @@ from uncollapse.diagnosis.seen import (
     some,
     tensors,
 )
+from uncollapse.diagnosis.weights import Weights
 
 REMEMBERED = 64
 """Calls and passes that are kept at most until a step: some loops never step."""
@@ -81,12 +83,15 @@ class Listener:
         generators, discriminators: as the loop calls them.
         told: is given each turn, when its optimiser has stepped.
         passed: is called at each of G's steps while this is not awake, and says whether to wake.
+        averages: of each generator, asked what it is asked.
 
     Attributes:
+        refused: why an average could not be asked.
         steps: how often each side has stepped; two optimisers of one side step as one.
         guard: through which all hooks speak: time spent, errors kept back.
         heartbeat: what was heard at all.
         unheard: whether G's steps are not heard, and D's stand for them.
+        moving: how far steps move the weights.
     """
 
     def __init__(
@@ -95,6 +100,7 @@ class Listener:
         discriminators: Sequence[nn.Module],
         told: Callable[[Turn], None],
         passed: Callable[[], bool],
+        averages: Sequence[nn.Module] = (),
     ) -> None:
         self.networks: dict[Side, Sequence[nn.Module]] = {
             "generator": generators,
@@ -102,6 +108,8 @@ class Listener:
         }
         self.told = told
         self.passed = passed
+        self.averages = averages
+        self.refused = ""
         self.steps: dict[Side, int] = {"generator": 0, "discriminator": 0}
         self.guard = Guarded(self)
         self.heartbeat = Heartbeat()
@@ -126,7 +134,8 @@ class Listener:
         self._meetings = 0
         self._strangers: WeakKeyDictionary[Optimizer, int] = WeakKeyDictionary()
         self._leaves: dict[Side, dict[int, ref[Tensor]]] = {"generator": {}, "discriminator": {}}
-        self._steps = StepHooks(self.guard, before=False)
+        self.moving = Weights(self.networks)
+        self._steps = StepHooks(self.guard)
         self._on_calls: list[Any] = []
         self._on_weights: dict[int, Any] = {}
         self._marks = [
@@ -182,7 +191,18 @@ class Listener:
             self._meet("generator", taken, gave)
         most = _most(gave)
         given, rows = [some(t, most) for t in taken], [some(t, most) for t in gave]
-        self._made.append(Made(number, given, rows, module.training, torch.is_grad_enabled()))
+        made = Made(number, given, rows, module.training, torch.is_grad_enabled())
+        if self.averages and made.learning:
+            made.average = [some(t, most) for t in self._ask_average(number, *inputs)]
+        self._made.append(made)
+
+    def _ask_average(self, number: int, given: Sequence[Any], words: Mapping[str, Any]) -> Any:
+        """What the average gives where the generator was called; nothing if it raises."""
+        try:
+            return list(tensors(ask(self.averages[number], *given, **words)))
+        except Exception as error:
+            self.refused = f"it raised {type(error).__name__}: {error}"[:160]
+            return []
 
     def judged(self, number: int, inputs: Any, output: Any, module: nn.Module) -> None:
         """A discriminator was called; gradients at its answers will be heard."""
@@ -222,7 +242,9 @@ class Listener:
                 now.unclear.add(side)
 
     def stepping(self, optimizer: Optimizer) -> None:
-        """Nothing: passes within its step, of a closure, are its own too."""
+        """An optimiser is about to move weights; passes in its step, of a closure, are its own."""
+        for side in self._known.get(optimizer, (0, {}))[1]:
+            self.moving.stepping(side)
 
     def stepped(self, optimizer: Optimizer) -> None:
         """An optimiser has stepped: that ends a turn, of both sides if it holds both."""
@@ -237,6 +259,8 @@ class Listener:
                 self.awake = self.passed()
             return
         self._end_pass()
+        for side in sides:
+            self.moving.stepped(side)
         for side in sides:
             if self._awake:
                 self._end_turn(side, side in new)

@@ -5,53 +5,85 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from uncollapse.diagnosis.columns import WIDEST
 from uncollapse.diagnosis.thresholds import REALS
 from uncollapse.errors import ConfigError, DataError, ShapeError
 
+TABLE = 16384
+"""Rows of a table that are taken at most."""
 
-def taken(real: Any, labels: Any) -> tuple[Tensor, Tensor | None]:
-    """A fair choice of samples, and their classes if there are any.
+
+def taken(real: Any, labels: Any, word: str = "real") -> tuple[Tensor, Tensor | None]:
+    """A fair choice of samples in random order, and their classes if there are any.
+
+    More are taken of rows ``[n, d]`` than are compared: categories of a table are counted in all.
 
     Args:
-        real: a tensor or array ``[n, *shape]``; what gives samples by number, or batches in turn
-            (a data set, a loader; of tuples the first part is taken); or a function without
-            arguments that gives a batch.
+        real: a tensor, array or data frame ``[n, *shape]``; what gives samples by number, or
+            batches in turn (a data set, a loader; of tuples the first part is taken); or a function
+            without arguments that gives a batch.
         labels: classes ``[n]`` of a tensor's samples.
+        word: what it is called in messages.
 
     Raises:
         ConfigError: it is none of these.
         ShapeError: no samples, or not as many labels as samples.
-        DataError: NaN or infinity.
+        DataError: NaN or infinity, or a data frame with other things than numbers.
     """
-    rows = _rows(real)
+    rows = _rows(real, word)
     if rows.ndim < 2 or len(rows) < 2:
-        raise ShapeError(f"watch: real must hold samples [n, *shape], not {list(rows.shape)}")
+        raise ShapeError(f"watch: {word} must hold samples [n, *shape], not {list(rows.shape)}")
     if not torch.isfinite(rows).all():
-        raise DataError("watch: real holds NaN or infinity")
+        raise DataError(f"watch: {word} holds NaN or infinity")
+    table = rows.ndim == 2 and rows.shape[1] <= WIDEST
+    index = _choice(len(rows), TABLE if table else REALS)
     if labels is None:
-        return rows[_choice(len(rows))], None
+        return rows[index], None
     classes = torch.as_tensor(labels).flatten()
     if len(classes) != len(rows):
         raise ShapeError(f"watch: {len(classes)} labels for {len(rows)} real samples")
-    index = _choice(len(rows))
     return rows[index], classes[index]
 
 
-def _choice(n: int) -> Tensor:
-    return torch.randperm(n, generator=torch.Generator().manual_seed(0))[:REALS]
+def names(real: Any) -> tuple[str, ...]:
+    """Of the columns of a data frame; of all else, none."""
+    return tuple(str(name) for name in real.columns) if _is_frame(real) else ()
 
 
-def _rows(real: Any) -> Tensor:
+def _is_frame(real: Any) -> bool:
+    return hasattr(real, "columns") and hasattr(real, "__array__")
+
+
+def _numbers(frame: Any) -> Tensor:
+    """A data frame's rows, ``[n, columns]``; yes and no are 1 and 0."""
+    rows = np.asarray(frame)
+    try:
+        return torch.as_tensor(rows.astype(np.float64)).float()
+    except (TypeError, ValueError):
+        raise DataError(
+            "watch: real has columns that are not numbers: give them as the discriminator sees "
+            "them, categories as one-hot columns or codes"
+        ) from None
+
+
+def _choice(n: int, most: int = REALS) -> Tensor:
+    return torch.randperm(n, generator=torch.Generator().manual_seed(0))[:most]
+
+
+def _rows(real: Any, word: str) -> Tensor:
     if isinstance(real, str):
         raise ConfigError(
-            f"watch: real must be samples; a name is loaded by uc.data.load({real!r}), whose "
+            f"watch: {word} must be samples; a name is loaded by uc.data.load({real!r}), whose "
             "samples are data.take(torch.arange(1024))"
         )
     if isinstance(real, Tensor):
         return real.detach()
+    if _is_frame(real):
+        return _numbers(real)
     if hasattr(real, "__array__"):
         return torch.as_tensor(real)
     if callable(real):
@@ -62,7 +94,7 @@ def _rows(real: Any) -> Tensor:
     if isinstance(real, Iterable):
         return _joined(torch.as_tensor(_first(batch)) for batch in real)
     raise ConfigError(
-        f"watch: real must be samples, a data set, a loader or a function, not "
+        f"watch: {word} must be samples, a data set, a loader or a function, not "
         f"{type(real).__name__}"
     )
 

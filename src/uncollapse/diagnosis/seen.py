@@ -34,6 +34,7 @@ class Made:
         gave: some rows of each of its outputs.
         training: whether it was in training mode.
         learning: whether gradients were taken.
+        average: what the generator's average gave for the same, as ``gave``, where there is one.
     """
 
     network: int
@@ -41,6 +42,7 @@ class Made:
     gave: list[Tensor]
     training: bool
     learning: bool
+    average: list[Tensor] = field(default_factory=list)
 
 
 @dataclass

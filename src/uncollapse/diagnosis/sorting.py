@@ -56,6 +56,7 @@ class Glimpse:
         fooled: D's answers on fakes in G's turn.
         gradients: length of the gradient at each fake in G's turn.
         latents: what G was given first, with the rows of its output beside it.
+        average: what G's average gave for the latents of the fakes, where it can be told.
         real_labels, fake_labels: classes ``[n]`` that D was told, where there are any.
         swapped: rows of known fakes that D learns as real, and how many fakes are known.
         d_on: whether D had a say: it was asked, and its loss was not multiplied by zero.
@@ -69,6 +70,7 @@ class Glimpse:
     fooled: Tensor | None = None
     gradients: Tensor | None = None
     latents: tuple[Tensor, Tensor] | None = None
+    average: Tensor | None = None
     real_labels: Tensor | None = None
     fake_labels: Tensor | None = None
     swapped: tuple[int, int] = (0, 0)
@@ -172,6 +174,7 @@ class Sorter:
         if own:
             glimpse.fake, glimpse.fake_labels = own[0].given[_slot(own[0])].rows, own[0].labels
         glimpse.fooled = _joined([self._logits(p) for p in whole if self._tells(p)])
+        glimpse.average = _average(turn, glimpse.fake)
         norms = [norm for one in turn.passes for norm in one.at_fakes]
         glimpse.gradients = norms[-1] if norms else None
         for made in reversed(turn.made):
@@ -385,6 +388,16 @@ def _all(kinds: Tensor, kind: int) -> Tensor:
 
 def _whole(kinds: Tensor) -> Tensor:
     return _all(kinds, _mostly(kinds))
+
+
+def _average(turn: Turn, fake: Tensor | None) -> Tensor | None:
+    """What G's average gave where G gave these fakes, if D was given them as they were."""
+    if fake is not None:
+        for made in turn.made:
+            for gave, average in zip(made.gave, made.average, strict=False):
+                if gave.shape == fake.shape == average.shape and torch.equal(gave, fake):
+                    return average
+    return None
 
 
 def _pulls(turn: Turn) -> list[Pull]:

@@ -25,19 +25,24 @@ UNCOVERED = 0.25
 """Coverage, as a share of what real samples have, below which samples are bad."""
 GAIN = 0.02
 """By how much coverage must grow to be called better."""
-PATIENCE = 10
-"""Comparisons without a new best after which a run no longer improves."""
+PATIENCE, FEW_LOOKS = 300, 3
+"""G's steps, and comparisons, without a new best after which a run no longer improves."""
 APART = 8
 """Looks between two comparisons of samples with the data, at least."""
 
 DROPPED = 0.7
 """Regions of a batch, as a share of the usual number, below which samples are compared at once."""
-FOLLOWING = 0.05
-"""How fast the usual number follows."""
+FOLLOWING, FALLING = 0.05, 0.01
+"""How fast the usual number follows, upwards and downwards: a slow fall is to be seen too."""
 NARROW = 0.25
 """Spread of a batch, or within a class, as a share of the data's, below which all is alike."""
 FEW = 0.35
 """Effective regions in a batch, as a share of the data's, below which it is of few modes."""
+NEVER = 1e-6
+"""Chance that a comparison calls any category of a table lost that is not.
+
+Comparisons in a row look at much the same fakes, so four of them are hardly more sure than one.
+"""
 MISSING = 0.01
 """Share of the data in lost modes from which on modes are dropped."""
 PARTS, MANY_PARTS = 0.2, 0.4
@@ -54,10 +59,18 @@ FADED = 0.05
 """Gradient at fakes, as a share of what it was at its largest, below which G learns little."""
 FAR = 5.0
 """Spread, as a multiple of the data's, from which on samples leave it."""
+HOT = 0.3
+"""Share of their length that one step moves the weights by, from which on a rate is too high."""
 COPIED = 0.5
 """Distance from fakes to the nearest real sample, as a share of that between real samples."""
+BY_HEART = 0.5
+"""Share of fakes that are nearer to training samples than to held-out ones, beyond chance."""
 REPEATED = 0.2
 """Share of fakes that have a twin, from which on samples repeat."""
+NEW_LINES = 0.5
+"""Different lines, as a share of those of as many real lines, below which texts repeat."""
+MONOTONOUS = 0.3
+"""Different pairs of symbols, as a share of the real lines', below which texts say little."""
 
 WARN, ALARM = 2.0, 4.0
 """Points of a failure from which on it is a warning, and a verdict."""

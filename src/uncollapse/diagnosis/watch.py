@@ -19,21 +19,25 @@ from uncollapse.diagnosis.counts import Categories, Variety
 from uncollapse.diagnosis.eyes import Eyes, Features
 from uncollapse.diagnosis.judging import Judge
 from uncollapse.diagnosis.listening import Listener
-from uncollapse.diagnosis.liveness import Liveness
+from uncollapse.diagnosis.liveness import FOR_GOOD, Liveness
 from uncollapse.diagnosis.pools import Recent, Reservoir
+from uncollapse.diagnosis.pulse import Pulse
 from uncollapse.diagnosis.seen import ROWS, Turn, some
 from uncollapse.diagnosis.signals import SIGNALS, Reference, Window
 from uncollapse.diagnosis.sorting import Glimpse, Sorter
+from uncollapse.diagnosis.symbols import Symbols
 from uncollapse.diagnosis.thresholds import (
     BINS,
     DROPPED,
     EACH,
     FAKES,
+    FALLING,
     FEW,
     FEWEST,
     FOLLOWING,
     REALS,
 )
+from uncollapse.diagnosis.unseen import Unseen
 from uncollapse.diagnosis.verdict import Bug, Verdict
 
 
@@ -59,14 +63,20 @@ class Watch:
         out: Path | None,
         on_change: Callable[[Verdict], None] | None,
         expect: Sequence[str],
+        averages: Sequence[nn.Module] = (),
+        held_out: Tensor | None = None,
+        names: Sequence[str] = (),
     ) -> None:
-        self.listener = Listener(generators, discriminators, self._turn, self._passed)
+        self.listener = Listener(generators, discriminators, self._turn, self._passed, averages)
         self.sorter = Sorter()
         self.liveness = Liveness(self.listener, self.sorter)
         self.clock = Clock(every, overhead)
+        self.pulse = Pulse(generators, overhead, self.clock.hurry)
         self.judge = Judge()
         self.preflight = Preflight(generators, discriminators, optimizers, expect, real)
-        self._given = real, labels
+        self.unseen = None if held_out is None else Unseen(held_out)
+        self._without_average = 0
+        self._given, self._names = (real, labels), names
         self._take(real, labels)
         self.own_features = features
         self.out = out
@@ -121,6 +131,7 @@ class Watch:
     def close(self) -> None:
         """Takes off every hook; what was seen can still be asked for."""
         self.listener.close()
+        self.pulse.awake = False
         self.preflight.close()
 
     def __enter__(self) -> Watch:
@@ -138,13 +149,31 @@ class Watch:
 
     def _passed(self) -> bool:
         """A round has passed unseen: whether the next one is looked at."""
-        return self.clock.next_round(self.listener.guard.spent, False)
+        return self._next_round(looked=False)
+
+    def _next_round(self, looked: bool) -> bool:
+        """Whether the next round is looked at; if not, G is glanced at meanwhile."""
+        spent = self.listener.guard.spent + self.pulse.guard.spent
+        awake = self.clock.next_round(spent, looked)
+        self.pulse.awake = not awake and self.clock.every == "auto"
+        return awake
 
     def _turn(self, turn: Turn) -> None:
         """A turn has ended: it may end a round."""
         glimpse = self.sorter.turn(turn)
         if glimpse is not None and self._told is None:
-            self._round(glimpse)
+            self._round(self._of_the_average(glimpse))
+
+    def _of_the_average(self, glimpse: Glimpse) -> Glimpse:
+        """With the samples of G's average, if there is one and it can be asked for some."""
+        if not self.listener.averages or glimpse.fake is None:
+            return glimpse
+        if glimpse.average is not None:
+            self._without_average = 0
+        elif self._without_average < FOR_GOOD:
+            self._without_average += 1
+        own = self._without_average >= FOR_GOOD
+        return glimpse if own else replace(glimpse, fake=glimpse.average)
 
     def observe(
         self,
@@ -208,37 +237,59 @@ class Watch:
 
     def _take(self, real: Tensor | None, labels: Tensor | None) -> None:
         """Begins with real samples that were given, or with none."""
-        self.given, self.labels, self._unfit = real, labels, ""
+        self.given, self.labels, self._unfit = real, None if labels is None else labels[:REALS], ""
         self.fakes, self.reals = Recent(FAKES, EACH), Reservoir(REALS)
-        self.categories, self.variety = Categories(), Variety()
+        self.categories, self.variety = Categories(self._names), Variety()
+        self.symbols = Symbols()
         if real is not None:
-            self.reals.add(real)
-            self.categories.add_real(real)
+            if real.is_floating_point():  # whole numbers may be codes of a table yet
+                self.symbols.learn(real)
+            self.reals.add(real[:REALS])
+            self.categories.add_real(real, whole=True)
 
     def _round(self, glimpse: Glimpse) -> None:
         """A round was seen: its samples are kept, signals are taken, a verdict may change."""
         self._glimpses += 1
+        self._check(glimpse)
+        glimpse = self._read(glimpse)
         self._keep(glimpse)
         self._look(glimpse)
         self._tell()
-        self.listener.awake = self.clock.next_round(self.listener.guard.spent, True)
+        self.listener.awake = self._next_round(looked=True)
 
-    def _keep(self, glimpse: Glimpse) -> None:
+    def _check(self, glimpse: Glimpse) -> None:
         for name in ("fake", "real", "d_real", "d_fake", "fooled"):
             rows = getattr(glimpse, name)
             if rows is not None and not torch.isfinite(rows).all():
                 self.judge.broken(glimpse.step, WHAT[name])
+
+    def _read(self, glimpse: Glimpse) -> Glimpse:
+        """Lines of symbols as whole numbers; all else as it is."""
+        fake, real = glimpse.fake, glimpse.real
+        whole = fake if fake is not None and not fake.is_floating_point() else None
+        if self.symbols.learn(real) or self.symbols.learn(whole):
+            self._eyes = self._reference = None
+            self.categories = Categories()
+        if not self.symbols.known:
+            return glimpse
+        return replace(
+            glimpse,
+            fake=None if fake is None else self.symbols(fake),
+            real=None if real is None else self.symbols(real),
+        )
+
+    def _keep(self, glimpse: Glimpse) -> None:
         if glimpse.fake is not None:
             self.fakes.add(glimpse.step, glimpse.fake)
-            if self.given is not None and self.given.shape[1:] != glimpse.fake.shape[1:]:
+            given = self.given
+            if given is not None and self.symbols(given[:1]).shape[1:] != glimpse.fake.shape[1:]:
                 self._forget_given(glimpse.fake)
+            if not self.symbols.known:
+                self.categories.add_fake(glimpse.fake)
         if glimpse.real is not None and self.given is None:
             self.reals.add(glimpse.real)
-        for rows, add in (
-            (glimpse.fake, self.categories.add_fake), (glimpse.real, self.categories.add_real),
-        ):  # fmt: skip
-            if rows is not None:
-                add(rows)
+            if not self.symbols.known:
+                self.categories.add_real(glimpse.real)
 
     def _forget_given(self, fake: Tensor) -> None:
         """What was given as real has another shape than what D sees: D's own is taken."""
@@ -249,28 +300,46 @@ class Watch:
         )
         self.given = self.labels = None
         self.reals, self.categories = Reservoir(REALS), Categories()
+        self.symbols = Symbols()
 
     def _look(self, glimpse: Glimpse) -> None:
         if glimpse.fake is None or len(self.reals) < 2 or self.judge.over:
             return
         begun = time.perf_counter()
-        eyes, reference = self._fit()
+        eyes, reference = self._fit(glimpse.fake.device)
         batch = eyes(glimpse.fake)
         if glimpse.fake_labels is not None:
             self.variety.add("fake", batch, glimpse.fake_labels)
         if glimpse.real is not None and glimpse.real_labels is not None:
             self.variety.add("real", eyes(glimpse.real), glimpse.real_labels)
         window = Window(
-            glimpse, batch, batch, reference, self.categories, self.variety, self._history
-        )
+            glimpse, batch, batch, reference, self.categories, self.variety, self._history,
+            self.listener.moving,
+        )  # fmt: skip
         self._measure(window, heavy=False)
         fewest = FEWEST if self.given is None else min(FEWEST, len(self.given))
         enough = len(self.fakes) >= FEWEST and len(self.reals) >= fewest
-        if enough and self.clock.compares(self._moved()):
-            window = replace(window, fakes=eyes(self.fakes.rows()))
+        if enough and self.clock.compares(self._moved() or self.judge.unsure):
+            raw = self.fakes.rows()
+            held_out = self._held_out(glimpse, eyes)
+            window = replace(window, fakes=eyes(raw), raw=raw, **held_out)
             self._measure(window, heavy=True)
             self.judge.look(glimpse.step, self._values, window)
             self.clock.compared(time.perf_counter() - begun)
+
+    def _held_out(self, glimpse: Glimpse, eyes: Eyes) -> dict[str, Any]:
+        """What held-out samples show, as parts of a window; nothing without any."""
+        unseen = self.unseen
+        if unseen is None or unseen.refused or glimpse.real is None:
+            return {}
+        if not unseen.fits(glimpse.real):
+            return {}
+        signs = {at: sign for (net, at), sign in self.sorter.signs.items() if net == 0}
+        D = self.listener.networks["discriminator"]
+        return {
+            "unseen": eyes(unseen.rows),
+            "overfit": unseen.order(D[0], glimpse.real, signs) if D else None,
+        }
 
     def _measure(self, window: Window, heavy: bool) -> None:
         for signal in SIGNALS:
@@ -283,31 +352,56 @@ class Watch:
         """Whether a batch is in far fewer places than usual: then samples are compared at once."""
         now = self._values.get("regions", 1.0)
         usual = self._history.get("regions", now)
-        self._history["regions"] = usual + FOLLOWING * (now - usual)
+        follow = FOLLOWING if now > usual else FALLING
+        self._history["regions"] = usual + follow * (now - usual)
         return now < DROPPED * usual or now < FEW
 
-    def _fit(self) -> tuple[Eyes, Reference]:
-        """What samples are compared by, made anew whenever twice as many real ones are known."""
+    def _fit(self, device: torch.device) -> tuple[Eyes, Reference]:
+        """What samples are compared by, made anew whenever twice as many real ones are known.
+
+        All of it is where fakes are: nothing waits for a GPU to send its samples.
+        """
         if self._eyes is None or self._reference is None or len(self.reals) >= 2 * self._fitted:
-            self._fit_on(self.reals.rows().clone())  # the reservoir goes on changing
+            raw = self.symbols(self.reals.rows()).to(device)
+            self._fit_on(raw.clone())  # the reservoir goes on changing
         assert self._eyes is not None
         assert self._reference is not None
         return self._eyes, self._reference
 
     def _fit_on(self, raw: Tensor) -> None:
         self._fitted = len(raw)
-        self._eyes = Eyes(raw, self.own_features)
+        self._eyes = Eyes(raw, self.own_features, self.symbols)
         complete = self.given is not None and len(raw) < REALS
         self._reference = Reference(self._eyes(raw), BINS, raw, self.labels, complete)
+        eyes, reference, symbols = self._eyes, self._reference, self.symbols
+        self.pulse.look_by(
+            symbols.shown(raw[:1]).shape[1:],
+            lambda rows: reference.place(eyes(symbols(rows))),
+            len(reference.bins),
+        )
 
     def _notes(self) -> list[str]:
         """What cannot be seen, and what would help."""
         notes = [note for note in (self._unfit, self._failed) if note]
         notes += self.liveness.notes()
-        for guard in (self.listener.guard, self.preflight.scout.guard):
+        if self.unseen is not None and self.unseen.refused:
+            notes.append(self.unseen.refused)
+        if self.listener.averages and self._glimpses:
+            notes.append(self._whose())
+        for guard in (self.listener.guard, self.pulse.guard, self.preflight.scout.guard):
             if guard.errors:
                 notes.append(f"{guard.errors} things could not be looked at ({guard.last})")
         return notes
+
+    def _whose(self) -> str:
+        """Whose samples the verdict is about, where there is an average."""
+        if self._without_average < FOR_GOOD:
+            return "samples are those of the average (ema=), not of the generator itself"
+        reason = self.listener.refused or (
+            "the discriminator is given something else than the generator gives, as by an "
+            "augmentation or an activation between them"
+        )
+        return f"samples are the generator's own, as the average (ema=) cannot be asked: {reason}"
 
     def _tell(self) -> None:
         """Writes and calls back what has changed."""
@@ -339,9 +433,12 @@ class Watch:
             "judge": self.judge.state(),
             "bugs": self.preflight.state(),
             "clock": self.clock.state(),
+            "weights": self.listener.moving.state(),
+            "unseen": None if self.unseen is None else self.unseen.turn,
             "glimpses": self._glimpses,
             "said": list(self._said),
             "told": self._told is not None,
+            "symbols": self.symbols.state(),
             "categories": self.categories.state(),
             "variety": self.variety.state(),
             "history": dict(self._history),
@@ -358,9 +455,13 @@ class Watch:
         self.judge.restore(state["judge"])
         self.preflight.restore(state["bugs"], self.step)
         self.clock.restore(state["clock"])
+        self.listener.moving.restore(state["weights"])
+        if self.unseen is not None and state["unseen"] is not None:
+            self.unseen.turn = state["unseen"]
         self._glimpses = state["glimpses"]
         self._said = tuple(state["said"])
         self._told = Glimpse(self.step) if state["told"] else None
+        self.symbols.restore(state["symbols"])
         self.categories.restore(state["categories"])
         self.variety.restore(state["variety"])
         self._history.update(state["history"])

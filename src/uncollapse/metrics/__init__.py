@@ -10,6 +10,7 @@ from uncollapse.metrics.classes import (
     class_total_variation,
     inception_score,
     lost_classes,
+    lost_of_counts,
     stacked_labels,
 )
 from uncollapse.metrics.collisions import Collisions, collision_rate, duplicate_rate
@@ -58,6 +59,7 @@ __all__ = [
     "log_likelihood",
     "lost_classes",
     "lost_modes",
+    "lost_of_counts",
     "memorisation",
     "mode_balance",
     "mode_coverage",

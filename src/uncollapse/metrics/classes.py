@@ -170,13 +170,27 @@ def lost_classes(real: Array, fake: Array, classes: int) -> list[int]:
     Returns:
         Their numbers, in order.
     """
-    from scipy.stats import binom  # late: half a second to import
-
     a, b = (torch.bincount(tensor(x, "labels"), minlength=classes).cpu().numpy()
             for x in (real, fake))  # fmt: skip
-    n, m = a.sum(), b.sum()
-    rare = b / m < RARE * a / n
-    unlikely = binom.cdf(b, a + b, m / (n + m)) * classes < CHANCE
+    return lost_of_counts(a, b, CHANCE / classes)
+
+
+def lost_of_counts(real: NDArray[Any], fake: NDArray[Any], chance: float) -> list[int]:
+    """As :func:`lost_classes`, where samples have been counted.
+
+    Args:
+        real: how many of n real samples each class has, ``[K]``.
+        fake: likewise of m fakes.
+        chance: how often a perfect sampler may be said to have lost a class, for each.
+
+    Returns:
+        Numbers of lost classes, in order.
+    """
+    from scipy.stats import binom  # late: half a second to import
+
+    n, m = real.sum(), fake.sum()
+    rare = fake / m < RARE * real / n
+    unlikely = binom.cdf(fake, real + fake, m / (n + m)) < chance
     return [int(k) for k in np.flatnonzero(rare & unlikely)]
 
 

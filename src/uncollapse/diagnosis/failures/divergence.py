@@ -1,14 +1,17 @@
-"""Samples or answers leave all bounds."""
+"""Samples, answers or weights leave all bounds."""
 
 from __future__ import annotations
 
 from uncollapse.diagnosis.failures.failure import Failure, Look
-from uncollapse.diagnosis.thresholds import FAR
+from uncollapse.diagnosis.thresholds import FAR, HOT, UNCOVERED
 from uncollapse.diagnosis.verdict import Evidence
 
 
 class Divergence(Failure):
-    """Samples spread far beyond the data. NaN and infinity are told at once, elsewhere."""
+    """Samples spread far beyond the data, or steps were too large for weights to learn anything.
+
+    NaN and infinity are told at once, elsewhere.
+    """
 
     name = "divergence"
     state = "failed"
@@ -16,4 +19,12 @@ class Divergence(Failure):
     def __call__(self, look: Look) -> list[Evidence]:
         far = look.above("spread", FAR, "samples spread {value:.3g} times as far as the data")
         lost = look.below("coverage", 0.1, "they cover {value:.0%} of the data")
-        return [*far, *lost] if far and lost else []
+        if far and lost:
+            return [*far, *lost]
+        hot = look.above(
+            "update_peak",
+            HOT,
+            "a step has moved the weights by {value:.0%} of their length: a rate is too high",
+        )
+        bad = look.below("coverage", UNCOVERED, "samples cover {value:.0%} of the data")
+        return [*hot, *bad] if hot and bad and look.learned and not look.covered.rising else []

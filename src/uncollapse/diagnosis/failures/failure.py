@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from uncollapse.diagnosis.signals import Window
-from uncollapse.diagnosis.thresholds import GAIN, LEARNING, PARTS, PATIENCE, UNCOVERED
+from uncollapse.diagnosis.thresholds import (
+    FEW_LOOKS,
+    GAIN,
+    LEARNING,
+    PARTS,
+    PATIENCE,
+    UNCOVERED,
+)
 from uncollapse.diagnosis.verdict import Evidence, State
 
 
@@ -19,23 +26,29 @@ class Best:
         peak: its largest value.
         now: its latest one.
         stale: comparisons since it was last above the peak by more than ``GAIN``.
+        waited: G's steps since then.
+        at: the step of that comparison.
     """
 
     peak: float = 0.0
     now: float = 0.0
     stale: int = 0
+    waited: int = 0
+    at: int = 0
 
-    def look(self, value: float) -> None:
+    def look(self, step: int, value: float) -> None:
         """Takes a value into account."""
         self.now = value
         self.stale = 0 if value > self.peak + GAIN else self.stale + 1
         if not self.stale:
-            self.peak = value
+            self.peak, self.at = value, step
+        self.waited = step - self.at
 
     @property
     def rising(self) -> bool:
         """Whether it was at its best lately, and still is near it."""
-        return self.stale < PATIENCE and self.peak - self.now <= PARTS
+        lately = self.stale < FEW_LOOKS or self.waited < PATIENCE
+        return lately and self.peak - self.now <= PARTS
 
 
 @dataclass
@@ -49,6 +62,7 @@ class Look:
         modes: how much of the data modes with samples have held.
         held: how much of it regions with samples have.
         covered: how much of it was covered.
+        pairs: how varied lines of symbols have been.
     """
 
     step: int
@@ -57,6 +71,7 @@ class Look:
     modes: Best
     held: Best
     covered: Best
+    pairs: Best
 
     def below(self, signal: str, threshold: float, meaning: str) -> list[Evidence]:
         """Evidence, if a signal has a value and it is below a threshold."""

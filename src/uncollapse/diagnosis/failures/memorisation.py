@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from uncollapse.diagnosis.failures.failure import Failure, Look
-from uncollapse.diagnosis.thresholds import COPIED
+from uncollapse.diagnosis.thresholds import BY_HEART, COPIED
 from uncollapse.diagnosis.verdict import Evidence
 
 
@@ -14,8 +14,16 @@ class Memorisation(Failure):
     state = "failed"
 
     def __call__(self, look: Look) -> list[Evidence]:
-        return look.below(
-            "copied",
-            COPIED,
-            "samples are {value:.0%} as far from the nearest real one as real ones from each other",
-        )
+        return [
+            *look.above(
+                "memorised",
+                BY_HEART,
+                "{value:.0%} of the samples are nearer to training samples than chance explains",
+            ),
+            *look.below(
+                "copied",
+                COPIED,
+                "samples are {value:.0%} as far from the nearest real one as real ones from each "
+                "other",
+            ),
+        ]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from uncollapse.diagnosis.failures.failure import Failure, Look
-from uncollapse.diagnosis.thresholds import FEW, NARROW, PARTS, REPEATED
+from uncollapse.diagnosis.signals.text import most_frequent, repeats
+from uncollapse.diagnosis.thresholds import FEW, MONOTONOUS, NARROW, NEW_LINES, PARTS, REPEATED
 from uncollapse.diagnosis.verdict import Evidence
 
 
 class ModeCollapse(Failure):
-    """Each batch is of few regions, is all but alike, or is full of twins."""
+    """Each batch is of few regions, is all but alike, is full of twins, or repeats its lines."""
 
     name = "mode-collapse"
     state = "collapsed"
@@ -25,9 +26,29 @@ class ModeCollapse(Failure):
             REPEATED + look.window.reals.twins,
             "{value:.0%} of the samples have a twin among the others",
         )
+        lines = self._lines(look)
         lost = look.above("lost", PARTS, "{value:.0%} of the data has hardly any samples")
-        shown = (lost and (narrow or few)) or twins
-        return [*few, *narrow, *twins, *lost] if shown else []
+        shown = (lost and (narrow or few)) or twins or lines
+        return [*lines, *few, *narrow, *twins, *lost] if shown else []
+
+    def _lines(self, look: Look) -> list[Evidence]:
+        """Of texts: lines that come again, or that say the same over and over."""
+        if look.window.lines is None:
+            return []
+        real, fake = look.window.lines
+        usual = repeats(real)
+        again = look.above(
+            "repeated_lines",
+            1 - NEW_LINES * (1 - usual),
+            f"{{value:.0%}} of the lines repeat another one, of real lines {usual:.0%}; "
+            f"{most_frequent(fake)}",
+        )
+        monotonous = look.below(
+            "distinct_pairs",
+            MONOTONOUS,
+            "lines hold {value:.0%} as many different pairs of symbols as real ones",
+        )
+        return [*again, *([] if look.pairs.rising else monotonous)]
 
     def lost(self, look: Look) -> tuple[str, ...]:
         return look.gone()

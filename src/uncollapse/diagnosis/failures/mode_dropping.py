@@ -16,11 +16,12 @@ class ModeDropping(Failure):
     def __call__(self, look: Look) -> list[Evidence]:
         if not look.learned or look.modes.rising or look.below("regions", FEW, ""):
             return []  # too early, or worse: all are in few places
+        parts = look.above("lost", MANY_PARTS, "{value:.0%} of the data has hardly any samples")
         return [
             *look.above("lost_classes", 1, "{value:.0f} classes have hardly any samples"),
-            *look.above("lost_categories", 1, "{value:.0f} categories hardly come any more"),
+            *look.above("lost_categories", 1, "categories that hardly come any more: {value:.0f}"),
             *look.above("lost_modes", MISSING, "modes with {value:.0%} of the data are gone"),
-            *look.above("lost", MANY_PARTS, "{value:.0%} of the data has hardly any samples"),
+            *([] if look.held.rising else parts),
         ]
 
     def lost(self, look: Look) -> tuple[str, ...]:

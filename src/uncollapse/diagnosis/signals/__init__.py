@@ -7,10 +7,14 @@ from uncollapse.diagnosis.signals.copies import Copied, Repeated
 from uncollapse.diagnosis.signals.coverage import Coverage, Precision, Recall
 from uncollapse.diagnosis.signals.gradient import Gradient
 from uncollapse.diagnosis.signals.logits import Logits
+from uncollapse.diagnosis.signals.memory import Memorised, Overfit, RealSigns
 from uncollapse.diagnosis.signals.regions import Hopping, Lost, LostModes, Moved, Regions
 from uncollapse.diagnosis.signals.separation import Separation
 from uncollapse.diagnosis.signals.signal import Signal
+from uncollapse.diagnosis.signals.spectra import SpectralNorm, SpectralRank
 from uncollapse.diagnosis.signals.spread import Spread
+from uncollapse.diagnosis.signals.text import DistinctPairs, RepeatedLines
+from uncollapse.diagnosis.signals.updates import UpdateD, UpdateG, UpdatePeak
 from uncollapse.diagnosis.signals.window import Reference, Window, prepare
 
 SIGNALS: tuple[Signal, ...] = (
@@ -19,6 +23,10 @@ SIGNALS: tuple[Signal, ...] = (
     Regions(),
     Gradient(),
     Logits(),
+    RealSigns(),
+    UpdateG(),
+    UpdateD(),
+    UpdatePeak(),
     Coverage(),
     Precision(),
     Recall(),
@@ -30,7 +38,13 @@ SIGNALS: tuple[Signal, ...] = (
     Moved(),
     Hopping(),
     Repeated(),
+    RepeatedLines(),
+    DistinctPairs(),
     Copied(),
+    Memorised(),
+    Overfit(),
+    SpectralNorm(),
+    SpectralRank(),
 )
 """All of them, cheap ones first."""
 

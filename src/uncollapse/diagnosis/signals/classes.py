@@ -34,7 +34,7 @@ class LostCategories(Signal):
     fakes = 128
 
     def __call__(self, window: Window) -> float | None:
-        return float(len(window.lost_categories)) if window.categories.values else None
+        return float(len(window.lost_categories)) if window.categories.columns else None
 
 
 class Within(Signal):

@@ -13,10 +13,13 @@ class Repeated(Signal):
     what = "share of fakes that have a twin among the others"
     high = 1.0
     healthy = "about what real samples have, 0 for continuous data"
+    void = "for lines of symbols: they have `repeated_lines`"
     heavy = True
     fakes = 128
 
     def __call__(self, window: Window) -> float | None:
+        if window.lines is not None:
+            return None
         return float((window.nearest[:, 0] <= TWIN * window.reals.usual).double().mean())
 
 
@@ -31,7 +34,7 @@ class Copied(Signal):
     name = "copied"
     what = "distance of fakes to the nearest real sample, as a share of that between real ones"
     healthy = "0.8 and more"
-    void = "for data that is not all known"
+    void = "for data that is not all known, and rows of whole numbers"
     heavy = True
     fakes = 128
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import torch
-
 from uncollapse.diagnosis.signals.signal import Signal
 from uncollapse.diagnosis.signals.window import Window
+from uncollapse.metrics.order import auc
 
 
 class Separation(Signal):
@@ -25,7 +24,4 @@ class Separation(Signal):
         real, fake = window.glimpse.d_real, window.glimpse.d_fake
         if real is None or fake is None:
             return None
-        order = fake.sort().values
-        below = torch.searchsorted(order, real.contiguous())
-        up_to = torch.searchsorted(order, real.contiguous(), right=True)
-        return float((below + up_to).double().mean() / (2 * len(order)))
+        return auc(real, fake)

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from uncollapse.diagnosis.counts import Categories, Variety
+from uncollapse.diagnosis.seen import some
 from uncollapse.diagnosis.sorting import Glimpse
+from uncollapse.diagnosis.weights import Weights
 from uncollapse.metrics import Bins, lost_classes
 
 TWIN = 0.01
@@ -40,7 +42,8 @@ class Reference:
 
     Attributes:
         distinct: the samples without those that came again, as small data sets do.
-        all_known: whether they are complete, or came so often that hardly any are unseen.
+        all_known: whether they are complete, or came so often that hardly any are unseen; never
+            of rows of whole numbers, which anybody who draws them well repeats.
         radii: the distance of each distinct one to its K-th nearest neighbour.
         usual: the median distance to the nearest one.
         twins: the share of samples that have a twin.
@@ -62,7 +65,9 @@ class Reference:
         self.distinct, of = torch.unique(samples, dim=0, return_inverse=True)
         self._first = torch.zeros(len(self.distinct), dtype=torch.long, device=of.device)
         self._first[of] = torch.arange(len(samples), device=of.device)
-        self.all_known = complete or len(samples) >= OFTEN * len(self.distinct)
+        whole = self.raw.ndim == 2 and bool((self.raw == self.raw.round()).all())
+        often = complete or len(samples) >= OFTEN * len(self.distinct)
+        self.all_known = often and not whole
         self.bins = Bins(samples, max(1, min(bins, len(self.distinct) // 10)))
         self._centres = self.bins.centres.to(samples)
         self.homes = self.place(samples)
@@ -119,6 +124,10 @@ class Window:
         categories: of columns with few values.
         variety: within classes.
         history: the largest value so far of signals that fade.
+        weights: of the networks, where they are seen.
+        unseen: held-out real samples, as features ``[h, d]``.
+        overfit: the chance that D answers higher to a sample it learns from than to one of these.
+        raw: the fakes themselves, ``[n, *shape]``, once they are compared with the data.
     """
 
     glimpse: Glimpse
@@ -128,6 +137,24 @@ class Window:
     categories: Categories = field(default_factory=Categories)
     variety: Variety = field(default_factory=Variety)
     history: dict[str, float] = field(default_factory=dict)
+    weights: Weights | None = None
+    unseen: Tensor | None = None
+    overfit: float | None = None
+    raw: Tensor | None = None
+
+    @cached_property
+    def spectra(self) -> tuple[float, float] | None:
+        """Of D's weights: the largest singular value, and what is left of their rank."""
+        return None if self.weights is None else self.weights.spectra()
+
+    @cached_property
+    def lines(self) -> tuple[Tensor, Tensor] | None:
+        """As many real lines of symbols as fake ones, ``[n, T]``; None of all else."""
+        real, fake = self.reals.raw, self.raw
+        if fake is None or real.is_floating_point() or fake.is_floating_point():
+            return None
+        count = min(len(real), len(fake))
+        return some(real, count), fake[-count:]
 
     @cached_property
     def across(self) -> Tensor:

@@ -1,0 +1,111 @@
+"""A glance at every few batches while nothing else is looked at: a late collapse takes 100 steps.
+
+Only G's own output is seen, not what lies between it and D, so a glance tells nothing but a change:
+it asks for a proper look.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from uncollapse.diagnosis.hooks import Guarded, hang
+from uncollapse.diagnosis.seen import tensors
+from uncollapse.diagnosis.thresholds import DROPPED, FALLING, FOLLOWING
+
+EACH = 4
+"""Calls of G between two glances, at least."""
+ROWS = 64
+"""Samples of a batch that are glanced at."""
+SHARE = 0.25
+"""Of the watcher's overhead that glances may take."""
+TOGETHER = 8
+"""Glances on a GPU that are waited for at once, as each waiting costs."""
+SETTLED = 16
+"""Glances after which it is known what is usual."""
+
+
+class Pulse:
+    """Hears G while it is awake.
+
+    Args:
+        generators: as the loop calls them; the first is heard.
+        overhead: of the watcher.
+        moved: is called when a batch is in far fewer places than usual.
+
+    Attributes:
+        guard: through which it is told; its time counts.
+    """
+
+    def __init__(
+        self, generators: Sequence[nn.Module], overhead: float, moved: Callable[[], None]
+    ) -> None:
+        self.moved = moved
+        self.guard = Guarded(self)
+        self._generators = generators[:1]
+        self._share = SHARE * overhead
+        self._shape: tuple[int, ...] | None = None
+        self._handles: list[Any] = []
+        self._waiting: list[Tensor] = []
+        self._begun = time.perf_counter()
+        self._calls = self._glances = 0
+        self._usual = 0.0
+
+    def look_by(
+        self, shape: Sequence[int], places: Callable[[Tensor], Tensor], regions: int
+    ) -> None:
+        """Says how to look.
+
+        Args:
+            shape: of a sample; other outputs of G are passed over.
+            places: gives each of some samples ``[n, *shape]`` its region, ``[n]``.
+            regions: how many there are.
+        """
+        self._shape, self._places, self._regions = tuple(shape), places, regions
+        self._glances = 0
+
+    @property
+    def awake(self) -> bool:
+        """Whether it hears."""
+        return bool(self._handles)
+
+    @awake.setter
+    def awake(self, awake: bool) -> None:
+        if awake == self.awake:
+            return
+        for handle in self._handles:
+            handle.remove()
+        self._handles = hang(self.guard, self._generators, "generated") if awake else []
+        self._waiting.clear()
+
+    def generated(self, number: int, inputs: Any, output: Any, module: nn.Module) -> None:
+        """G was called: pictures of a fixed latent, drawn without a gradient, do not count."""
+        if self._shape is None or not torch.is_grad_enabled():
+            return
+        self._calls += 1
+        elapsed = time.perf_counter() - self._begun
+        if self._calls % EACH or self.guard.spent > self._share * elapsed:
+            return
+        for samples in tensors(output):
+            if tuple(samples.shape[1:]) == self._shape and len(samples) > 1:
+                self._glance(samples.detach()[:ROWS])
+                return
+
+    def _glance(self, samples: Tensor) -> None:
+        """How many regions a batch is in, beside what is usual of late: ``exp(entropy)``."""
+        homes = self._places(samples)
+        shares = torch.bincount(homes, minlength=self._regions) / len(homes)
+        self._waiting.append(torch.special.entr(shares).sum().exp())
+        if samples.is_cuda and len(self._waiting) < TOGETHER:
+            return
+        for regions in torch.stack(self._waiting).tolist():
+            self._glances += 1
+            if self._glances > SETTLED and regions < DROPPED * self._usual:
+                self.moved()
+            follow = FOLLOWING if regions > self._usual else FALLING
+            self._usual += max(follow, 1 / self._glances) * (regions - self._usual)
+        self._waiting.clear()
