@@ -66,7 +66,7 @@ class Images:
         with torch.autocast(images.device.type, enabled=False):  # whatever the loop computes in
             for begin in range(0, len(images), AT_ONCE):
                 part = images[begin : begin + AT_ONCE].float() - self.mean
-                sizes = F.conv2d(part, self.filters, stride=stride).abs()
+                sizes = F.conv2d(part, self.filters, stride=stride).abs_()
                 found.append(F.adaptive_avg_pool2d(sizes, CELLS).flatten(1))
         return torch.cat(found)
 
