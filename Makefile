@@ -29,6 +29,7 @@ bench: $(READY)
 	$(BIN)/python bench/metrics.py
 	$(BIN)/python bench/remedies_cost.py
 	$(BIN)/python bench/watch_cost.py
+	$(BIN)/python bench/watch_frameworks.py
 
 # Every install passes the constraints, so that the same versions come everywhere.
 $(READY): pyproject.toml constraints.txt

@@ -134,18 +134,22 @@ def measure(name: str, seconds: float) -> None:
             with unheard() if loop is plain else contextlib.nullcontext():
                 for _ in range(BLOCK):
                     loop.step()
-    alone = statistics.median(plain.seconds)
-    rounds = list(zip(watched.seconds, watched.looked, strict=True))
+    report(name, aim, plain.seconds, list(zip(watched.seconds, watched.looked, strict=True)))
+    watched.watch.close()
+
+
+def report(name: str, aim: float, plain: list[float], rounds: list[tuple[float, bool]]) -> None:
+    """Prints a line: seconds of plain rounds beside those of watched ones, looked at or not."""
+    alone = statistics.median(plain)
     asleep = statistics.median(s for s, looked in rounds if not looked)
     awake = [s for s, looked in rounds if looked]
-    over = sum(watched.seconds) / sum(plain.seconds) - 1
+    over = statistics.fmean(s for s, _ in rounds) / statistics.fmean(plain) - 1
     print(
-        f"{name:10} {1e3 * alone:8.3f} ms alone, asleep {asleep / alone - 1:+6.1%}, looked at "
+        f"{name:20} {1e3 * alone:8.3f} ms alone, asleep {asleep / alone - 1:+6.1%}, looked at "
         f"{len(awake) / len(rounds):5.1%} of {len(rounds)} rounds"
         + (f" (median {1e3 * statistics.median(awake):.2f} ms)" if awake else "")
         + f", over all {over:+6.1%} (aim {aim:.0%})"
     )
-    watched.watch.close()
 
 
 def main() -> None:

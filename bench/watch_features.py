@@ -527,7 +527,7 @@ def read() -> dict[str, Any]:
 
 def keep(found: dict[str, Any]) -> None:
     KEPT.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(KEPT, (json.dumps(found) + "\n").encode())
+    write_atomically(KEPT, (json.dumps(found, separators=(",", ":")) + "\n").encode())
 
 
 def run(names: tuple[str, ...], only: list[str], draws: int, sets: Path) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         training,
     )
     from uncollapse.diagnosis import Verdict, Watch, watch
+    from uncollapse.diagnosis.lightning import LightningWatch as LightningWatch
     from uncollapse.errors import UncollapseError
     from uncollapse.training import Config, Run, Stop, load, resume, train
 
@@ -49,6 +50,7 @@ _ROOMS = {
 }
 _NAMES = {
     "Config": "training",
+    "LightningWatch": "diagnosis.lightning",
     "Run": "training",
     "Stop": "training",
     "UncollapseError": "errors",

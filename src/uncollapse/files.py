@@ -1,14 +1,18 @@
-"""Files that are whole or not there: written beside, flushed to the disk, then renamed."""
+"""Files that are whole or not there: written beside, flushed to the disk, then renamed.
+
+A file of rows grows a line of JSON at a time; a line that a kill cut short is no row.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from uncollapse.errors import RunFolderError
 
@@ -54,6 +58,70 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         if isinstance(error, OSError):
             raise cannot_write(path, error) from None
         raise
+
+
+def append_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Adds a line of JSON for each row, in one piece; a piece of a line before them is dropped.
+
+    Raises:
+        RunFolderError: the disk is full, or the file cannot be written; it is as it was.
+    """
+    left = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    if not left:
+        return
+    try:
+        with open(path, "ab+", buffering=0) as file:
+            end = _end_of_lines(file)
+            file.truncate(end)
+            try:
+                while left:  # a disk that is nearly full takes a part
+                    left = left[file.write(left) :]
+            except BaseException:
+                file.truncate(end)
+                raise
+    except OSError as error:
+        raise cannot_write(path, error) from None
+
+
+def rows_of(path: Path) -> Iterator[dict[str, Any]]:
+    """All whole rows of a file, none if there is no such file.
+
+    Raises:
+        RunFolderError: a line is not JSON.
+    """
+    if not path.exists():
+        return
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            if line.endswith("\n"):
+                try:
+                    yield json.loads(line)
+                except ValueError:
+                    raise RunFolderError(
+                        f"{path}: damaged, a line is not JSON: {line[:40]!r}"
+                    ) from None
+
+
+def forget_rows(path: Path, step: int) -> None:
+    """Drops the rows after ``step``: what is gone on with records them again.
+
+    Raises:
+        RunFolderError: the file cannot be read or written.
+    """
+    if path.exists():
+        kept = [row for row in rows_of(path) if row["step"] <= step]
+        write_atomically(path, "".join(json.dumps(row) + "\n" for row in kept))
+
+
+def _end_of_lines(file: Any) -> int:
+    """Where the last whole line of an open file ends, in bytes."""
+    end = int(file.seek(0, os.SEEK_END))
+    if end:
+        file.seek(end - 1)
+        if file.read(1) != b"\n":
+            file.seek(0)
+            end = file.read().rfind(b"\n") + 1
+    return end
 
 
 @contextlib.contextmanager

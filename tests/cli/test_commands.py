@@ -150,7 +150,8 @@ def test_importing_the_package_is_light():
     """No torchvision, trackers or web packages, even with every room imported."""
     code = (
         "import sys, uncollapse as uc; assert 'torch' not in sys.modules; uc.train; uc.games; "
-        "heavy = ('torchvision', 'tensorboard', 'datasets', 'matplotlib', 'pandas', 'cyclopts'); "
+        "uc.watch; heavy = ('torchvision', 'tensorboard', 'datasets', 'matplotlib', 'pandas', "
+        "'cyclopts', 'lightning', 'pytorch_lightning', 'accelerate'); "
         "print([n for n in heavy if n in sys.modules])"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

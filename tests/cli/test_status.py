@@ -1,6 +1,7 @@
 """``uncollapse status``: one screen and an exit code, of runs in every condition."""
 
 import json
+import os
 import shutil
 import time
 
@@ -9,7 +10,8 @@ import torch
 from torch import nn
 
 import uncollapse as uc
-from uncollapse.diagnosis import Evidence, Verdict
+from uncollapse.diagnosis import Bug, Evidence, Verdict
+from uncollapse.diagnosis.kept import Kept
 from uncollapse.errors import NonFiniteError
 from uncollapse.training.folder import RunFolder
 
@@ -163,3 +165,38 @@ def test_progress_and_end_of_train_say_it(tmp_path, command):
     assert err.splitlines()[-1].endswith("warming-up")
     assert any(line.startswith("WARMING-UP at step 20.") for line in out.splitlines())
     assert f"uncollapse status {tmp_path / 'run'}" in out
+
+
+def test_a_loop_of_ones_own_has_the_same_screen(tmp_path, command):
+    kept = Kept(tmp_path)
+    lost = {"region 1 (7.1% of the data)": torch.zeros(2, 2)}
+    kept.write(Verdict("collapsed", "mode-dropping", 41, 2041, EVIDENCE, tuple(lost)), lost)
+    code, out, err = command("status", tmp_path)
+    assert (code, err) == (2, "")
+    assert out.splitlines()[:5] == [
+        f"COLLAPSED  {tmp_path}",
+        "mode-dropping, since step 41",
+        "  50% of the data has hardly any samples (lost 0.5, threshold 0.05)",
+        "lost: region 1 (7.1% of the data)",
+        "step 2,041, running; written 0 s ago",
+    ]
+    assert out.splitlines()[5].startswith(f"next: look at {tmp_path / 'lost.npz'}, what is lost; ")
+    old = time.time() - 3 * 3600
+    os.utime(tmp_path / "verdict.json", (old, old))
+    (tmp_path / "config.yaml").write_text("lr: 0.1")  # somebody's own
+    _, out, _ = command("status", tmp_path)
+    assert "2,041, silent: it was stopped, killed, or takes long for a step; written 3 hours" in out
+
+    bug = Bug("eval-mode", "generator", "it is in eval mode", "call G.train() before the loop")
+    kept.write(Verdict("healthy", step=2042, bugs=(bug,)), {}, ended=True)
+    code, out, _ = command("status", tmp_path)
+    assert code == 0
+    assert "step 2,042, ended; written" in out
+    assert out.splitlines()[-1].startswith("next: call G.train() before the loop; docs/bugs.md")
+    found = json.loads(command("status", tmp_path, "--json")[1])
+    assert Verdict.of(found) == Verdict("healthy", step=2042, bugs=(bug,))
+    assert found["loop"]["ended"] is True
+    (tmp_path / "verdict.json").write_text("{}")
+    code, _, err = command("status", tmp_path)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "damaged, not a watch's verdict" in err

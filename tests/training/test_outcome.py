@@ -12,6 +12,7 @@ from uncollapse.data.tensors import from_tensor
 from uncollapse.training import looks
 from uncollapse.training.looks import Looks
 from uncollapse.training.outcome import Outcome, Standing, outcome
+from uncollapse.training.progress import ProgressLine
 
 
 @pytest.fixture(autouse=True)
@@ -180,15 +181,21 @@ def test_data_that_augments_is_always_seen_alike():
 
 
 def test_the_command_says_it_first(command, tmp_path, tiny):
+    tiny["checkpoint_every"] = 20
     words = [f"--{k.replace('_', '-')}={v}" for k, v in tiny.items()]
-    code, out, err = command("train", "ring8", "--steps=20", *words, "--out", tmp_path / "run")
+    code, out, err = command("train", "ring8", "--steps=80", *words, "--out", tmp_path / "run")
     assert code == 0
     first, second, third, *_, last = out.splitlines()
-    assert first.startswith("trained to step 20: holds 0 of 8 modes; 0 % of samples on a mode")
+    assert first.startswith("trained to step 80: holds 0 of 8 modes; 0 % of samples on a mode")
     assert second.startswith("lost: (1, 0), (0.707, 0.707), (0, 1), ")
     assert third.startswith("distance to the data: ")
     assert last == f"verdict again:   uncollapse status {tmp_path / 'run'}"
-    assert "step 20: 0 of 8 modes, 0 % of samples on a mode, distance " in err
+    start, *later = [line for line in err.splitlines() if line.startswith("step ")]
+    assert start.startswith("step 0: 0 of 8 modes, 0 % of samples on a mode, distance ")
+    assert start.endswith(" (real 0.007)")
+    # The four checkpoints hold no more and are soon over: nothing is said twice.
+    assert later == []
+    assert err.splitlines()[-1].startswith("ring8: step 80/80  ")
 
 
 @pytest.mark.parametrize(("name", "k", "said"), [("ring8", 2, "(0, 1)"), ("ring8", 6, "(0, -1)")])
@@ -196,3 +203,25 @@ def test_what_rounding_leaves_of_0_is_0(name, k, said):
     modes = uc.data.load(name).modes
     assert np.abs(modes.means[k].numpy()).min() > 0  # 6e-17
     assert modes.place(k) == said
+
+
+def test_a_checkpoint_is_said_when_what_is_held_changes_or_ten_seconds_have_passed(
+    monkeypatch, capfd
+):
+    clock = [0.0]
+    monkeypatch.setattr("uncollapse.training.progress.time.monotonic", lambda: clock[0])
+    with ProgressLine("ring8", 0, 100, True) as progress:
+        for step, held in ((0, 0), (10, 0), (20, 3), (30, 3), (40, 3)):
+            clock[0] = step / 3
+            progress.measured(step, f"step {step}: {held}", held, "healthy")
+            progress.update(step, {}, "healthy")
+    assert capfd.readouterr().err.splitlines() == [
+        "step 0: 0",
+        "step 20: 3  3.00 steps/s  0:27 left  healthy",
+    ]
+    clock[0] = 17
+    with ProgressLine("ring8", 0, 100, True) as progress:
+        progress.measured(1, "step 1: 3", 3, "")
+        clock[0] = 28
+        progress.measured(2, "step 2: 3", 3, "")
+    assert [line[:9] for line in capfd.readouterr().err.splitlines()] == ["step 1: 3", "step 2: 3"]

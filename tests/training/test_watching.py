@@ -8,6 +8,9 @@ import torch
 from torch import nn
 
 import uncollapse as uc
+from uncollapse.data.tensors import from_tensor
+from uncollapse.games.shown import Shown
+from uncollapse.training.watching import Watching
 
 LOSES_AT = 200
 """The step at which a generator loses half of the ring, and its samples with it."""
@@ -50,11 +53,19 @@ def test_lost_modes_are_named_and_dated_and_a_resumed_run_says_the_same(tmp_path
     assert verdict.step == 640
     assert verdict.lost == tuple(RING.modes.place(k) for k in range(4, 8))
     assert not verdict.notes  # nothing that could not be looked at
-    assert uc.load(tmp_path / "whole", generator=Ring).verdict == verdict
+    examples = whole.lost_examples()
+    assert tuple(examples) == verdict.lost
+    for k, samples in enumerate(examples.values(), 4):
+        assert samples.shape == (8, 2)
+        assert float((samples - RING.modes.means[k]).norm(dim=1).max()) < 5 * RING.modes.std
+    loaded = uc.load(tmp_path / "whole", generator=Ring)
+    assert loaded.verdict == verdict
+    assert _listed(loaded.lost_examples()) == _listed(examples)
 
     uc.train("ring8", out=tmp_path / "half", **ring | {"steps": 320})
     again = uc.resume(tmp_path / "half", generator=Ring, steps=640)
     assert again.verdict == verdict
+    assert _listed(again.lost_examples()) == _listed(examples)
     assert (tmp_path / "half" / "verdicts.jsonl").read_text() == lines
     half, all_ = (
         json.loads((tmp_path / name / "checkpoints" / "last.json").read_text())
@@ -176,7 +187,41 @@ def test_a_class_that_comes_no_more_is_named(monkeypatch):
         batch=16, steps=450, checkpoint_every=450, sample_every=450,
     )  # fmt: skip
     assert set(run.verdict.lost) == {"0", "1"}
+    assert run.lost_examples()["1"].shape == (8, 1, 8, 8)
     assert run.verdict.state in ("warning", "collapsed")
+
+
+def test_regions_of_images_that_come_no_more_are_shown_by_whole_real_images():
+    digits = uc.data.load("digits")
+    images = digits.raw(torch.arange(len(digits)))  # without their labels nobody knows what is lost
+    data = from_tensor(images)
+    watching, restored = Watching(data, 2), Watching(data, 2)
+    rare, often = (
+        digits.take(torch.cat(_where(digits, kinds))) for kinds in (range(4), range(4, 10))
+    )
+    chance = torch.Generator().manual_seed(0)
+    for step in range(10, 1800, 10):
+        kept = often if step > 700 else torch.cat([rare, often])
+        fake = kept[torch.randint(len(kept), (2, 64), generator=chance)]
+        fake = fake + 0.01 * torch.randn(fake.shape, generator=chance)
+        answers = torch.rand(2, 2, 64, generator=chance)
+        watching.look(step, Shown(*answers), torch.randn(2, 64, 3, generator=chance), fake)
+    lost = [verdict.lost for verdict in watching.verdicts(1800)]
+    assert all(name.startswith("region ") for name in lost[0])
+    real = {tuple(image.flatten().round().tolist()) for image in images}
+    for member in range(2):
+        examples = watching.examples(1800, member)
+        assert tuple(examples) == lost[member] != ()
+        for samples in examples.values():
+            assert all(tuple(image.flatten().round().tolist()) in real for image in samples)
+    plain, tensors = watching.state(1800)
+    restored.restore(json.loads(json.dumps(plain)), tensors)
+    found = restored.examples(1800, 0)
+    assert _listed(found) == _listed(watching.examples(1800, 0))
+
+
+def _listed(examples):
+    return {name: samples.tolist() for name, samples in examples.items()}
 
 
 def _where(data, kinds):

@@ -16,6 +16,8 @@ from uncollapse.diagnosis.signals import prepare
 from uncollapse.diagnosis.verdict import Verdict
 from uncollapse.diagnosis.watch import Watch
 from uncollapse.errors import ConfigError
+from uncollapse.files import home, is_run
+from uncollapse.ranks import first_process
 
 
 def watch(
@@ -51,7 +53,11 @@ def watch(
         features: ``auto``, or a function of samples ``[n, *shape]`` to ``[n, d]``.
         every: rounds between looks, or ``auto``: as many as the overhead allows.
         overhead: share of the loop's time that watching may take, in (0, 1].
-        out: a folder for ``verdicts.jsonl``.
+        out: a folder for ``verdict.json``, how it stands, every few seconds; ``verdicts.jsonl``, a
+            line for each change; ``lost.npz`` and, of images, ``lost.png``: real samples of what is
+            lost. `uncollapse status FOLDER` reads it. Where an earlier watch was, its lines stay
+            and this one's follow; ``load_state_dict`` drops those after the step that it goes
+            back to. Of several processes the first one writes.
         on_change: is called with each new verdict, and when a bug is found.
         expect: names of bugs that are meant, such as ``frozen-network``.
         ema: an average of the generator that samples come from, one for each generator: it is asked
@@ -60,7 +66,7 @@ def watch(
             ``real`` may have: what is learned by heart is told by them.
 
     Raises:
-        ConfigError: something is no module, unknown, or out of range.
+        ConfigError: something is no module, unknown, or out of range; ``out`` is a run's folder.
         ShapeError: ``real`` has no samples, or not as many labels.
         DataError: ``real`` holds NaN or infinity.
     """
@@ -87,8 +93,10 @@ def watch(
     steppers = _optimizers(optimizers)
     if any(one is other for one in generators for other in discriminators):
         raise ConfigError("watch: generator and discriminator are the same module")
-    folder = None if out is None else Path(out)
+    folder = None if out is None else home(out)
     if folder is not None:
+        if is_run(folder):
+            raise ConfigError(f"watch: out: {folder} holds a run of ours: choose another folder")
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -104,7 +112,7 @@ def watch(
         features=None if isinstance(features, str) else features,
         every=every,
         overhead=overhead,
-        out=folder,
+        out=folder if first_process() else None,
         on_change=on_change,
         expect=(expect,) if isinstance(expect, str) else tuple(expect),
         averages=averages,

@@ -48,6 +48,11 @@ class Clock:
         """Whether these are the first rounds."""
         return self.rounds <= EARLY
 
+    @property
+    def looks(self) -> bool:
+        """Whether the present round is looked at, where that does not depend on time."""
+        return self.every == "auto" or self.rounds % self.every == 0
+
     def next_round(self, spent: float, looked: bool) -> bool:
         """A round is over, with so many seconds spent in all: whether the next is looked at.
 
@@ -64,7 +69,7 @@ class Clock:
         self._last, self._just_compared = (now, spent), 0.0
         self.rounds += 1
         if self.every != "auto":
-            return self.rounds % self.every == 0
+            return self.looks
         if self.early:
             return True
         if self._left:

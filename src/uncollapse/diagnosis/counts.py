@@ -94,6 +94,16 @@ class Categories:
                 found[column.named(which, self.names)] = float(real[which] / real.sum())
         return found
 
+    def having(self, name: str, rows: Tensor) -> Tensor:
+        """Which of rows ``[n, d]`` are of a category that :meth:`lost` names, ``[n]``."""
+        flat = rows.float().cpu()
+        found = torch.zeros(len(rows), dtype=torch.bool)
+        for column in self.columns:
+            for which in range(column.size):
+                if column.named(which, self.names) == name:
+                    found |= column.which(flat) == which
+        return found.to(rows.device)
+
     def state(self) -> dict[str, Any]:
         """For a checkpoint."""
         parts = zip(self.columns, self.real, self.fake, strict=True)

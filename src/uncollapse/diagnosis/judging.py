@@ -10,10 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from uncollapse.diagnosis.failures import FAILURES, Best, Failure, Look
+import torch
+from torch import Tensor
+
+from uncollapse.diagnosis.failures import FAILURES, Best, Failure, Look, Lost
 from uncollapse.diagnosis.sequential import Points
-from uncollapse.diagnosis.signals import Window
-from uncollapse.diagnosis.thresholds import UNCOVERED, WARM_UP
+from uncollapse.diagnosis.signals import Reference, Window
+from uncollapse.diagnosis.thresholds import BINS, EXAMPLES, NUMBERS, UNCOVERED, WARM_UP
 from uncollapse.diagnosis.verdict import Evidence, State, Verdict
 
 
@@ -28,6 +31,7 @@ class Judge:
         covered: how much of it was covered.
         pairs: how varied lines of symbols have been.
         looks: how many there were.
+        examples: real samples ``[k, *shape]`` of what failures with points have lost.
     """
 
     def __init__(self, failures: Sequence[Failure] = FAILURES) -> None:
@@ -36,6 +40,8 @@ class Judge:
         self.points = {_key(failure): Points() for failure in failures}
         self.evidence: dict[str, tuple[Evidence, ...]] = {}
         self.lost: dict[str, tuple[str, ...]] = {}
+        self.examples: dict[str, Tensor] = {}
+        self._reals: Reference | None = None
         self.modes, self.held, self.covered, self.pairs = Best(), Best(), Best(), Best()
         self.looks = 0
         self._broken: tuple[int, Evidence] | None = None
@@ -48,15 +54,38 @@ class Judge:
         self.covered.look(step, values.get("coverage", 0.0))
         self.pairs.look(step, values.get("distinct_pairs", 0.0))
         look = Look(step, values, window, self.modes, self.held, self.covered, self.pairs)
+        found: Lost = {}
         grave = False
         for failure in self.failures:
             evidence = tuple(failure(look))
             self.points[_key(failure)].look(look.step, bool(evidence))
             grave = grave or (bool(evidence) and failure.state != "warning")
             if evidence:
+                lost = failure.lost(look)
                 self.evidence[_key(failure)] = evidence
-                self.lost[_key(failure)] = failure.lost(look)
+                self.lost[_key(failure)] = tuple(lost)
+                found |= lost
         self.grave.look(look.step, grave)
+        self._keep_examples(found, window.reals)
+
+    def _keep_examples(self, found: Lost, reals: Reference) -> None:
+        """Takes real samples of what may be said to be lost, and forgets those of all else."""
+        if self._reals not in (None, reals):
+            self.examples.clear()  # regions have other places now
+        self._reals = reals
+        shown = [key for key, points in self.points.items() if points.score > 0]
+        names = dict.fromkeys(name for key in shown for name in self.lost.get(key, ()))
+        if not names:
+            self.examples.clear()
+            return
+        number = reals.shown(torch.zeros(1, dtype=torch.long)).numel()
+        each = min(EXAMPLES, max(1, NUMBERS // (number * BINS)))
+        before, self.examples = self.examples, {}
+        for name in list(names)[: max(1, NUMBERS // (number * each))]:
+            if name in before:
+                self.examples[name] = before[name]
+            elif (which := found.get(name)) is not None and len(which):
+                self.examples[name] = reals.shown(which[:each].cpu()).detach().cpu().clone()
 
     def broken(self, step: int, what: str) -> None:
         """Something is NaN or infinite: no more looks are needed."""
@@ -108,6 +137,7 @@ class Judge:
                 name: [asdict(part) for part in parts] for name, parts in self.evidence.items()
             },
             "lost": {name: list(lost) for name, lost in self.lost.items()},
+            "examples": dict(self.examples),
             "modes": asdict(self.modes),
             "held": asdict(self.held),
             "covered": asdict(self.covered),
@@ -125,6 +155,7 @@ class Judge:
             for name, parts in state["evidence"].items()
         }
         self.lost = {name: tuple(lost) for name, lost in state["lost"].items()}
+        self.examples = dict(state.get("examples", {}))
         self.modes = Best(**state["modes"])
         self.held, self.covered = Best(**state["held"]), Best(**state["covered"])
         self.pairs = Best(**state["pairs"])

@@ -83,6 +83,7 @@ class Listener:
         generators, discriminators: as the loop calls them.
         told: is given each turn, when its optimiser has stepped.
         passed: is called at each of G's steps while this is not awake, and says whether to wake.
+        beat: is called at each step of any optimiser.
         averages: of each generator, asked what it is asked.
 
     Attributes:
@@ -100,6 +101,7 @@ class Listener:
         discriminators: Sequence[nn.Module],
         told: Callable[[Turn], None],
         passed: Callable[[], bool],
+        beat: Callable[[], None],
         averages: Sequence[nn.Module] = (),
     ) -> None:
         self.networks: dict[Side, Sequence[nn.Module]] = {
@@ -108,6 +110,7 @@ class Listener:
         }
         self.told = told
         self.passed = passed
+        self.beat = beat
         self.averages = averages
         self.refused = ""
         self.steps: dict[Side, int] = {"generator": 0, "discriminator": 0}
@@ -249,6 +252,7 @@ class Listener:
     def stepped(self, optimizer: Optimizer) -> None:
         """An optimiser has stepped: that ends a turn, of both sides if it holds both."""
         self.heartbeat.steps += 1
+        self.beat()
         sides = self._sides(optimizer)
         new = {side for side in sides if self._counts(side, optimizer)}
         if "generator" in sides:

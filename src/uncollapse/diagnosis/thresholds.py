@@ -76,3 +76,8 @@ WARN, ALARM = 2.0, 4.0
 """Points of a failure from which on it is a warning, and a verdict."""
 UP, DOWN = 1.0, 0.5
 """Points for a comparison that shows a failure, and off for one that does not."""
+
+EXAMPLES = 8
+"""Real samples of each lost mode, class or region that are kept to be looked at."""
+NUMBERS = 2**22
+"""Numbers in all of these together, at most: of large images there are fewer."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -18,12 +17,13 @@ from uncollapse.diagnosis.clock import Clock
 from uncollapse.diagnosis.counts import Categories, Variety
 from uncollapse.diagnosis.eyes import Eyes, Features
 from uncollapse.diagnosis.judging import Judge
+from uncollapse.diagnosis.kept import Kept
 from uncollapse.diagnosis.listening import Listener
 from uncollapse.diagnosis.liveness import FOR_GOOD, Liveness
 from uncollapse.diagnosis.pools import Recent, Reservoir
 from uncollapse.diagnosis.pulse import Pulse
 from uncollapse.diagnosis.seen import ROWS, Turn, some
-from uncollapse.diagnosis.signals import SIGNALS, Reference, Window
+from uncollapse.diagnosis.signals import SIGNALS, Reference, Shown, Window
 from uncollapse.diagnosis.sorting import Glimpse, Sorter
 from uncollapse.diagnosis.symbols import Symbols
 from uncollapse.diagnosis.thresholds import (
@@ -66,8 +66,11 @@ class Watch:
         averages: Sequence[nn.Module] = (),
         held_out: Tensor | None = None,
         names: Sequence[str] = (),
+        shown: Shown | None = None,
     ) -> None:
-        self.listener = Listener(generators, discriminators, self._turn, self._passed, averages)
+        self.listener = Listener(
+            generators, discriminators, self._turn, self._passed, self._beat, averages
+        )
         self.sorter = Sorter()
         self.liveness = Liveness(self.listener, self.sorter)
         self.clock = Clock(every, overhead)
@@ -79,7 +82,8 @@ class Watch:
         self._given, self._names = (real, labels), names
         self._take(real, labels)
         self.own_features = features
-        self.out = out
+        self.kept = None if out is None else Kept(out)
+        self.shown = shown
         self.on_change = on_change
         self._eyes: Eyes | None = None
         self._reference: Reference | None = None
@@ -124,6 +128,15 @@ class Watch:
             for signal in SIGNALS
         }
 
+    @property
+    def examples(self) -> dict[str, Tensor]:
+        """Real samples of what the verdict says is lost, by name: ``[k, *shape]``, 8 at most.
+
+        As the discriminator is given them. Of large images fewer are kept; none of a class that
+        nobody said the real samples of (``labels=``).
+        """
+        return {name: samples.clone() for name, samples in self._examples().items()}
+
     def scalars(self) -> dict[str, float]:
         """The latest numbers, for any tracker."""
         return dict(self._values)
@@ -133,6 +146,15 @@ class Watch:
         self.listener.close()
         self.pulse.awake = False
         self.preflight.close()
+        self._beat(ended=True)
+
+    def __repr__(self) -> str:
+        verdict = self.verdict
+        failure = "" if verdict.failure is None else f" ({verdict.failure})"
+        names = ", ".join(bug.name for bug in verdict.bugs)
+        more = f"; bugs: {names}" if names else ""
+        more += f"; notes: {len(verdict.notes)}" if verdict.notes else ""
+        return f"<watch: {verdict.state}{failure} at step {verdict.step}{more}>"
 
     def __enter__(self) -> Watch:
         return self
@@ -228,6 +250,7 @@ class Watch:
                 told = replace(told, latents=(some(latents, ROWS), told.fake))
             self._told = Glimpse(self.step)
             self._round(told)
+        self._beat()
 
     def _begin_told(self) -> Glimpse:
         """What was heard before the first word may have had another form."""
@@ -372,7 +395,8 @@ class Watch:
         self._fitted = len(raw)
         self._eyes = Eyes(raw, self.own_features, self.symbols)
         complete = self.given is not None and len(raw) < REALS
-        self._reference = Reference(self._eyes(raw), BINS, raw, self.labels, complete)
+        shown = None if self.given is None else self.shown
+        self._reference = Reference(self._eyes(raw), BINS, raw, self.labels, complete, shown)
         eyes, reference, symbols = self._eyes, self._reference, self.symbols
         self.pulse.look_by(
             symbols.shown(raw[:1]).shape[1:],
@@ -382,7 +406,8 @@ class Watch:
 
     def _notes(self) -> list[str]:
         """What cannot be seen, and what would help."""
-        notes = [note for note in (self._unfit, self._failed) if note]
+        unkept = "" if self.kept is None else self.kept.failed
+        notes = [note for note in (self._unfit, self._failed, unkept) if note]
         notes += self.liveness.notes()
         if self.unseen is not None and self.unseen.refused:
             notes.append(self.unseen.refused)
@@ -411,14 +436,23 @@ class Watch:
             return
         self._said = now
         full = self.verdict
-        if self.out is not None:
-            with (self.out / "verdicts.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(full.as_dict()) + "\n")
+        if self.kept is not None:
+            self.kept.changed(full)
+            self.kept.write(full, self._examples())
         if self.on_change is not None:
             try:
                 self.on_change(full)
             except Exception as error:  # nothing is raised into somebody's step
                 self._failed = f"on_change raised {type(error).__name__}: {error}"
+
+    def _beat(self, ended: bool = False) -> None:
+        """Keeps how it stands, now and then also where nothing changes, or nothing is seen."""
+        if self.kept is not None and (ended or self.kept.due):
+            self.kept.write(self.verdict, self._examples(), ended)
+
+    def _examples(self) -> dict[str, Tensor]:
+        lost, known = self.judge.verdict(self.step).lost, self.judge.examples
+        return {name: known[name] for name in lost if name in known}
 
     # Checkpoints ----------------------------------------------------------------------------
 
@@ -455,6 +489,7 @@ class Watch:
         self.judge.restore(state["judge"])
         self.preflight.restore(state["bugs"], self.step)
         self.clock.restore(state["clock"])
+        self.listener.awake = self.clock.looks
         self.listener.moving.restore(state["weights"])
         if self.unseen is not None and state["unseen"] is not None:
             self.unseen.turn = state["unseen"]
@@ -470,6 +505,8 @@ class Watch:
         self._fitted = 0
         if state.get("fitted") is not None:
             self._fit_on(state["fitted"])
+        if self.kept is not None:
+            self.kept.go_on(self.step)
 
 
 WHAT = {

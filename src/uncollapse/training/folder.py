@@ -19,7 +19,14 @@ from PIL import Image
 
 from uncollapse.diagnosis import Verdict
 from uncollapse.errors import ConfigError, RunFolderError
-from uncollapse.files import cannot_write, home, write_atomically
+from uncollapse.files import (
+    append_rows,
+    cannot_write,
+    forget_rows,
+    home,
+    rows_of,
+    write_atomically,
+)
 from uncollapse.training import checkpoint
 from uncollapse.training.config import Config
 
@@ -184,7 +191,7 @@ class RunFolder:
 
     def append_metrics(self, rows: Iterable[Row]) -> None:
         """Adds rows to ``metrics.jsonl``."""
-        _append(self._metrics, rows)
+        append_rows(self._metrics, rows)
 
     def sync(self) -> None:
         """Puts the record on the disk itself, so that no checkpoint is ahead of it."""
@@ -195,15 +202,15 @@ class RunFolder:
 
     def append_verdicts(self, verdicts: Mapping[int, Verdict]) -> None:
         """Adds rows to ``verdicts.jsonl``: how replicas, by number, stand since they changed."""
-        _append(self._verdicts, [{"member": m} | v.as_dict() for m, v in verdicts.items()])
+        append_rows(self._verdicts, [{"member": m} | v.as_dict() for m, v in verdicts.items()])
 
     def metrics(self) -> list[Row]:
         """All complete rows of ``metrics.jsonl``; a line that a kill cut short is left out."""
-        return list(_rows(self._metrics))
+        return list(rows_of(self._metrics))
 
     def verdicts(self) -> list[Row]:
         """All complete rows of ``verdicts.jsonl``: how a replica stood when that changed."""
-        return list(_rows(self._verdicts))
+        return list(rows_of(self._verdicts))
 
     @property
     def last_step(self) -> int:
@@ -239,9 +246,7 @@ class RunFolder:
     def forget_after(self, step: int) -> None:
         """Drops what was recorded after ``step``: a resumed run records it again."""
         for path in (self._metrics, self._verdicts):
-            if path.exists():
-                kept = [row for row in _rows(path) if row["step"] <= step]
-                write_atomically(path, "".join(json.dumps(row) + "\n" for row in kept))
+            forget_rows(path, step)
         for picture in self._pictures():
             drawn = _step(picture)
             if drawn is not None and drawn > step:
@@ -275,28 +280,3 @@ def _step(picture: Path) -> int | None:
     """The step of a picture of ours; None of somebody else's."""
     named = re.fullmatch(r"step-(\d+)(-member-\d+)?", picture.stem)
     return int(named[1]) if named else None
-
-
-def _append(path: Path, rows: Iterable[Row]) -> None:
-    text = "".join(json.dumps(row) + "\n" for row in rows)
-    if not text:
-        return
-    try:
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise cannot_write(path, error) from None
-
-
-def _rows(path: Path) -> Iterator[Row]:
-    if not path.exists():
-        return
-    with open(path, encoding="utf-8") as file:
-        for line in file:
-            if line.endswith("\n"):
-                try:
-                    yield json.loads(line)
-                except ValueError:
-                    raise RunFolderError(
-                        f"{path}: damaged, a line is not JSON: {line[:40]!r}"
-                    ) from None

@@ -8,6 +8,7 @@ however often it was stopped. ``uncollapse evaluate`` is the thorough way.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -45,6 +46,8 @@ class Look(Protocol):
 
     known: dict[str, int]
     """How many modes or classes there are, by the name of the measure that counts them."""
+    names: Sequence[str]
+    """What these are called, in the order of the data's labels."""
 
     def __call__(self, samples: Tensor) -> Facts:
         """Measures ``[n, *shape]``, network units."""
@@ -63,6 +66,7 @@ class Looks:
     Attributes:
         real: what real samples have, as many as are compared.
         known: how many modes or classes there are.
+        names: what these are called, in the order of the data's labels.
         lacks: what is not measured, and why: a line each.
     """
 
@@ -96,6 +100,7 @@ class Looks:
         self.looks = looks
         self.far = FAR * float(other.abs().max())
         self.known = {name: number for look in looks for name, number in look.known.items()}
+        self.names = tuple(name for look in looks for name in look.names)
         self.real = {k: v for k, v in self(other).items() if isinstance(v, float | int)}
 
     def __call__(self, samples: Tensor) -> Facts:
@@ -139,11 +144,12 @@ class Modes:
         self.data = data
         self.modes = data.modes
         self.known = {"modes": len(data.modes.means)}
+        self.names: Sequence[str] = [self._name(k) for k in range(len(data.modes.means))]
 
     def __call__(self, samples: Tensor) -> Facts:
         """See :func:`uncollapse.metrics.mode_coverage`."""
         found = mode_coverage(self.data.restore(samples), *self.modes)
-        lost = [self._name(k) for k in lost_modes(found.counts, len(samples), self.modes.shares)]
+        lost = [self.names[k] for k in lost_modes(found.counts, len(samples), self.modes.shares)]
         return {"modes": found.modes, "high_quality": found.high_quality, "lost": lost}
 
     def _name(self, k: int) -> str:
@@ -171,7 +177,7 @@ class Classes:
         self, data: Dataset, view: View, known: Tensor, other: Tensor, index: Tensor
     ) -> None:
         self.view = view
-        self.names = data.classes
+        self.names: Sequence[str] = data.classes
         self.known = {"classes": len(self.names)}
         self.near = view(taken(data, known))
         self.labels = data.labels(known)
@@ -206,6 +212,7 @@ class Coverage:
         self.view = view
         self.real = view(real)
         self.known: dict[str, int] = {}
+        self.names: Sequence[str] = ()
 
     def __call__(self, samples: Tensor) -> Facts:
         """See :func:`uncollapse.metrics.prdc`."""

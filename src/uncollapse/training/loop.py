@@ -123,7 +123,7 @@ def look(
     alarms: Alarms,
     progress: ProgressLine,
 ) -> float:
-    """Measures samples of fixed noise, records what they have and says it.
+    """Measures samples of fixed noise, records what they have and says what is new.
 
     The first look, at generators that have learned nothing, also records what real samples have.
 
@@ -153,9 +153,10 @@ def look(
         watching.take_lost(member, row)
     if step > 0:
         alarms.samples(step, fake_mb, watching.variety, learning(training.game.players))
-        stands = outcome(recorder.measured, step)
-        assert stands is not None
-        progress.say(stands.line)
+    stands = outcome(recorder.measured, step)
+    assert stands is not None
+    if step < training.config.steps:  # then it is the run's outcome, which is said elsewhere
+        progress.measured(step, stands.line, stands.held, watching.standing)
     return sum(distances) / len(distances)
 
 

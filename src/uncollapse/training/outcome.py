@@ -69,10 +69,15 @@ class Outcome:
 
     @property
     def line(self) -> str:
-        """All in one line, but for names."""
+        """All in one line, but for names; at the start with what the distance is to become."""
         parts = self._parts(self.replicas, real=False)
-        beside = self._beside("real", "at the start")
+        beside = "" if self.step else self._beside("real", "")
         return f"step {self.step}: {', '.join([*parts, f'distance {self._distance}{beside}'])}"
+
+    @property
+    def held(self) -> tuple[int | None, ...]:
+        """How many modes or classes each replica holds."""
+        return tuple(getattr(one, name) for one in self.replicas for name in self.known)
 
     @property
     def lines(self) -> list[str]:

@@ -46,6 +46,7 @@ class ProgressLine:
         self.plain = bool(shown) and not console.is_terminal
         self.start = self.next = time.monotonic()
         self.next += PLAIN if self.plain else 0.0
+        self.said: tuple[object, float] | None = None
         self.hidden = not (console.is_terminal if shown is None else shown)
         if not self.hidden and not self.plain:
             self.live = Progress(
@@ -81,10 +82,8 @@ class ProgressLine:
         if self.hidden or (now < self.next and step < self.steps):
             return
         self.next = now + (PLAIN if self.plain else REFRESH)
-        rate = (step - self.begun) / max(now - self.start, 1e-9)
-        left = (self.steps - step) / max(rate, 1e-9)
         losses = "  ".join(f"{k} {v:.3f}" for k, v in numbers.items() if k.startswith("loss"))
-        text = f"{_rate(rate)}  {_clock(left)} left  {losses}  {state}".rstrip()
+        text = f"{self._pace(step, now)}  {losses}  {state}".rstrip()
         with self._seen():
             if self.live:
                 self.live.update(self.task, completed=step, text=text)
@@ -92,6 +91,28 @@ class ProgressLine:
             else:
                 line = f"{self.title}: step {step}/{self.steps}  {text}"
                 print(line, file=sys.stderr, flush=True)
+
+    def measured(self, step: int, line: str, held: object, state: str) -> None:
+        """A line for a checkpoint, if what is held is new or none was said for ten seconds.
+
+        Args:
+            step: rounds played.
+            line: what was measured.
+            held: what of it is worth a line of its own when it changes.
+            state: of the watchers' verdict.
+        """
+        now = time.monotonic()
+        if self.said is not None and self.said[0] == held and now < self.said[1] + PLAIN:
+            return
+        self.said = held, now
+        if self.plain and step > self.begun:
+            line = f"{line}  {self._pace(step, now)}  {state}".rstrip()
+            self.next = now + 2 * PLAIN  # the next checkpoint may come before it
+        self.say(line)
+
+    def _pace(self, step: int, now: float) -> str:
+        rate = (step - self.begun) / max(now - self.start, 1e-9)
+        return f"{_rate(rate)}  {_clock((self.steps - step) / max(rate, 1e-9))} left"
 
     def say(self, line: str) -> None:
         """A line that stays, where progress is shown."""

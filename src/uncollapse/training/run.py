@@ -28,6 +28,7 @@ from uncollapse.training.folder import Row, RunFolder
 from uncollapse.training.outcome import Outcome, outcome
 from uncollapse.training.standing import verdicts as verdicts_of
 from uncollapse.training.training import Training
+from uncollapse.training.watching import examples_of
 
 CHUNK = 256
 """Samples drawn at once."""
@@ -65,6 +66,7 @@ class Run:
         folder: RunFolder | None,
         cast: Cast,
         verdicts: Sequence[Verdict],
+        examples: Sequence[dict[str, Tensor]],
         rows: list[Row] | None = None,
     ) -> None:
         self.config = config
@@ -76,6 +78,7 @@ class Run:
         self.stopped: str | None = None
         self.cast = cast
         self.verdicts = tuple(verdicts)
+        self._examples = examples
         self._files = folder
         self._rows = rows or []
 
@@ -126,6 +129,23 @@ class Run:
         Of several replicas it is that of the worst; :attr:`verdicts` has all.
         """
         return worst(self.verdicts)
+
+    def lost_examples(self, replica: int = 0) -> dict[str, Tensor]:
+        """Real samples of what a replica's verdict says is lost, by the names in ``lost``.
+
+        Args:
+            replica: which of the run's replicas.
+
+        Returns:
+            Up to 8 of each, ``[k, ...]``, in the data's own units and order of axes, on the CPU;
+            of a loaded run those of its checkpoint. Empty if nothing is lost.
+
+        Raises:
+            ConfigError: no such replica.
+        """
+        self.check_replica(replica)
+        found = self._examples[replica]
+        return {name: self.data.as_given(samples) for name, samples in found.items()}
 
     def sample(
         self, count: int, *, seed: int = 0, replica: int = 0, of: str | None = None
@@ -291,15 +311,18 @@ def load(
     Stack(networks, Ambient(config.seeds, "load")).restore(output)
     later = files.verdicts() if start == checkpoint.LAST else []
     verdicts = verdicts_of(files.path, saved.facts, later, config.replicas)
-    return Run(config, int(saved.facts["step"]), networks, _described(saved), files, cast, verdicts)
+    examples = [examples_of(saved, member) for member in range(config.replicas)]
+    step, data = int(saved.facts["step"]), _described(saved)
+    return Run(config, step, networks, data, files, cast, verdicts, examples)
 
 
 def finished(training: Training, folder: RunFolder | None, rows: list[Row]) -> Run:
     """The run that a training has become."""
     networks = [network.cpu() for network in training.game.output.separate()]
     cast = Cast.of(training.config, training.checkpoint(), **training.given)
-    data, verdicts = training.data.to("cpu"), training.watching.verdicts(training.step)
-    return Run(training.config, training.step, networks, data, folder, cast, verdicts, rows)
+    config, step, data = training.config, training.step, training.data.to("cpu")
+    verdicts, examples = _watched(training)
+    return Run(config, step, networks, data, folder, cast, verdicts, examples, rows)
 
 
 def standing(
@@ -315,8 +338,15 @@ def standing(
     """
     config, networks = training.config, training.game.output.separate()
     cast = Cast.of(config, saved, **training.given)
-    verdicts = training.watching.verdicts(training.step)
-    return Run(config, training.step, networks, _described(saved), folder, cast, verdicts, rows)
+    step, data, (verdicts, examples) = training.step, _described(saved), _watched(training)
+    return Run(config, step, networks, data, folder, cast, verdicts, examples, rows)
+
+
+def _watched(training: Training) -> tuple[tuple[Verdict, ...], list[dict[str, Tensor]]]:
+    """How each replica stands, and real samples of what it has lost."""
+    watching, step = training.watching, training.step
+    members = range(training.config.replicas)
+    return watching.verdicts(step), [watching.examples(step, member) for member in members]
 
 
 def _described(saved: checkpoint.Checkpoint) -> Dataset:

@@ -182,7 +182,7 @@ class Training:
         if self.data.kind != "images":  # to be drawn below samples, when the data is not at hand
             tensors["data/reference"] = self.data.restore(self.reference_mb[0])
         tensors |= self.ranks.gather(*self._shares(tensors))
-        watched, seen = self.watching.state()
+        watched, seen = self.watching.state(self.step)
         tensors |= seen
         facts: dict[str, Any] = {
             "step": self.step,

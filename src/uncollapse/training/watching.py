@@ -19,15 +19,18 @@ from torch import Tensor
 from uncollapse.data import Dataset
 from uncollapse.diagnosis import Verdict, Watch, worst
 from uncollapse.diagnosis.eyes import learned
-from uncollapse.diagnosis.thresholds import DIMENSIONS, EACH, REALS
+from uncollapse.diagnosis.thresholds import DIMENSIONS, EACH, EXAMPLES, REALS
 from uncollapse.games import Shown
 from uncollapse.training.apart import apart, together
+from uncollapse.training.checkpoint import Checkpoint
 from uncollapse.training.looks import NUMBERS, Looks, order, taken
 
 EVERY = 10
 """Steps between two looks; one in eight, or more, compares samples with the data."""
 SEEN = EACH
 """Samples of each replica at a look."""
+NAMED = 64
+"""Lost modes or classes of which real samples are kept, at most."""
 
 
 class Watching:
@@ -92,6 +95,27 @@ class Watching:
         both = zip(found, self.lost, strict=True)
         return tuple(v if v.state == "warming-up" else replace(v, lost=x) for v, x in both)
 
+    def examples(self, step: int, member: int) -> dict[str, Tensor]:
+        """Real samples of what a replica's verdict says is lost, by name.
+
+        Returns:
+            ``[k, *shape]``, 8 at most, in the data's own units.
+        """
+        if not self._watches:
+            return {}
+        if not self.looks.known:
+            return self._watches[member].examples
+        lost = self.verdicts(step)[member].lost
+        which = {name: self.looks.names.index(name) for name in lost[:NAMED]}
+        if not which or (labels := self.data.labels(self._index)) is None:
+            return {}
+        found = {name: (labels == k).nonzero().flatten()[:EXAMPLES] for name, k in which.items()}
+        return {name: self._shown(numbers.cpu()) for name, numbers in found.items() if len(numbers)}
+
+    def _shown(self, numbers: Tensor) -> Tensor:
+        """Real samples that the watchers compare with, as people see them."""
+        return self.data.restore(taken(self.data, self._index[numbers])).cpu()
+
     def take_lost(self, member: int, facts: Mapping[str, Any]) -> None:
         """Takes the names from what was measured of a replica's samples."""
         self.lost[member] = tuple(facts.get("lost", ()))
@@ -111,7 +135,7 @@ class Watching:
         """Makes the watchers; the real samples are the same for all of them."""
         data = self.data
         count = min(REALS, NUMBERS // math.prod(data.shape))
-        index = order(len(data), count)
+        index = self._index = order(len(data), count)
         samples = taken(data, index).cpu()
         features: Callable[[Tensor], Tensor] | None = None
         if len(data.shape) == 1 and data.shape[0] <= DIMENSIONS:
@@ -128,6 +152,7 @@ class Watching:
                 optimizers=[], real=self._fed(samples),
                 labels=None if labels is None else labels.cpu(), features=features,
                 every=1, overhead=1.0, out=None, on_change=partial(self._changed, m), expect=(),
+                shown=self._shown,
             )
             for m in range(len(self.lost))
         ]  # fmt: skip
@@ -137,12 +162,14 @@ class Watching:
 
     # Checkpoints ----------------------------------------------------------------------------
 
-    def state(self) -> tuple[Any, dict[str, Tensor]]:
+    def state(self, step: int) -> tuple[Any, dict[str, Tensor]]:
         """For a checkpoint: plain values, and tensors by name. Real samples are taken anew."""
         tensors: dict[str, Tensor] = {}
         states = [watch.state_dict() for watch in self._watches]
-        for state in states:
+        for m, state in enumerate(states):
             del state["reals"], state["fitted"]
+            if self.looks.known:  # by the names that its verdict has
+                state["judge"]["examples"] = self.examples(step, m)
         return {"watches": apart(states, "watch", tensors), "lost": list(self.lost)}, tensors
 
     def restore(self, plain: Any, tensors: Mapping[str, Tensor]) -> None:
@@ -156,6 +183,16 @@ class Watching:
             self._begin()
             for watch, state in zip(self._watches, states, strict=True):
                 watch.load_state_dict(state)
+
+
+def examples_of(saved: Checkpoint, member: int) -> dict[str, Tensor]:
+    """What :meth:`Watching.examples` gave when a checkpoint was made."""
+    watches = saved.facts.get("watch", {}).get("watches", ())
+    if not watches:  # it was not looked at yet, or by an older version
+        return {}
+    lost = saved.facts["verdicts"][member]["lost"]
+    kept = watches[member]["judge"].get("examples", {})
+    return {name: together(kept[name], saved.tensors) for name in lost if name in kept}
 
 
 def _of(member: int, values_mb: Tensor | None) -> Tensor | None:

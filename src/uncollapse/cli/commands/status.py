@@ -18,8 +18,10 @@ def status(
     """Say whether a run is healthy, what failed and since when, with the evidence.
 
     It reads the run's folder and changes nothing: ask while the run trains, from anywhere, or
-    afterwards. States: `warming-up`, samples have not come near the data yet; `healthy`, they cover
-    it; `warning`, something may be going wrong; `collapsed`, a part of the data is lost; `failed`,
+    afterwards. Of a loop of your own it is the folder that you gave as `uc.watch(out=...)`.
+
+    States: `warming-up`, samples have not come near the data yet; `healthy`, they cover it;
+    `warning`, something may be going wrong; `collapsed`, a part of the data is lost; `failed`,
     training leads nowhere. Of several replicas the worst one decides.
 
     The exit code is 0 for healthy and warming-up, 1 for a warning, 2 for collapsed, failed and bad
@@ -31,9 +33,9 @@ def status(
     Parameters
     ----------
     run
-        The run's folder.
+        The run's folder, or a watch's.
     json
-        Print JSON: the worst replica's verdict, all `replicas`, and where the run stands.
+        Print JSON: the worst replica's verdict, all `replicas`, and where the run or loop stands.
     watch
         Ask again every two seconds, until Ctrl-C.
     """

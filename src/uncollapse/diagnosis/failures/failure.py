@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from torch import Tensor
+
 from uncollapse.diagnosis.signals import Window
 from uncollapse.diagnosis.thresholds import (
     FEW_LOOKS,
@@ -16,6 +18,9 @@ from uncollapse.diagnosis.thresholds import (
     UNCOVERED,
 )
 from uncollapse.diagnosis.verdict import Evidence, State
+
+Lost = dict[str, Tensor]
+"""What is gone, by name, with the numbers ``[k]`` of the real samples that are of it."""
 
 
 @dataclass
@@ -87,16 +92,19 @@ class Look:
             return []
         return [Evidence(signal, value, threshold, meaning.format(value=value))]
 
-    def gone(self) -> tuple[str, ...]:
-        """Names of classes, categories or regions with hardly any samples."""
-        window = self.window
+    def gone(self) -> Lost:
+        """Classes, categories, modes or regions with hardly any samples."""
+        window, reals = self.window, self.window.reals
         if window.lost_classes:
-            return tuple(f"class {label}" for label in window.lost_classes)
+            return {f"class {label}": reals.of(label) for label in window.lost_classes}
         if window.lost_categories:
-            return tuple(f"{name} ({s:.1%})" for name, s in window.lost_categories.items())
+            return {
+                f"{name} ({share:.1%})": window.categories.having(name, reals.raw).nonzero()[:, 0]
+                for name, share in window.lost_categories.items()
+            }
         if window.lost_modes:
-            return tuple(window.reals.mode(which) for which in window.lost_modes)
-        return tuple(window.reals.region(which) for which in window.lost)
+            return dict(reals.mode(which) for which in window.lost_modes)
+        return dict(reals.region(which) for which in window.lost)
 
     @property
     def learned(self) -> bool:
@@ -124,6 +132,6 @@ class Failure:
         """What a look shows of it, the strongest first; nothing if it does not show."""
         raise NotImplementedError
 
-    def lost(self, look: Look) -> tuple[str, ...]:
-        """Names of what is gone, if anything is."""
-        return ()
+    def lost(self, look: Look) -> Lost:
+        """What is gone, if anything is."""
+        return {}

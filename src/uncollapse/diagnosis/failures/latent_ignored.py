@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uncollapse.diagnosis.failures.failure import Failure, Look
+from uncollapse.diagnosis.failures.failure import Failure, Look, Lost
 from uncollapse.diagnosis.thresholds import NARROW
 from uncollapse.diagnosis.verdict import Evidence
 
@@ -22,6 +22,7 @@ class LatentIgnored(Failure):
         spread = look.above("spread", NARROW, "and {value:.0%} as far over all classes")
         return [*within, *spread] if within and spread else []
 
-    def lost(self, look: Look) -> tuple[str, ...]:
-        ratios = look.window.variety.ratios()
-        return tuple(f"class {label}" for label, ratio in ratios.items() if ratio < NARROW)
+    def lost(self, look: Look) -> Lost:
+        window = look.window
+        narrow = [label for label, ratio in window.variety.ratios().items() if ratio < NARROW]
+        return {f"class {label}": window.reals.of(label) for label in narrow}

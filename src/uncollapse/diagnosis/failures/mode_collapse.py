@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uncollapse.diagnosis.failures.failure import Failure, Look
+from uncollapse.diagnosis.failures.failure import Failure, Look, Lost
 from uncollapse.diagnosis.signals.text import most_frequent, repeats
 from uncollapse.diagnosis.thresholds import FEW, MONOTONOUS, NARROW, NEW_LINES, PARTS, REPEATED
 from uncollapse.diagnosis.verdict import Evidence
@@ -50,5 +50,5 @@ class ModeCollapse(Failure):
         )
         return [*again, *([] if look.pairs.rising else monotonous)]
 
-    def lost(self, look: Look) -> tuple[str, ...]:
+    def lost(self, look: Look) -> Lost:
         return look.gone()

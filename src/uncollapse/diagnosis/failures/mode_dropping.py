@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uncollapse.diagnosis.failures.failure import Failure, Look
+from uncollapse.diagnosis.failures.failure import Failure, Look, Lost
 from uncollapse.diagnosis.thresholds import FEW, MANY_PARTS, MISSING, PARTS
 from uncollapse.diagnosis.verdict import Evidence
 
@@ -24,7 +24,7 @@ class ModeDropping(Failure):
             *([] if look.held.rising else parts),
         ]
 
-    def lost(self, look: Look) -> tuple[str, ...]:
+    def lost(self, look: Look) -> Lost:
         return look.gone()
 
 
@@ -39,5 +39,5 @@ class PartsDropping(Failure):
             return []
         return look.above("lost", PARTS, "{value:.0%} of the data has hardly any samples")
 
-    def lost(self, look: Look) -> tuple[str, ...]:
+    def lost(self, look: Look) -> Lost:
         return look.gone()

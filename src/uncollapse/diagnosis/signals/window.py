@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -29,6 +30,9 @@ SAID = 3
 K = 5
 """Neighbours of coverage, precision and recall."""
 
+Shown = Callable[[Tensor], Tensor]
+"""Numbers of real samples ``[k]`` to these ``[k, *shape]``, as people see them."""
+
 
 class Reference:
     """Real samples, with what is worked out once for many comparisons.
@@ -39,6 +43,7 @@ class Reference:
         raw: the samples themselves ``[n, *shape]``, by default their features.
         labels: their classes ``[n]``, if they have any.
         complete: whether these are all samples that there are.
+        shown: gives the samples of numbers ``[k]`` as people see them, by default ``raw``.
 
     Attributes:
         distinct: the samples without those that came again, as small data sets do.
@@ -57,9 +62,11 @@ class Reference:
         raw: Tensor | None = None,
         labels: Tensor | None = None,
         complete: bool = False,
+        shown: Shown | None = None,
     ) -> None:
         self.samples = samples
         self.raw = samples if raw is None else raw
+        self.shown = self.raw.__getitem__ if shown is None else shown
         self.labels = labels
         self.variance = float(samples.var(0).sum())
         self.distinct, of = torch.unique(samples, dim=0, return_inverse=True)
@@ -85,22 +92,28 @@ class Reference:
         """The region of each sample, ``[n]``."""
         return torch.cdist(samples, self._centres).argmin(1)
 
-    def region(self, which: int) -> str:
-        """A region in words."""
-        return self._named(f"region {which}", self.raw[self.homes == which])
+    def region(self, which: int) -> tuple[str, Tensor]:
+        """A region in words, and the numbers of its samples."""
+        return self._named(f"region {which}", (self.homes == which).nonzero().flatten())
 
-    def mode(self, which: int) -> str:
-        """A mode in words."""
-        return self._named(f"mode {which}", self.raw[self._first[self.modes == which]])
+    def mode(self, which: int) -> tuple[str, Tensor]:
+        """A mode in words, and the numbers of its samples, each of those alike once."""
+        return self._named(f"mode {which}", self._first[self.modes == which])
 
-    def _named(self, name: str, those: Tensor) -> str:
+    def of(self, label: int) -> Tensor:
+        """The numbers of a class's samples, none where classes are not known."""
+        if self.labels is None:
+            return torch.empty(0, dtype=torch.long)
+        return (self.labels == label).nonzero().flatten()
+
+    def _named(self, name: str, which: Tensor) -> tuple[str, Tensor]:
         """By its share, and where few numbers say where it is, by its middle."""
+        those = self.raw[which].flatten(1).double()
         share = f"{len(those) / len(self.raw):.1%} of the data"
-        those = those.flatten(1).double()
         if those.shape[1] > SAID:
-            return f"{name} ({share})"
+            return f"{name} ({share})", which
         middle = ", ".join(f"{number:.3g}" for number in those.mean(0).tolist())
-        return f"around ({middle}) ({share})"
+        return f"around ({middle}) ({share})", which
 
     def regions(self, count: int) -> float:
         """The effective number of regions that so many real samples are in, on average."""

@@ -1,0 +1,203 @@
+"""What `uncollapse status` reads: a run, or what a watch of somebody's own loop has left behind."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from uncollapse.diagnosis.kept import LOST, PICTURE, PRESENT, present
+from uncollapse.errors import RunFolderError
+from uncollapse.files import home, is_run
+from uncollapse.training.standing import Standing, standing
+
+FINITE = "finite"
+"""The signal of NaN and infinity."""
+SILENT = 120.0
+"""Seconds after which a watch that writes every few seconds is taken to hear nothing more."""
+CURES = {
+    "mode-collapse": "the default recipe, or --objective r3gan with --remedy ema --remedy lr-decay",
+    "mode-dropping": "the default recipe, or --objective r3gan with --remedy ema --remedy lr-decay",
+    "oscillation": "--remedy lr-decay or ema; if all samples jump together, --remedy unrolling:5",
+    "discriminator-wins": "a gradient penalty: --objective r3gan",
+    "generator-wins": "a larger discriminator, or --remedy feature-matching",
+    "divergence": "a lower --lr",
+    "memorisation": "more data, or --remedy augment for images",
+    "latent-ignored": "a larger --latent",
+}
+"""What to train anew with, by failure: see ``docs/which-remedy.md``."""
+OWN_CURES = {
+    "mode-collapse": "the r3gan loss with its gradient penalties, an average of G's weights (EMA)",
+    "mode-dropping": "the r3gan loss with its gradient penalties, an average of G's weights (EMA)",
+    "oscillation": "a rate for D as high as G's with R1, falling rates, an average of G's weights",
+    "discriminator-wins": "a gradient penalty on D (R1), or a lower rate for D",
+    "generator-wins": "a larger discriminator or a higher rate for it, or feature matching",
+    "divergence": "lower learning rates",
+    "memorisation": "more data, or augmentation of what D sees",
+    "latent-ignored": "a larger latent",
+}
+"""Likewise, in a loop of one's own."""
+
+
+class LoopStands:
+    """A loop of one's own, by what its watch has written.
+
+    Args:
+        folder: of the watch.
+
+    Attributes:
+        verdicts: the verdict alone: a watch has one.
+        ended: whether it has been closed.
+        written: when it last wrote, seconds since 1970.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.verdict, self.ended, self.written = present(folder)
+        self.verdicts = (self.verdict,)
+
+    def facts(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "loop": {
+                "folder": str(self.folder),
+                "step": self.verdict.step,
+                "ended": self.ended,
+                "written": _date(self.written),
+            }
+        }
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing was heard for long, and nobody said that it ended."""
+        return not self.ended and time.time() - self.written > SILENT
+
+    def progress(self) -> str:
+        """How far it is, and what became of it."""
+        at = f"step {self.verdict.step:,}"
+        if self.ended:
+            return f"{at}, ended"
+        if self.silent:
+            return f"{at}, silent: it was stopped, killed, or takes long for a step"
+        return f"{at}, running"
+
+    def next(self) -> str:
+        """What to do."""
+        verdict = self.verdict
+        if verdict.bugs:
+            return f"{verdict.bugs[0].fix}; docs/bugs.md has an example of {verdict.bugs[0].name}"
+        if verdict.failure is None:
+            if verdict.notes:
+                return "see the note"
+            if self.ended or self.silent:
+                return "nothing is wrong as far as it got"
+            return f"let it train; uncollapse status {_quoted(self.folder)} --watch follows it"
+        steps = ["wait, as it may pass; or"] if verdict.state == "warning" else []
+        for name in (PICTURE, LOST):
+            if (self.folder / name).exists():
+                steps.insert(0, f"look at {_quoted(self.folder / name)}, what is lost;")
+                break
+        cure = OWN_CURES.get(verdict.failure, "another remedy")
+        return " ".join([*steps, f"change the loop: {cure} (docs/which-remedy.md)"])
+
+
+class RunStands:
+    """A run of `uncollapse train`.
+
+    Args:
+        run: how it stands by its folder.
+    """
+
+    def __init__(self, run: Standing) -> None:
+        self.run = run
+        self.folder, self.written = run.folder, run.written
+        self.verdict, self.verdicts = run.verdict, run.verdicts
+
+    def facts(self) -> dict[str, Any]:
+        """For JSON."""
+        run = self.run
+        return {
+            "run": {
+                "folder": str(run.folder),
+                "data": run.config.data,
+                "running": run.running,
+                "step": run.step,
+                "steps": run.config.steps,
+                "checkpoint": run.kept,
+                "best": run.best,
+                "written": _date(run.written),
+            }
+        }
+
+    def progress(self) -> str:
+        """How far it is, and what became of it."""
+        run = self.run
+        at = f"step {run.step:,} of {run.config.steps:,}"
+        if run.running:
+            return f"{at}, running"
+        if run.kept is None:
+            return f"{at}, ended before its first checkpoint"
+        if run.kept >= run.config.steps:
+            return f"{at}, complete"
+        broke = any(e.signal == FINITE for e in run.verdict.evidence)
+        if broke or run.step > run.kept:
+            return f"{at}, ended there; the checkpoint of step {run.kept:,} is kept"
+        return f"{at}, stopped"
+
+    def next(self) -> str:
+        """What to do."""
+        run, verdict, folder = self.run, self.verdict, _quoted(self.folder)
+        if verdict.failure is not None:
+            stop = "stop it, and train" if run.running else "train"
+            if verdict.state == "warning":
+                stop = "wait, as it may pass; or train"
+            cure = CURES.get(verdict.failure, "another recipe or remedy")
+            if verdict.advice:
+                cure = f"{verdict.advice[0].remedy} ({verdict.advice[0].reason})"
+            since, best = verdict.since or 0, run.best
+            samples = (
+                f". The samples of step {best:,} are from before: "
+                f"uncollapse sample {folder} --from best --out before.png"
+                if best is not None and best < since
+                else ""
+            )
+            return f"{stop} anew with {cure}{samples}"
+        if run.running:
+            return f"let it train; uncollapse status {folder} --watch follows it"
+        if run.kept is None or run.kept < run.config.steps:
+            return f"uncollapse resume {folder}"
+        return f"uncollapse sample {folder} -n 64 --out samples.png; uncollapse evaluate {folder}"
+
+
+Stands = LoopStands | RunStands
+"""Either says how far it is, what to do, and facts for JSON."""
+
+
+def stands(path: Path) -> Stands:
+    """How it stands with what a folder holds; nothing is written.
+
+    Raises:
+        UncollapseError: nothing of ours is there, or it is damaged.
+    """
+    folder = home(path)
+    if not is_run(folder) and (folder / PRESENT).exists():
+        return LoopStands(folder)
+    try:
+        return RunStands(standing(folder))
+    except RunFolderError:
+        if (folder / "config.yaml").exists():
+            raise
+        raise RunFolderError(
+            f"{folder} is not a run folder: it has no config.yaml; nor has a watch (out=) written "
+            f"a {PRESENT} there yet"
+        ) from None
+
+
+def _quoted(path: Path) -> str:
+    return shlex.quote(str(path))
+
+
+def _date(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
