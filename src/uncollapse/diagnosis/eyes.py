@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from uncollapse.diagnosis.images import COMPONENTS, Images, are_images
 from uncollapse.diagnosis.symbols import Lines, Symbols
 from uncollapse.diagnosis.thresholds import DIMENSIONS
 from uncollapse.errors import ConfigError
@@ -21,8 +22,8 @@ class Eyes:
 
     Args:
         real: ``[n, *shape]``.
-        given: somebody's own function, or None: up to 64 numbers as they are, more by the first
-            32 principal components of the real samples.
+        given: somebody's own function, or None: up to 64 numbers as they are, more by
+            :func:`learned`.
         symbols: how lines of symbols were read; such are compared by `Lines`.
     """
 
@@ -35,7 +36,7 @@ class Eyes:
         elif symbols is not None and symbols.known:
             self.features = Lines(real)
         else:
-            self.features = _flat if real[0].numel() <= DIMENSIONS else PCA(real, 32)
+            self.features = _flat if real[0].numel() <= DIMENSIONS else learned(real)
         self.device = real.device
 
     def __call__(self, samples: Tensor) -> Tensor:
@@ -52,6 +53,17 @@ class Eyes:
             if not isinstance(found, Tensor) or len(found) != len(samples):
                 raise ConfigError(f"features= must give [{len(samples)}, d] for as many samples")
             return found.flatten(1).float()
+
+
+def learned(real: Tensor) -> Features:
+    """Features of large samples: layout and texture of images, of others the components alone.
+
+    The same real samples give the same function.
+
+    Args:
+        real: ``[n, *shape]``.
+    """
+    return Images(real) if are_images(real.shape[1:]) else PCA(real, COMPONENTS)
 
 
 def _flat(samples: Tensor) -> Tensor:

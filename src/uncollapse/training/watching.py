@@ -18,9 +18,9 @@ from torch import Tensor
 
 from uncollapse.data import Dataset
 from uncollapse.diagnosis import Verdict, Watch, worst
+from uncollapse.diagnosis.eyes import learned
 from uncollapse.diagnosis.thresholds import DIMENSIONS, EACH, EXAMPLES, REALS
 from uncollapse.games import Shown
-from uncollapse.metrics.features import PCA
 from uncollapse.training.apart import apart, together
 from uncollapse.training.checkpoint import Checkpoint
 from uncollapse.training.looks import NUMBERS, Looks, order, taken
@@ -31,8 +31,6 @@ SEEN = EACH
 """Samples of each replica at a look."""
 NAMED = 64
 """Lost modes or classes of which real samples are kept, at most."""
-COMPONENTS = 32
-"""Of the data, by which samples are compared that are more than a few plain numbers."""
 
 
 class Watching:
@@ -146,7 +144,7 @@ class Watching:
             self._fed: Callable[[Tensor], Tensor] = data.restore
             features = lambda rows: (rows - shift) / scale  # noqa: E731
         else:
-            self._fed = PCA(samples, COMPONENTS)
+            self._fed = learned(samples)  # so checkpoints hold features, not images
         labels = data.labels(index) if self.looks.known else None
         self._watches = [
             Watch(
