@@ -49,8 +49,12 @@ PARTS, MANY_PARTS = 0.2, 0.4
 """Share of the data in lost regions from which on it is a warning, and a verdict."""
 MOVING = 0.5
 """Share of the fakes that are elsewhere than a window ago, from which on they wander."""
+FOLLOWS = 0.3
+"""Correlation of what G is given with its real samples, from which on it reconstructs them."""
 ALL_APART = 0.95
 """AUC from which on D tells real from fake nearly always."""
+CERTAIN = 0.99
+"""AUC from which on D is said to win where G reconstructs: its samples may be good all the same."""
 NOT_APART = 0.55
 """AUC up to which D tells nothing."""
 FOOLED = 0.1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uncollapse.diagnosis.failures.discriminator_wins import DiscriminatorWins
+from uncollapse.diagnosis.failures.discriminator_wins import DiscriminatorAhead, DiscriminatorWins
 from uncollapse.diagnosis.failures.divergence import Divergence
 from uncollapse.diagnosis.failures.failure import Best, Failure, Look, Lost
 from uncollapse.diagnosis.failures.generator_wins import GeneratorWins
@@ -21,6 +21,7 @@ FAILURES: tuple[Failure, ...] = (
     Oscillation(),
     ModeCollapse(),
     ModeDropping(),
+    DiscriminatorAhead(),
     PartsDropping(),
 )
 """All of them; where several show as much, the first one is the verdict."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from uncollapse.diagnosis.failures.failure import Failure, Look
-from uncollapse.diagnosis.thresholds import ALL_APART, FADED, UNCOVERED
+from uncollapse.diagnosis.thresholds import ALL_APART, CERTAIN, FADED, UNCOVERED
 from uncollapse.diagnosis.verdict import Evidence
 
 
@@ -29,4 +29,24 @@ class DiscriminatorWins(Failure):
             [*apart, *faded, *bad]
             if look.learned and not look.covered.rising and apart and faded and bad
             else []
+        )
+
+
+class DiscriminatorAhead(Failure):
+    """D tells all fakes of a generator that reconstructs: no more than a warning.
+
+    Such a generator learns from its other losses, whatever D says.
+    """
+
+    name = "discriminator-wins"
+    state = "warning"
+
+    def __call__(self, look: Look) -> list[Evidence]:
+        if not look.learned or not look.reconstructs:
+            return []
+        return look.above(
+            "separation",
+            CERTAIN,
+            "D answers higher to a real sample {value:.1%} of the time, and samples only follow "
+            "what the generator is given",
         )

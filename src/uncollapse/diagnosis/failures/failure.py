@@ -11,8 +11,10 @@ from torch import Tensor
 from uncollapse.diagnosis.signals import Window
 from uncollapse.diagnosis.thresholds import (
     FEW_LOOKS,
+    FOLLOWS,
     GAIN,
     LEARNING,
+    NARROW,
     PARTS,
     PATIENCE,
     UNCOVERED,
@@ -110,6 +112,15 @@ class Look:
     def learned(self) -> bool:
         """Whether samples have been where the data is, or had their time to: before, all is new."""
         return self.covered.peak >= UNCOVERED or self.step >= LEARNING
+
+    @property
+    def reconstructs(self) -> bool:
+        """Whether G makes its samples of what real ones are made of: what they lack is no mode.
+
+        If all of them are alike, it ignores what it is given.
+        """
+        follows = self.values.get("paired", 0.0) >= FOLLOWS
+        return follows and self.values.get("spread", 1.0) >= NARROW
 
     @property
     def improving(self) -> bool:

@@ -15,7 +15,7 @@ class ModeCollapse(Failure):
     state = "collapsed"
 
     def __call__(self, look: Look) -> list[Evidence]:
-        if not look.learned or look.improving:
+        if not look.learned or look.improving or look.reconstructs:
             return []
         narrow = look.below(
             "spread", NARROW, "a batch of samples spreads {value:.0%} as far as the data"

@@ -14,7 +14,7 @@ class Oscillation(Failure):
     state = "collapsed"
 
     def __call__(self, look: Look) -> list[Evidence]:
-        if not look.learned or look.improving:
+        if not look.learned or look.improving or look.reconstructs:
             return []
         few = look.below("regions", FEW, "a batch is in {value:.0%} of the places of the data")
         moved = look.above(
