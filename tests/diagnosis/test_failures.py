@@ -147,6 +147,15 @@ def test_a_rate_far_too_high_diverges_at_once():
     assert len(said.alarms) == 1
 
 
+def test_a_rate_too_high_is_told_without_nan():
+    """Adam's steps are as long as the weights, which then learn nothing any more."""
+    verdict, said, G = train(900, rates=(0.1, 0.1))
+    assert held(G, 8) <= 3
+    assert (verdict.state, verdict.failure) == ("failed", "divergence"), str(verdict)
+    assert said.watch.scalars()["update_peak"] > 0.3
+    assert "a rate is too high" in str(verdict)
+
+
 def test_twenty_samples_are_learned_by_heart():
     points = torch.randn(20, 8, generator=torch.Generator().manual_seed(5))
     verdict, _, G = train(

@@ -16,7 +16,7 @@ from torch import Tensor
 from uncollapse.diagnosis.failures import FAILURES, Best, Failure, Look, Lost
 from uncollapse.diagnosis.sequential import Points
 from uncollapse.diagnosis.signals import Reference, Window
-from uncollapse.diagnosis.thresholds import BINS, EXAMPLES, NUMBERS, UNCOVERED, WARM_UP
+from uncollapse.diagnosis.thresholds import BINS, CLEARLY, EXAMPLES, NUMBERS, UNCOVERED, WARM_UP
 from uncollapse.diagnosis.verdict import Evidence, State, Verdict
 
 
@@ -44,6 +44,7 @@ class Judge:
         self._reals: Reference | None = None
         self.modes, self.held, self.covered, self.pairs = Best(), Best(), Best(), Best()
         self.looks = 0
+        self._named = ""
         self._broken: tuple[int, Evidence] | None = None
 
     def look(self, step: int, values: Mapping[str, float], window: Window) -> None:
@@ -100,9 +101,7 @@ class Judge:
             return Verdict("failed", "divergence", since, step, (reason,))
         grave = [failure for failure in self.failures if failure.state != "warning"]
         mild = [failure for failure in self.failures if failure.state == "warning"]
-        failure = max(
-            grave if self.grave.warned else mild, key=lambda one: self.points[_key(one)].score
-        )
+        failure = self._most(grave if self.grave.warned else mild)
         points = self.grave if self.grave.warned else self.points[_key(failure)]
         if points.warned:
             state: State = failure.state if points.alarmed else "warning"
@@ -117,6 +116,20 @@ class Judge:
         meaning += f"{UNCOVERED:.0%} on, or as soon as something shows"
         reason = Evidence("coverage", self.covered.now, UNCOVERED, meaning)
         return Verdict("warming-up", step=step, evidence=(reason,))
+
+    def _most(self, failures: Sequence[Failure]) -> Failure:
+        """That with most points, of equal ones the first; one that is named stays, if it may.
+
+        It gives way to one that is clearly ahead, and to one that stands before it and has as much.
+        """
+        score = {_key(failure): self.points[_key(failure)].score for failure in failures}
+        most = max(failures, key=lambda one: score[_key(one)])
+        for named in failures[failures.index(most) :]:
+            ahead = score[_key(most)] - score[_key(named)]
+            if _key(named) == self._named and 0 < ahead < CLEARLY and score[_key(named)]:
+                return named
+        self._named = _key(most)
+        return most
 
     @property
     def unsure(self) -> bool:
@@ -143,6 +156,7 @@ class Judge:
             "covered": asdict(self.covered),
             "pairs": asdict(self.pairs),
             "looks": self.looks,
+            "named": self._named,
             "broken": None if self._broken is None else [self._broken[0], asdict(self._broken[1])],
         }
 
@@ -160,6 +174,7 @@ class Judge:
         self.held, self.covered = Best(**state["held"]), Best(**state["covered"])
         self.pairs = Best(**state["pairs"])
         self.looks = state["looks"]
+        self._named = state["named"]
         broken = state["broken"]
         self._broken = None if broken is None else (broken[0], Evidence(**broken[1]))
 

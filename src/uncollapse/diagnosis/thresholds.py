@@ -78,6 +78,8 @@ MONOTONOUS = 0.3
 
 WARN, ALARM = 2.0, 4.0
 """Points of a failure from which on it is a warning, and a verdict."""
+CLEARLY = 2.0
+"""Points by which another failure must be ahead for a verdict to change its name."""
 UP, DOWN = 1.0, 0.5
 """Points for a comparison that shows a failure, and off for one that does not."""
 

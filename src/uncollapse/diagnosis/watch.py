@@ -388,6 +388,8 @@ class Watch:
         if self._eyes is None or self._reference is None or len(self.reals) >= 2 * self._fitted:
             raw = self.symbols(self.reals.rows()).to(device)
             self._fit_on(raw.clone())  # the reservoir goes on changing
+        elif self._reference.raw.device != device:  # of a state that was saved elsewhere
+            self._fit_on(self._reference.raw.to(device))
         assert self._eyes is not None
         assert self._reference is not None
         return self._eyes, self._reference
