@@ -181,8 +181,8 @@ def main() -> None:
 
 def line(name: str, rows: list[dict[str, Any]]) -> str:
     ends = [collapse(row["held"]) for row in rows]
-    alarms = [first(row, ("collapsed", "failed")) for row in rows]
-    warnings = [first(row, ("warning", "collapsed", "failed")) for row in rows]
+    alarms = [alarm(row)[0] for row in rows]
+    warnings = [alarm(row)[1] for row in rows]
     leads = [e - a for e, a in zip(ends, alarms, strict=True) if e is not None and a is not None]
     early = [e - w for e, w in zip(ends, warnings, strict=True) if e is not None and w is not None]
     cells = [
@@ -197,8 +197,17 @@ def line(name: str, rows: list[dict[str, Any]]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def first(row: dict[str, Any], states: tuple[str, ...]) -> int | None:
-    return next((step for step, state, _ in row["said"] if state in states), None)
+def alarm(row: dict[str, Any]) -> tuple[int | None, int | None]:
+    """The step of the first alarm, and that of the warning that went over into it."""
+    warned = None
+    for step, state, _ in row["said"]:
+        if state in ("healthy", "warming-up"):
+            warned = None
+        elif warned is None:
+            warned = step
+        if state in ("collapsed", "failed"):
+            return step, warned
+    return None, None
 
 
 def spread(values: list[int]) -> str:

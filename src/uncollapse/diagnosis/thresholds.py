@@ -32,8 +32,11 @@ APART = 8
 
 DROPPED = 0.7
 """Regions of a batch, as a share of the usual number, below which samples are compared at once."""
-FOLLOWING, FALLING = 0.05, 0.01
-"""How fast the usual number follows, upwards and downwards: a slow fall is to be seen too."""
+FOLLOWING, FALLING, RECENTLY = 0.05, 0.005, 0.1
+"""How fast the usual number follows upwards, and downwards: a slow fall is to be seen too; and how
+fast the number of recent batches does."""
+FALLEN = 0.8
+"""Regions of recent batches, as a share of the usual number, below which modes are going."""
 NARROW = 0.25
 """Spread of a batch, or within a class, as a share of the data's, below which all is alike."""
 FEW = 0.35

@@ -31,10 +31,8 @@ from uncollapse.diagnosis.thresholds import (
     DROPPED,
     EACH,
     FAKES,
-    FALLING,
     FEW,
     FEWEST,
-    FOLLOWING,
     REALS,
 )
 from uncollapse.diagnosis.unseen import Unseen
@@ -375,10 +373,7 @@ class Watch:
     def _moved(self) -> bool:
         """Whether a batch is in far fewer places than usual: then samples are compared at once."""
         now = self._values.get("regions", 1.0)
-        usual = self._history.get("regions", now)
-        follow = FOLLOWING if now > usual else FALLING
-        self._history["regions"] = usual + follow * (now - usual)
-        return now < DROPPED * usual or now < FEW
+        return now < DROPPED * self._history.get("usual", now) or now < FEW
 
     def _fit(self, device: torch.device) -> tuple[Eyes, Reference]:
         """What samples are compared by, made anew whenever twice as many real ones are known.

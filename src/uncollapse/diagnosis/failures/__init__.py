@@ -9,7 +9,7 @@ from uncollapse.diagnosis.failures.generator_wins import GeneratorWins
 from uncollapse.diagnosis.failures.latent_ignored import LatentIgnored
 from uncollapse.diagnosis.failures.memorisation import Memorisation
 from uncollapse.diagnosis.failures.mode_collapse import ModeCollapse
-from uncollapse.diagnosis.failures.mode_dropping import ModeDropping, PartsDropping
+from uncollapse.diagnosis.failures.mode_dropping import Falling, ModeDropping, PartsDropping
 from uncollapse.diagnosis.failures.oscillation import Oscillation
 
 FAILURES: tuple[Failure, ...] = (
@@ -21,6 +21,7 @@ FAILURES: tuple[Failure, ...] = (
     Oscillation(),
     ModeCollapse(),
     ModeDropping(),
+    Falling(),
     DiscriminatorAhead(),
     PartsDropping(),
 )

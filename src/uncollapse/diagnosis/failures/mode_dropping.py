@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from uncollapse.diagnosis.failures.failure import Failure, Look, Lost
-from uncollapse.diagnosis.thresholds import FEW, MANY_PARTS, MISSING, PARTS
+from uncollapse.diagnosis.thresholds import FALLEN, FEW, MANY_PARTS, MISSING, PARTS, UNCOVERED
 from uncollapse.diagnosis.verdict import Evidence
 
 
@@ -23,6 +23,25 @@ class ModeDropping(Failure):
             *look.above("lost_modes", MISSING, "modes with {value:.0%} of the data are gone"),
             *([] if look.held.rising or look.reconstructs else parts),
         ]
+
+    def lost(self, look: Look) -> Lost:
+        return look.gone()
+
+
+class Falling(Failure):
+    """Batches are in ever fewer places of the data: modes are going, though none is gone yet."""
+
+    name = "mode-dropping"
+    state = "collapsed"
+
+    def __call__(self, look: Look) -> list[Evidence]:
+        if look.covered.peak < UNCOVERED or look.reconstructs:
+            return []  # what was never learned cannot go
+        return look.below(
+            "regions_kept",
+            FALLEN,
+            "a batch is in {value:.0%} as many places of the data as before",
+        )
 
     def lost(self, look: Look) -> Lost:
         return look.gone()

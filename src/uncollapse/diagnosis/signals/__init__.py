@@ -9,7 +9,14 @@ from uncollapse.diagnosis.signals.gradient import Gradient
 from uncollapse.diagnosis.signals.logits import Logits
 from uncollapse.diagnosis.signals.memory import Memorised, Overfit, RealSigns
 from uncollapse.diagnosis.signals.paired import Paired
-from uncollapse.diagnosis.signals.regions import Hopping, Lost, LostModes, Moved, Regions
+from uncollapse.diagnosis.signals.regions import (
+    Hopping,
+    Lost,
+    LostModes,
+    Moved,
+    Regions,
+    RegionsKept,
+)
 from uncollapse.diagnosis.signals.separation import Separation
 from uncollapse.diagnosis.signals.signal import Signal
 from uncollapse.diagnosis.signals.spectra import SpectralNorm, SpectralRank
@@ -22,6 +29,7 @@ SIGNALS: tuple[Signal, ...] = (
     Separation(),
     Spread(),
     Regions(),
+    RegionsKept(),
     Gradient(),
     Logits(),
     RealSigns(),

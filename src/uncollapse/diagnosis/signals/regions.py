@@ -6,6 +6,7 @@ import torch
 
 from uncollapse.diagnosis.signals.signal import Signal
 from uncollapse.diagnosis.signals.window import Window, effective
+from uncollapse.diagnosis.thresholds import FALLING, FOLLOWING, RECENTLY
 
 
 class Lost(Signal):
@@ -79,10 +80,31 @@ class Regions(Signal):
     fakes = 16
 
     def __call__(self, window: Window) -> float | None:
+        return window.regions if len(window.batch) >= self.fakes else None
+
+
+class RegionsKept(Signal):
+    """``regions`` of recent batches, averaged, as a share of what was usual before.
+
+    It moves by a few per cent as long as nothing happens, and falls while modes go, before their
+    regions are empty.
+    """
+
+    name = "regions_kept"
+    what = "effective number of regions in recent batches, as a share of what was usual before"
+    high = 2.0
+    healthy = "0.9 to 1.1"
+    fakes = 16
+
+    def __call__(self, window: Window) -> float | None:
         if len(window.batch) < self.fakes:
             return None
-        batch = window.reals.place(window.batch)
-        return effective(batch) / window.reals.regions(len(batch))
+        now, history = window.regions, window.history
+        usual, recent = history.get("usual", now), history.get("recent", now)
+        usual += (FOLLOWING if now > usual else FALLING) * (now - usual)
+        recent += RECENTLY * (now - recent)
+        history["usual"], history["recent"] = usual, recent
+        return recent / usual if usual > 0 else None
 
 
 class Hopping(Signal):

@@ -183,6 +183,11 @@ class Window:
         return to_others(fakes).topk(min(K, len(fakes) - 1), largest=False).values
 
     @cached_property
+    def regions(self) -> float:
+        """The effective number of regions in the batch, as a share of as many real samples'."""
+        return effective(self.reals.place(self.batch)) / self.reals.regions(len(self.batch))
+
+    @cached_property
     def places(self) -> Tensor:
         """The region of each fake, ``[n]``."""
         return self.reals.place(self.fakes)
