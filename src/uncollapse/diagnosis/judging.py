@@ -118,16 +118,12 @@ class Judge:
         return Verdict("warming-up", step=step, evidence=(reason,))
 
     def _most(self, failures: Sequence[Failure]) -> Failure:
-        """That with most points, of equal ones the first; one that is named stays, if it may.
-
-        It gives way to one that is clearly ahead, and to one that stands before it and has as much.
-        """
+        """That with most points, of equal ones the first; one that was named stays, if it may."""
         score = {_key(failure): self.points[_key(failure)].score for failure in failures}
         most = max(failures, key=lambda one: score[_key(one)])
-        for named in failures[failures.index(most) :]:
-            ahead = score[_key(most)] - score[_key(named)]
-            if _key(named) == self._named and 0 < ahead < CLEARLY and score[_key(named)]:
-                return named
+        named = score.get(self._named, 0.0)
+        if named and score[_key(most)] < named + CLEARLY:
+            return next(one for one in failures if _key(one) == self._named)
         self._named = _key(most)
         return most
 

@@ -35,8 +35,8 @@ DROPPED = 0.7
 FOLLOWING, FALLING, RECENTLY = 0.05, 0.005, 0.1
 """How fast the usual number follows upwards, and downwards: a slow fall is to be seen too; and how
 fast the number of recent batches does."""
-FALLEN = 0.8
-"""Regions of recent batches, as a share of the usual number, below which modes are going."""
+FALLEN, LESS = 0.8, 0.7
+"""Regions of recent batches, and coverage, as shares of what they were, below which modes go."""
 NARROW = 0.25
 """Spread of a batch, or within a class, as a share of the data's, below which all is alike."""
 FEW = 0.35

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from uncollapse.diagnosis.failures.failure import Failure, Look
-from uncollapse.diagnosis.thresholds import FAR, HOT, UNCOVERED
+from uncollapse.diagnosis.thresholds import FAR, HOT, NOT_APART, UNCOVERED
 from uncollapse.diagnosis.verdict import Evidence
 
 
@@ -19,7 +19,8 @@ class Divergence(Failure):
     def __call__(self, look: Look) -> list[Evidence]:
         far = look.above("spread", FAR, "samples spread {value:.3g} times as far as the data")
         lost = look.below("coverage", 0.1, "they cover {value:.0%} of the data")
-        if far and lost:
+        blind = look.below("separation", NOT_APART, "")  # then it is D that led samples astray
+        if far and lost and not blind:
             return [*far, *lost]
         hot = look.above(
             "update_peak",

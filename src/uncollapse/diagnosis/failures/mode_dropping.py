@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from uncollapse.diagnosis.failures.failure import Failure, Look, Lost
-from uncollapse.diagnosis.thresholds import FALLEN, FEW, MANY_PARTS, MISSING, PARTS, UNCOVERED
+from uncollapse.diagnosis.thresholds import FALLEN, FEW, LESS, MANY_PARTS, MISSING, PARTS, UNCOVERED
 from uncollapse.diagnosis.verdict import Evidence
 
 
@@ -35,13 +35,20 @@ class Falling(Failure):
     state = "collapsed"
 
     def __call__(self, look: Look) -> list[Evidence]:
-        if look.covered.peak < UNCOVERED or look.reconstructs:
-            return []  # what was never learned cannot go
-        return look.below(
+        if look.covered.peak < UNCOVERED or look.reconstructs or look.below("regions", FEW, ""):
+            return []  # what was never learned cannot go; or worse: all are in few places
+        fewer = look.below(
             "regions_kept",
             FALLEN,
             "a batch is in {value:.0%} as many places of the data as before",
         )
+        # Where batches are in few places, and others each time, the window has all of them.
+        worse = look.below(
+            "coverage",
+            LESS * look.covered.peak,
+            f"samples cover {{value:.0%}} of the data, at their best {look.covered.peak:.0%}",
+        )
+        return [*fewer, *worse] if fewer and worse else []
 
     def lost(self, look: Look) -> Lost:
         return look.gone()
