@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         remedies,
         training,
     )
-    from uncollapse.diagnosis import Verdict, Watch, watch
+    from uncollapse.diagnosis import Verdict, Watch, duality_gap, watch
     from uncollapse.diagnosis.lightning import LightningWatch as LightningWatch
     from uncollapse.errors import UncollapseError
     from uncollapse.training import Config, Run, Stop, load, resume, train
@@ -38,6 +38,7 @@ __version__ = "0.1.0"
 _ROOMS = {
     "data",
     "diagnosis",
+    "duality_gap",
     "evaluation",
     "games",
     "metrics",
@@ -59,6 +60,7 @@ _NAMES = {
     "load": "training",
     "resume": "training",
     "train": "training",
+    "duality_gap": "diagnosis",
     "watch": "diagnosis",
 }
 
