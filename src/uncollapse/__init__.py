@@ -38,7 +38,6 @@ __version__ = "0.1.0"
 _ROOMS = {
     "data",
     "diagnosis",
-    "duality_gap",
     "evaluation",
     "games",
     "metrics",
@@ -73,6 +72,7 @@ __all__ = [
     "Watch",
     "data",
     "diagnosis",
+    "duality_gap",
     "evaluation",
     "games",
     "load",
