@@ -5,10 +5,11 @@
 
 Plain loops on eight modes of a ring and 25 of a grid. Truth: modes with at least a quarter of their
 share among 2,000 samples, told every 10 steps by their known places; the watcher sees none of it.
-A run has collapsed when it has held three quarters of all modes, and for 50 steps holds at most half
-of its most. The first alarm (*collapsed*, *failed*), and the warning that went over into it, are each
-told beside that step: lead = steps from it to the collapse, below 0 if it comes later. The last
-column has the modes held at the end. Seeds are not those that thresholds were chosen on (0 to 9).
+A run has collapsed when it has held three quarters of all modes, and for 50 steps holds at most
+half of its most. The first alarm (*collapsed*, *failed*), and the warning that went over into it,
+are each told beside that step: lead = steps from it to the collapse, below 0 if it comes later. The
+last column has the modes held at the end. Seeds are not those that thresholds were chosen on (0 to
+9).
 """
 
 from __future__ import annotations
