@@ -156,6 +156,18 @@ def test_a_rate_too_high_is_told_without_nan():
     assert "a rate is too high" in str(verdict)
 
 
+def gaussian(**words):
+    """One mode, learned slowly: nothing of it was ever held and lost."""
+    real = lambda: torch.randn(64, 2)  # noqa: E731
+    return train(700, real=real, rates=(2e-4, 2e-4), latent=16, **words)
+
+
+def test_a_slow_start_inside_the_data_loses_nothing():
+    verdict, said, _ = gaussian(seed=2)
+    assert not said.alarms, [str(v) for v in said]
+    assert verdict.state in ("healthy", "warming-up", "warning")
+
+
 def test_twenty_samples_are_learned_by_heart():
     points = torch.randn(20, 8, generator=torch.Generator().manual_seed(5))
     verdict, _, G = train(

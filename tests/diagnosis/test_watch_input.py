@@ -20,13 +20,22 @@ PAIR = {"generator": nn.Linear(2, 2), "discriminator": nn.Linear(2, 1)}
         ({"features": "x"}, "features must be 'auto' or a function, not 'x'"),
         ({"every": 0}, "every must be 'auto' or a number of rounds, not 0"),
         ({"every": True}, "every must be"),
-        ({"overhead": 2}, "overhead must be above 0"),
+        ({"overhead": 2}, "overhead must be a number above 0"),
+        ({"overhead": "5%"}, "overhead must be a number above 0"),
+        ({"real": np.array([["a", "b"]] * 9)}, "real cannot be read as samples (TypeError"),
+        ({"real": lambda: 1 / 0}, "real cannot be read as samples (ZeroDivisionError"),
+        ({"real": torch.zeros(9, 2, dtype=torch.cfloat)}, "real holds complex numbers"),
+        ({"held_out": torch.zeros(9)}, "held_out must hold samples [n, *shape], not [9]"),
+        ({"optimizers": 5}, "optimizers must be optimisers, not 5"),
+        ({"expect": 3}, "expect must be names of bugs, not 3"),
+        ({"real": torch.zeros(2, 2), "labels": ["a", "b"]}, "labels must be whole numbers"),
+        ({"real": torch.zeros(2, 2), "labels": [0.5, 1]}, "labels must be whole numbers"),
         ({"real": 3}, "real must be samples, a data set, a loader or a function, not int"),
         ({"real": "mnist"}, "uc.data.load('mnist')"),
         ({"real": torch.zeros(0, 2)}, "real must hold samples [n, *shape], not [0, 2]"),
         ({"real": torch.zeros(9)}, "real must hold samples [n, *shape], not [9]"),
         ({"real": torch.full((9, 2), torch.nan)}, "real holds NaN or infinity"),
-        ({"optimizers": ["adam"]}, "optimizers: 'adam' is no optimiser"),
+        ({"optimizers": ["adam"]}, "optimizers: a str is no optimiser"),
         ({"out": 5}, "out must be a folder, not int"),
         ({"discriminator": PAIR["generator"]}, "are the same module"),
         ({"expect": "no-such-bug"}, "no bug is called 'no-such-bug'"),
@@ -44,10 +53,19 @@ def test_bad_input(words, said):
     assert "\n" not in str(caught.value)
 
 
+def test_bad_words_of_observe():
+    watch = uc.watch(**PAIR)
+    with pytest.raises(uc.UncollapseError, match="fake must be a tensor of a batch, not list"):
+        watch.observe(fake=[[1.0, 2.0]])
+    with pytest.raises(uc.UncollapseError, match=r"samples of shape \[2\], and fake of \[3\]"):
+        watch.observe(real=torch.zeros(8, 2), fake=torch.zeros(8, 3))
+
+
 def test_real_samples_in_any_form():
     samples = torch.randn(40, 2)
     loader = DataLoader(TensorDataset(samples, torch.zeros(40)), batch_size=16)
-    forms = [samples, samples.numpy(), TensorDataset(samples), loader, lambda: samples]
+    pair = samples, torch.zeros(40)
+    forms = [samples, samples.numpy(), TensorDataset(samples), loader, lambda: samples, pair]
     for form in forms:
         rows, labels = taken(form, None)
         assert rows.shape[1:] == (2,)

@@ -72,8 +72,14 @@ def watch(
     """
     if every != "auto" and (type(every) is not int or every < 1):
         raise ConfigError(f"watch: every must be 'auto' or a number of rounds, not {every!r}")
-    if not 0 < overhead <= 1:
-        raise ConfigError(f"watch: overhead must be above 0 and at most 1, not {overhead}")
+    if (
+        isinstance(overhead, bool)
+        or not isinstance(overhead, (int, float))
+        or not 0 < overhead <= 1
+    ):
+        raise ConfigError(
+            f"watch: overhead must be a number above 0 and at most 1, not {overhead!r}"
+        )
     samples, classes = (None, None) if real is None else taken(real, labels)
     if features != "auto" and not callable(features):
         raise ConfigError(f"watch: features must be 'auto' or a function, not {features!r}")
@@ -83,6 +89,9 @@ def watch(
         raise ConfigError("watch: labels are those of real=, which is not given")
     if out is not None and not isinstance(out, (str, Path)):
         raise ConfigError(f"watch: out must be a folder, not {type(out).__name__}")
+    meant = (expect,) if isinstance(expect, str) else expect
+    if not isinstance(meant, Iterable) or not all(isinstance(name, str) for name in meant):
+        raise ConfigError(f"watch: expect must be names of bugs, not {expect!r}")
     generators = _modules(generator, "generator")
     discriminators = _modules(discriminator, "discriminator")
     averages = [] if ema is None else _modules(ema, "ema")
@@ -114,7 +123,7 @@ def watch(
         overhead=overhead,
         out=folder if first_process() else None,
         on_change=on_change,
-        expect=(expect,) if isinstance(expect, str) else tuple(expect),
+        expect=tuple(meant),
         averages=averages,
         held_out=None if held_out is None else taken(held_out, None, "held_out")[0],
         names=names(real),
@@ -139,9 +148,11 @@ def _modules(given: nn.Module | Iterable[nn.Module], word: str) -> list[nn.Modul
 
 def _optimizers(given: Any) -> list[Any]:
     """One, several or none; wrapped ones have a ``step`` too."""
+    if given is not None and not hasattr(given, "step") and not isinstance(given, Iterable):
+        raise ConfigError(f"watch: optimizers must be optimisers, not {given!r}")
     several = [] if given is None else [given] if hasattr(given, "step") else list(given)
     found = [optimizer for optimizer in several if optimizer is not None]
     for optimizer in found:
         if not hasattr(optimizer, "step"):
-            raise ConfigError(f"watch: optimizers: {optimizer!r} is no optimiser")
+            raise ConfigError(f"watch: optimizers: a {type(optimizer).__name__} is no optimiser")
     return found

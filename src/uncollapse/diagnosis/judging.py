@@ -7,7 +7,7 @@ wrong has points of its own, and each failure has some for its name.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -26,6 +26,8 @@ class Judge:
     Attributes:
         grave: whether any failure shows that is more than a warning.
         points: how much each failure has shown.
+        evidence, shown: of each failure, the last time that it showed, and the step of that.
+        looked: the step of the last look.
         modes: how much of the data modes with samples have held.
         held: how much of it regions with samples have.
         covered: how much of it was covered.
@@ -39,6 +41,8 @@ class Judge:
         self.grave = Points()
         self.points = {_key(failure): Points() for failure in failures}
         self.evidence: dict[str, tuple[Evidence, ...]] = {}
+        self.shown: dict[str, int] = {}
+        self.looked = 0
         self.lost: dict[str, tuple[str, ...]] = {}
         self.examples: dict[str, Tensor] = {}
         self._reals: Reference | None = None
@@ -50,6 +54,7 @@ class Judge:
     def look(self, step: int, values: Mapping[str, float], window: Window) -> None:
         """Takes one comparison into account."""
         self.looks += 1
+        self.looked = step
         self.modes.look(step, 1 - values.get("lost_modes", 1.0))
         self.held.look(step, 1 - values.get("lost", 1.0))
         self.covered.look(step, values.get("coverage", 0.0))
@@ -63,7 +68,7 @@ class Judge:
             grave = grave or (bool(evidence) and failure.state != "warning")
             if evidence:
                 lost = failure.lost(look)
-                self.evidence[_key(failure)] = evidence
+                self.evidence[_key(failure)], self.shown[_key(failure)] = evidence, step
                 self.lost[_key(failure)] = tuple(lost)
                 found |= lost
         self.grave.look(look.step, grave)
@@ -105,17 +110,26 @@ class Judge:
         points = self.grave if self.grave.warned else self.points[_key(failure)]
         if points.warned:
             state: State = failure.state if points.alarmed else "warning"
-            evidence = self.evidence[_key(failure)]
+            evidence = self._evidence(_key(failure))
             lost = self.lost.get(_key(failure), ())
             return Verdict(state, failure.name, points.since, step, evidence, lost)
         if self.covered.peak >= UNCOVERED and step >= WARM_UP:
             return Verdict("healthy", step=step)
         if not self.looks:
             return Verdict("warming-up", step=step)
-        meaning = f"samples cover {self.covered.now:.0%} of the data; more is said from "
-        meaning += f"{UNCOVERED:.0%} on, or as soon as something shows"
+        enough = self.covered.peak >= UNCOVERED
+        begins = f"step {WARM_UP}" if enough else f"{UNCOVERED:.0%}"
+        meaning = f"samples cover {min(self.covered.now, 1):.0%} of the data; more is said from "
+        meaning += f"{begins} on, or as soon as something shows"
         reason = Evidence("coverage", self.covered.now, UNCOVERED, meaning)
         return Verdict("warming-up", step=step, evidence=(reason,))
+
+    def _evidence(self, key: str) -> tuple[Evidence, ...]:
+        """What a failure showed last; with the step of it, if the last look did not show it."""
+        evidence, shown = self.evidence[key], self.shown[key]
+        if shown == self.looked:
+            return evidence
+        return tuple(replace(one, meaning=f"{one.meaning} (at step {shown})") for one in evidence)
 
     def _most(self, failures: Sequence[Failure]) -> Failure:
         """That with most points, of equal ones the first; one that was named stays, if it may."""
@@ -130,7 +144,8 @@ class Judge:
     @property
     def unsure(self) -> bool:
         """Whether something shows, and not yet often enough for a verdict: more looks will tell."""
-        return self.grave.score > 0 and not self.grave.alarmed
+        several = (self.grave, *self.points.values())
+        return not self.grave.alarmed and any(points.score > 0 for points in several)
 
     @property
     def over(self) -> bool:
@@ -152,6 +167,8 @@ class Judge:
             "covered": asdict(self.covered),
             "pairs": asdict(self.pairs),
             "looks": self.looks,
+            "looked": self.looked,
+            "shown": dict(self.shown),
             "named": self._named,
             "broken": None if self._broken is None else [self._broken[0], asdict(self._broken[1])],
         }
@@ -169,7 +186,8 @@ class Judge:
         self.modes = Best(**state["modes"])
         self.held, self.covered = Best(**state["held"]), Best(**state["covered"])
         self.pairs = Best(**state["pairs"])
-        self.looks = state["looks"]
+        self.looks, self.looked = state["looks"], state["looked"]
+        self.shown = dict(state["shown"])
         self._named = state["named"]
         broken = state["broken"]
         self._broken = None if broken is None else (broken[0], Evidence(**broken[1]))

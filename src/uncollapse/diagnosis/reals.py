@@ -11,7 +11,7 @@ from torch import Tensor
 
 from uncollapse.diagnosis.columns import WIDEST
 from uncollapse.diagnosis.thresholds import REALS
-from uncollapse.errors import ConfigError, DataError, ShapeError
+from uncollapse.errors import ConfigError, DataError, ShapeError, UncollapseError
 
 TABLE = 16384
 """Rows of a table that are taken at most."""
@@ -32,9 +32,9 @@ def taken(real: Any, labels: Any, word: str = "real") -> tuple[Tensor, Tensor | 
     Raises:
         ConfigError: it is none of these.
         ShapeError: no samples, or not as many labels as samples.
-        DataError: NaN or infinity, or a data frame with other things than numbers.
+        DataError: NaN or infinity, other things than numbers, or labels that are not whole.
     """
-    rows = _rows(real, word)
+    rows = _read(real, word)
     if rows.ndim < 2 or len(rows) < 2:
         raise ShapeError(f"watch: {word} must hold samples [n, *shape], not {list(rows.shape)}")
     if not torch.isfinite(rows).all():
@@ -43,7 +43,13 @@ def taken(real: Any, labels: Any, word: str = "real") -> tuple[Tensor, Tensor | 
     index = _choice(len(rows), TABLE if table else REALS)
     if labels is None:
         return rows[index], None
-    classes = torch.as_tensor(labels).flatten()
+    try:
+        classes = torch.as_tensor(labels).flatten()
+        whole = bool((classes == classes.round()).all())
+    except (TypeError, ValueError, RuntimeError):
+        whole = False
+    if not whole:
+        raise DataError("watch: labels must be whole numbers, one for each real sample")
     if len(classes) != len(rows):
         raise ShapeError(f"watch: {len(classes)} labels for {len(rows)} real samples")
     return rows[index], classes[index]
@@ -74,6 +80,21 @@ def _choice(n: int, most: int = REALS) -> Tensor:
     return torch.randperm(n, generator=torch.Generator().manual_seed(0))[:most]
 
 
+def _read(real: Any, word: str) -> Tensor:
+    """Whatever it is, as one tensor of real numbers."""
+    try:
+        rows = _rows(real, word)
+    except UncollapseError:
+        raise
+    except Exception as error:  # somebody's function, data set or loader
+        raise ConfigError(
+            f"watch: {word} cannot be read as samples ({type(error).__name__}: {error})"
+        ) from error
+    if rows.is_complex():
+        raise DataError(f"watch: {word} holds complex numbers")
+    return rows
+
+
 def _rows(real: Any, word: str) -> Tensor:
     if isinstance(real, str):
         raise ConfigError(
@@ -88,6 +109,8 @@ def _rows(real: Any, word: str) -> Tensor:
         return torch.as_tensor(real)
     if callable(real):
         return _joined(_calls(real))
+    if isinstance(real, (tuple, dict)):  # samples with labels, or by name
+        return _rows(_first(real), word)
     if hasattr(real, "__getitem__") and hasattr(real, "__len__"):
         index = _choice(len(real)).tolist()
         return torch.stack([torch.as_tensor(_first(real[i])) for i in index])

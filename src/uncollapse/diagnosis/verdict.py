@@ -119,9 +119,10 @@ class Verdict:
         told = [f"{self.state.upper()} at step {self.step}."]
         if self.failure is not None:
             since = "" if self.since is None else f", since step {self.since}"
-            meaning = f" {MEANING[self.failure]}." if self.failure in MEANING else ""
-            told = [f"{self.state.upper()} at step {self.step}: {self.failure}{since}.{meaning}"]
+            told = [f"{self.state.upper()} at step {self.step}: {self.failure}{since}."]
         told += [f"Bug: {bug}" for bug in self.bugs]  # the cause, if there is one
+        if self.failure in MEANING:
+            told.append(f"{MEANING[self.failure]}.")
         told += [f"{_capital(evidence.meaning)}." for evidence in self.evidence]
         if self.lost:
             more = "" if len(self.lost) <= SHOWN else f" and {len(self.lost) - SHOWN} more"

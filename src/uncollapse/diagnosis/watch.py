@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -37,6 +40,17 @@ from uncollapse.diagnosis.thresholds import (
 )
 from uncollapse.diagnosis.unseen import Unseen
 from uncollapse.diagnosis.verdict import Bug, Verdict
+from uncollapse.errors import ConfigError, ShapeError
+
+_OPEN: weakref.WeakSet[Watch] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """What a loop showed last is written where nobody has closed its watch."""
+    for watch in tuple(_OPEN):
+        with contextlib.suppress(Exception):
+            watch.close()
 
 
 class Watch:
@@ -81,6 +95,7 @@ class Watch:
         self._take(real, labels)
         self.own_features = features
         self.kept = None if out is None else Kept(out)
+        _OPEN.add(self)
         self.shown = shown
         self.on_change = on_change
         self._eyes: Eyes | None = None
@@ -222,7 +237,15 @@ class Watch:
             losses: numbers by name, looked at for NaN.
             gradients: of G's loss at fakes of its turn, ``[n, *shape]``.
             step: G's steps so far; one more than last time, unless said.
+
+        Raises:
+            ConfigError: something is no tensor.
+            ShapeError: real samples and fakes of different shapes.
         """
+        _check_said(
+            real=real, fake=fake, d_real=d_real, d_fake=d_fake, latents=latents, labels=labels,
+            gradients=gradients,
+        )  # fmt: skip
         self.liveness.observed = True
         before = self._told or self._begin_told()
         if step is not None:
@@ -514,6 +537,20 @@ WHAT = {
     "d_fake": "the discriminator's answers to fakes",
     "fooled": "the discriminator's answers to fakes",
 }
+
+
+def _check_said(**said: Any) -> None:
+    """What somebody says of a round, before it is looked at."""
+    for name, value in said.items():
+        if value is not None and not (isinstance(value, Tensor) and value.ndim):
+            raise ConfigError(
+                f"observe: {name} must be a tensor of a batch, not {type(value).__name__}"
+            )
+    pair = [said[name] for name in ("real", "fake") if said[name] is not None]
+    numbers = all(samples.is_floating_point() for samples in pair)
+    if numbers and len({tuple(samples.shape[1:]) for samples in pair}) > 1:
+        real, fake = (list(samples.shape[1:]) for samples in pair)
+        raise ShapeError(f"observe: real has samples of shape {real}, and fake of {fake}")
 
 
 def _rows(given: Tensor | None) -> Tensor | None:

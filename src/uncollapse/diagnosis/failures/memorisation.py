@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from uncollapse.diagnosis.failures.failure import Failure, Look
-from uncollapse.diagnosis.thresholds import BY_HEART, COPIED
+from uncollapse.diagnosis.thresholds import BY_HEART, COPIED, UNCOVERED
 from uncollapse.diagnosis.verdict import Evidence
 
 
@@ -14,6 +14,8 @@ class Memorisation(Failure):
     state = "failed"
 
     def __call__(self, look: Look) -> list[Evidence]:
+        if not look.above("coverage", UNCOVERED, ""):
+            return []  # far from all of the data, all of them have one nearest sample
         return [
             *look.above(
                 "memorised",

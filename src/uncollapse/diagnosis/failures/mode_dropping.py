@@ -21,7 +21,7 @@ class ModeDropping(Failure):
             *look.above("lost_classes", 1, "{value:.0f} classes have hardly any samples"),
             *look.above("lost_categories", 1, "categories that hardly come any more: {value:.0f}"),
             *look.above("lost_modes", MISSING, "modes with {value:.0%} of the data are gone"),
-            *([] if look.held.rising or look.reconstructs else parts),
+            *([] if look.improving or look.reconstructs else parts),
         ]
 
     def lost(self, look: Look) -> Lost:
@@ -61,7 +61,7 @@ class PartsDropping(Failure):
     state = "warning"
 
     def __call__(self, look: Look) -> list[Evidence]:
-        if not look.learned or look.held.rising or look.reconstructs:
+        if not look.learned or look.improving or look.reconstructs:
             return []
         return look.above("lost", PARTS, "{value:.0%} of the data has hardly any samples")
 

@@ -59,7 +59,7 @@ class Memorised(Signal):
     low = -1.0
     high = 1.0
     healthy = "about 0"
-    void = "without held_out="
+    void = "without held_out=; it means nothing where samples are far from the data"
     heavy = True
     fakes = 128
 
@@ -69,4 +69,4 @@ class Memorised(Signal):
         to_others = torch.cdist(window.fakes, window.unseen).amin(1)
         to_train = window.across.amin(1)
         train, unseen = len(window.reals.distinct), len(window.unseen)
-        return compare_distances(to_train, to_others, train, unseen).score
+        return max(-1.0, compare_distances(to_train, to_others, train, unseen).score)
