@@ -97,5 +97,5 @@ def test_a_discriminator_that_runs_away_is_seen():
 
 def test_a_vocoder_that_does_not_hear_is_said_to_collapse():
     """What it is given tells it nothing, so that all its sounds are alike."""
-    watch, _ = vocoder(deaf=True, steps=700)
+    watch, _ = vocoder(deaf=True, steps=580)
     assert watch.verdict.state == "collapsed", str(watch.verdict)
