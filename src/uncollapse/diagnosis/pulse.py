@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from uncollapse.diagnosis.hooks import Guarded, hang
 from uncollapse.diagnosis.seen import tensors
-from uncollapse.diagnosis.thresholds import DROPPED, FALLING, FOLLOWING
+from uncollapse.diagnosis.sequential import followed
+from uncollapse.diagnosis.thresholds import DROPPED
 
 EACH = 4
 """Calls of G between two glances, at least."""
@@ -106,6 +107,5 @@ class Pulse:
             self._glances += 1
             if self._glances > SETTLED and regions < DROPPED * self._usual:
                 self.moved()
-            follow = FOLLOWING if regions > self._usual else FALLING
-            self._usual += max(follow, 1 / self._glances) * (regions - self._usual)
+            self._usual = followed(self._usual, regions, least=1 / self._glances)
         self._waiting.clear()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from uncollapse.diagnosis.thresholds import ALARM, DOWN, UP, WARN
+from uncollapse.diagnosis.thresholds import ALARM, DOWN, FALLING, FOLLOWING, UP, WARN
 
 
 @dataclass
@@ -41,6 +41,17 @@ class Points:
     def warned(self) -> bool:
         """Whether it is worth a warning."""
         return self.score >= WARN
+
+
+def followed(usual: float, now: float, least: float = 0.0) -> float:
+    """What is usual after one more number: it follows soon upwards, and slowly downwards.
+
+    Args:
+        usual: before.
+        now: the number.
+        least: the least weight of it.
+    """
+    return usual + max(least, FOLLOWING if now > usual else FALLING) * (now - usual)
 
 
 def run_length(chance: float, alarm: float = ALARM) -> float:

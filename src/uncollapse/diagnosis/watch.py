@@ -95,7 +95,8 @@ class Watch:
         self._take(real, labels)
         self.own_features = features
         self.kept = None if out is None else Kept(out)
-        _OPEN.add(self)
+        if out is not None:
+            _OPEN.add(self)
         self.shown = shown
         self.on_change = on_change
         self._eyes: Eyes | None = None
@@ -160,6 +161,7 @@ class Watch:
         self.pulse.awake = False
         self.preflight.close()
         self._beat(ended=True)
+        _OPEN.discard(self)  # another watch may go on in its folder
 
     def __repr__(self) -> str:
         verdict = self.verdict

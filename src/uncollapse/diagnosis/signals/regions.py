@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from uncollapse.diagnosis.sequential import followed
 from uncollapse.diagnosis.signals.signal import Signal
 from uncollapse.diagnosis.signals.window import Window, effective
-from uncollapse.diagnosis.thresholds import FALLING, FOLLOWING, RECENTLY
+from uncollapse.diagnosis.thresholds import RECENTLY
 
 
 class Lost(Signal):
@@ -101,7 +102,7 @@ class RegionsKept(Signal):
             return None
         now, history = window.regions, window.history
         usual, recent = history.get("usual", now), history.get("recent", now)
-        usual += (FOLLOWING if now > usual else FALLING) * (now - usual)
+        usual = followed(usual, now)
         recent += RECENTLY * (now - recent)
         history["usual"], history["recent"] = usual, recent
         return recent / usual if usual > 0 else None
