@@ -16,7 +16,15 @@ from torch import Tensor
 from uncollapse.diagnosis.failures import FAILURES, Best, Failure, Look, Lost
 from uncollapse.diagnosis.sequential import Points
 from uncollapse.diagnosis.signals import Reference, Window
-from uncollapse.diagnosis.thresholds import BINS, CLEARLY, EXAMPLES, NUMBERS, UNCOVERED, WARM_UP
+from uncollapse.diagnosis.thresholds import (
+    BINS,
+    CLEARLY,
+    EXAMPLES,
+    NUMBERS,
+    STARTED,
+    UNCOVERED,
+    WARM_UP,
+)
 from uncollapse.diagnosis.verdict import Evidence, State, Verdict
 
 
@@ -113,7 +121,8 @@ class Judge:
         failure = self._most(grave if self.grave.warned else mild)
         points = self.grave if self.grave.warned else self.points[_key(failure)]
         if points.warned:
-            state: State = failure.state if points.alarmed else "warning"
+            early = failure.recovers and self.covered.peak < UNCOVERED and step < STARTED
+            state: State = failure.state if points.alarmed and not early else "warning"
             evidence = self._evidence(_key(failure))
             lost = self.lost.get(_key(failure), ())
             sure = points.part

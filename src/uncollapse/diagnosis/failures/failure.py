@@ -136,10 +136,12 @@ class Failure:
     Attributes:
         name: of the public surface.
         state: of a verdict of it.
+        recovers: whether a run that is slow to start shows it too, and gets out of it.
     """
 
     name: ClassVar[str]
     state: ClassVar[State]
+    recovers: ClassVar[bool] = False
 
     def __call__(self, look: Look) -> list[Evidence]:
         """What a look shows of it, the strongest first; nothing if it does not show."""

@@ -16,6 +16,7 @@ class GeneratorWins(Failure):
 
     name = "generator-wins"
     state = "failed"
+    recovers = True
 
     def __call__(self, look: Look) -> list[Evidence]:
         few = bool(look.below("regions", FEW, ""))

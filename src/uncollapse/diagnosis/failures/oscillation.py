@@ -16,6 +16,7 @@ class Oscillation(Failure):
 
     name = "oscillation"
     state = "collapsed"
+    recovers = True
 
     def __call__(self, look: Look) -> list[Evidence]:
         if not look.learned or look.batches.rising or look.reconstructs:
