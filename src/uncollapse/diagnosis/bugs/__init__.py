@@ -24,6 +24,7 @@ from uncollapse.diagnosis.bugs.double_sigmoid import DoubleSigmoid
 from uncollapse.diagnosis.bugs.eval_mode import EvalMode
 from uncollapse.diagnosis.bugs.frozen_network import FrozenNetwork
 from uncollapse.diagnosis.bugs.gradients_accumulate import GradientsAccumulate
+from uncollapse.diagnosis.bugs.heard import Backward, Drawn, Judged, Penalty, Stepped
 from uncollapse.diagnosis.bugs.latent_constant import LatentConstant
 from uncollapse.diagnosis.bugs.latent_reused import LatentReused
 from uncollapse.diagnosis.bugs.missing_detach import MissingDetach
@@ -31,7 +32,7 @@ from uncollapse.diagnosis.bugs.missing_sigmoid import MissingSigmoid
 from uncollapse.diagnosis.bugs.nan_prone_penalty import NanPronePenalty
 from uncollapse.diagnosis.bugs.range_mismatch import RangeMismatch
 from uncollapse.diagnosis.bugs.relativistic_labels import RelativisticLabels
-from uncollapse.diagnosis.bugs.scout import Backward, Drawn, Judged, Penalty, Scout, Stepped
+from uncollapse.diagnosis.bugs.scout import Scout
 from uncollapse.diagnosis.bugs.swapped_labels import SwappedLabels
 from uncollapse.diagnosis.bugs.untrained_network import UntrainedNetwork
 from uncollapse.diagnosis.bugs.wrong_optimizer_parameters import WrongOptimizerParameters

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from uncollapse.diagnosis.bugs.check import CLOSE, Check, Row, Scene, answers_of, target
-from uncollapse.diagnosis.bugs.scout import Pulled, Stepped
+from uncollapse.diagnosis.bugs.heard import Pulled, Stepped
 from uncollapse.diagnosis.verdict import Bug
 
 AGAIN = 6
