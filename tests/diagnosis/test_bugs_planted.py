@@ -357,6 +357,38 @@ def test_a_penalty_that_cannot_be_differentiated(style):
     assert "create_graph" in found("dead-penalty", "torch.autograd.grad", loop).fix
 
 
+REWARDS = {
+    "wgan-gp": SOUND["wgan-gp"],
+    "r1": SOUND["r1"],
+    "one-sided": lambda g: ((g.norm(dim=1) - 0.1).relu() ** 2).mean(),
+    "linear": lambda g: g.norm(dim=1).mean(),
+}
+
+
+@pytest.mark.parametrize("style", ["wgan-gp", "hinge", "relativistic"])
+@pytest.mark.parametrize("term", REWARDS)
+def test_a_penalty_that_is_subtracted(style, term):
+    loop = Loop(style, penalty=made_of(lambda g: -REWARDS[term](g)))
+    found("subtracted-penalty", "torch.autograd.grad", loop)
+    assert not Loop(style, penalty=made_of(REWARDS[term])).run().bugs
+
+
+def test_a_loss_that_is_maximised_subtracts_its_penalty():
+    d_loss, _ = LOSSES["wgan-gp"]
+    loop = Loop("wgan-gp", d_loss=lambda real, fake: -d_loss(real, fake))
+    loop.penalty = made_of(lambda g: -SOUND["wgan-gp"](g))
+    loop.optimizers = lambda G, D: (Adam(G.parameters()), Adam(D.parameters(), maximize=True))
+    assert "subtracted-penalty" not in [bug.name for bug in loop.run().bugs]
+
+
+def test_a_mean_slope_below_its_target_may_be_pulled_upwards():
+    """As in Sobolev GAN, where the mean square is to be 1."""
+    target = made_of(lambda g: (g.square().sum(1).mean() - 1) ** 2)
+    assert not Loop("wgan-gp", penalty=target).run().bugs
+    mean = made_of(lambda g: (g.norm(dim=1).mean() - 1) ** 2)
+    assert not Loop("wgan-gp", penalty=mean).run().bugs
+
+
 @pytest.mark.parametrize("term", SOUND)
 def test_sound_penalties(term):
     assert not Loop("wgan-gp", penalty=made_of(SOUND[term])).run().bugs

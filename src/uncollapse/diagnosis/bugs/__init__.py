@@ -33,6 +33,7 @@ from uncollapse.diagnosis.bugs.nan_prone_penalty import NanPronePenalty
 from uncollapse.diagnosis.bugs.range_mismatch import RangeMismatch
 from uncollapse.diagnosis.bugs.relativistic_labels import RelativisticLabels
 from uncollapse.diagnosis.bugs.scout import Scout
+from uncollapse.diagnosis.bugs.subtracted_penalty import SubtractedPenalty
 from uncollapse.diagnosis.bugs.swapped_labels import SwappedLabels
 from uncollapse.diagnosis.bugs.untrained_network import UntrainedNetwork
 from uncollapse.diagnosis.bugs.wrong_optimizer_parameters import WrongOptimizerParameters
@@ -56,6 +57,7 @@ CHECKS: tuple[type[Check], ...] = (
     MissingSigmoid,
     NanPronePenalty,
     DeadPenalty,
+    SubtractedPenalty,
     AbsentPenalty,
     LatentConstant,
     LatentReused,
