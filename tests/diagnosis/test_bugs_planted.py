@@ -305,6 +305,119 @@ def test_logarithms_of_probabilities_are_fine():
     assert not loop.run().bugs
 
 
+def squared(d, t):
+    return ((d - t) ** 2).mean()
+
+
+ONES, ZEROS = torch.ones(BATCH), torch.zeros(BATCH)
+BROADCAST = {
+    "labels [B]": lambda r, f: squared(r, ONES) + squared(f, ZEROS),
+    "in a product with them": lambda r, f: (ONES - r).relu().mean() + (f + ONES).relu().mean(),
+    "one backward for all": lambda r, f: squared(torch.cat([r, f]), torch.cat([ONES, ZEROS])),
+    "answers [B]": lambda r, f: squared(r[:, 0], ONES[:, None]) + squared(f.view(-1), ZEROS),
+    "after a sigmoid": lambda r, f: squared(r.sigmoid(), ONES) + squared(f.sigmoid(), ZEROS),
+    "relativistic": lambda r, f: F.softplus(f - r.squeeze()).mean(),
+    "relativistic, viewed": lambda r, f: F.softplus(f.view(-1) - r).mean(),
+    "a column of answers": lambda r, f: F.softplus(f - r[:, 0]).mean(),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Using a target size")
+@pytest.mark.parametrize("loss", [F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.huber_loss])
+def test_functions_of_torch_that_broadcast(loss):
+    loop = Loop("least-squares", d_loss=lambda r, f: loss(r, ONES) + loss(f, ZEROS))
+    assert found("broadcast-loss", "`d_loss.backward()`", loop).sure > 0.9
+
+
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize("how", BROADCAST)
+def test_answers_and_labels_that_broadcast(how, both):
+    loop = Loop("least-squares", d_loss=BROADCAST[how], concatenated=both)
+    found("broadcast-loss", "discriminator's answers, buggy_loop.py", loop)
+
+
+@pytest.mark.parametrize("style", ["least-squares", "bce"])
+def test_the_generators_loss_that_broadcasts(style):
+    bug = found(
+        "broadcast-loss",
+        "`g_loss.backward()`",
+        Loop(style, g_loss=lambda real, fake: squared(fake, ONES)),
+    )
+    assert bug.step <= 1
+
+
+class Flat(nn.Module):
+    """A discriminator of other answers than ``[B, 1]``."""
+
+    def __init__(self, *shape):
+        super().__init__()
+        self.net, self.shape = discriminator(), shape
+
+    def forward(self, x):
+        return self.net(x).view(len(x), *self.shape)
+
+
+@pytest.mark.parametrize(
+    ("shape", "labels"), [((), (BATCH, 1)), ((1, 1, 1), (BATCH,)), ((1, 1, 1), (BATCH, 1))]
+)
+def test_answers_of_other_shapes_that_broadcast(shape, labels):
+    def loss(real, fake):
+        return squared(real, torch.ones(labels)) + squared(fake, torch.zeros(labels))
+
+    loop = Loop("least-squares", D=Flat(*shape), d_loss=loss)
+    found("broadcast-loss", "`d_loss.backward()`", loop)
+
+
+PAIRS = {
+    "transposed": lambda a, b: a - b.t(),
+    "a new axis": lambda a, b: a[:, None] - b[None],
+    "a view": lambda a, b: a - b.view(1, -1),
+    "both viewed": lambda a, b: a.view(-1, 1) - b.view(-1),
+    "expanded": lambda a, b: a.expand(len(a), len(b)) - b.t().expand(len(a), len(b)),
+    "distances": torch.cdist,
+    "detached": lambda a, b: a - b.detach().t(),
+}
+
+
+def test_pairs_of_answers_without_a_second_axis():
+    d_loss, g_loss = (
+        lambda real, fake, sign=sign: F.softplus(sign * (real[:, None] - fake)).mean()
+        for sign in (-1, 1)
+    )
+    loop = Loop("relativistic", D=Flat(), d_loss=d_loss, g_loss=g_loss)
+    assert "broadcast-loss" not in [bug.name for bug in loop.run(8).bugs]
+
+
+@pytest.mark.parametrize("pairs", PAIRS)
+def test_pairs_that_are_meant(pairs):
+    """All pairs of a relativistic loss, and an energy distance."""
+    between = PAIRS[pairs]
+    for term in (F.softplus, lambda a: a.abs() + 1e-3 * a):
+        loop = Loop(
+            "relativistic",
+            d_loss=lambda real, fake, term=term: term(between(fake, real)).mean(),
+            g_loss=lambda real, fake, term=term: term(-between(fake, real)).mean(),
+        )
+        assert "broadcast-loss" not in [bug.name for bug in loop.run(8).bugs]
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda r, f: squared(r - f.mean(0), 1.0) + squared(f - r.mean(), -1.0),
+        lambda r, f: -((r - torch.randn(BATCH)).logsumexp(1) - f[:, 0]).mean(),  # dual transport
+        lambda r, f: (torch.rand(BATCH, BATCH) * f).mean() - r.mean() + f.square().mean(),
+        lambda r, f: F.cross_entropy(r @ f.t(), torch.arange(BATCH)),  # contrastive
+        lambda r, f: squared(f.view(1, -1), ONES[:, None]) + r.mean(),
+        lambda r, f: squared(r, ONES[:, None]) + squared(f.view(-1), ZEROS),
+        lambda r, f: ((r - ONES[:, None]) @ (f.t() + 1)).square().mean(),
+    ],
+)
+def test_losses_that_do_not_broadcast_to_all_pairs(loss):
+    watch = Loop("least-squares", d_loss=loss).run(8)
+    assert "broadcast-loss" not in [bug.name for bug in watch.bugs]
+
+
 # Penalties ----------------------------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ from uncollapse.diagnosis.bugs.absent_penalty import AbsentPenalty
 from uncollapse.diagnosis.bugs.batch_statistics import BatchStatistics
 from uncollapse.diagnosis.bugs.batchnorm_of_one import BatchNormOfOne
 from uncollapse.diagnosis.bugs.blind_discriminator import BlindDiscriminator
+from uncollapse.diagnosis.bugs.broadcast_loss import BroadcastLoss
 from uncollapse.diagnosis.bugs.check import Check, Scene
 from uncollapse.diagnosis.bugs.constant_fakes import ConstantFakes
 from uncollapse.diagnosis.bugs.constant_labels import ConstantLabels
@@ -48,6 +49,7 @@ CHECKS: tuple[type[Check], ...] = (
     ConstantLabels,
     SwappedLabels,
     RelativisticLabels,
+    BroadcastLoss,
     GradientsAccumulate,
     WrongZeroGrad,
     FrozenNetwork,

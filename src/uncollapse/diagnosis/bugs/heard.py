@@ -126,6 +126,7 @@ class Backward:
         clear: whose gradients were clear before it.
         twice, missing: what is wrong with the sigmoid, if something is.
         affine: whether the loss is a weighted sum of D's answers and nothing else.
+        pairs: how sure it is that it joins all answers with all labels by accident.
     """
 
     line: str
@@ -135,6 +136,7 @@ class Backward:
     twice: bool = False
     missing: bool = False
     affine: bool = False
+    pairs: float = 0.0
 
 
 @dataclass(eq=False)

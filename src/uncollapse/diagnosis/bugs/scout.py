@@ -18,6 +18,7 @@ from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 from uncollapse.diagnosis.bugs import graphs
+from uncollapse.diagnosis.bugs.broadcasts import all_pairs
 from uncollapse.diagnosis.bugs.heard import Backward, Drawn, Judged, Penalty, Pulled, Stepped, Told
 from uncollapse.diagnosis.bugs.lines import Asked, asked, line
 from uncollapse.diagnosis.hooks import Guarded, StepHooks, hang, on_gradient, when_pass_ends
@@ -100,7 +101,7 @@ class Scout:
         self._spots: deque[Tensor] = deque(maxlen=2)
         self._drawn: deque[Drawn] = deque(maxlen=KEPT)
         self._penalties: deque[Penalty] = deque(maxlen=FEW)
-        self._answers: dict[tuple[int, str], None] = {}
+        self._answers: dict[tuple[int, str], Judged] = {}
         self._last: dict[Side, set[Backward]] = {side: set() for side in SIDES}
         self._since: dict[Side, set[Backward]] = {side: set() for side in SIDES}
         self._handles: list[Any] = []
@@ -164,7 +165,7 @@ class Scout:
         self._turn.append(call)
         for at, answer in enumerate(answers):
             if on_gradient(answer, _told(self.guard, "pulled", call, at)):
-                self._answers[graphs.place(answer.grad_fn)] = None
+                self._answers[graphs.place(answer.grad_fn)] = call
         while len(self._answers) > KEPT:
             del self._answers[next(iter(self._answers))]
         for tensor in taken:
@@ -306,6 +307,8 @@ class Scout:
                 loss = graphs.Loss(request.roots, self._answers)
                 now.twice, now.missing = loss.sigmoid_twice, loss.sigmoid_missing
                 now.affine = loss.affine
+                held = {self._answers.get(graphs.place(node)) for node in loss.nodes}
+                now.pairs = all_pairs(loss, all(call in held or call.leaf for call in self._turn))
             when_pass_ends(_told(self.guard, "end_pass"))
         return self._now
 

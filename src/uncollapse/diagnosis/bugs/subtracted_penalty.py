@@ -90,5 +90,5 @@ def _falls(seen: list[tuple[Tensor, Tensor]]) -> bool:
     if float(off) > OFF * largest:
         return False
     if abs(rise) * float(slopes.max() - slopes.min()) > 10 * OFF * largest:
-        return rise < 0
-    return start < 0  # of a penalty on slopes themselves, a constant
+        return bool(rise < 0)
+    return bool(start < 0)  # of a penalty on slopes themselves, a constant
