@@ -169,6 +169,16 @@ def test_a_network_without_an_optimiser(style):
     assert "none of the optimisers" in bug.meaning
 
 
+@pytest.mark.parametrize("style", [*TWO, "relativistic"])
+@pytest.mark.parametrize("both", [False, True])
+def test_networks_given_the_other_way_round(style, both):
+    loop = Loop(style, concatenated=both)
+    loop.watch = {"generator": loop.D, "discriminator": loop.G}
+    bug = found("swapped-networks", "uc.watch, buggy_loop.py", loop, 24)
+    assert not loop.run(24).verdict.notes
+    assert "swapped" in bug.meaning
+
+
 @pytest.mark.parametrize("style", TWO)
 def test_a_network_that_is_frozen_and_never_thawed(style):
     loop = Loop(style, detach=False, each=lambda loop, step: loop.D.requires_grad_(step < 3))

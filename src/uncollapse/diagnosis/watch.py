@@ -431,7 +431,7 @@ class Watch:
         """What cannot be seen, and what would help."""
         unkept = "" if self.kept is None else self.kept.failed
         notes = [note for note in (self._unfit, self._failed, unkept) if note]
-        notes += self.liveness.notes()
+        notes += [] if self.preflight.swapped else self.liveness.notes()
         if self.unseen is not None and self.unseen.refused:
             notes.append(self.unseen.refused)
         if self.listener.averages and self._glimpses:

@@ -36,6 +36,7 @@ from uncollapse.diagnosis.bugs.relativistic_labels import RelativisticLabels
 from uncollapse.diagnosis.bugs.scout import Scout
 from uncollapse.diagnosis.bugs.subtracted_penalty import SubtractedPenalty
 from uncollapse.diagnosis.bugs.swapped_labels import SwappedLabels
+from uncollapse.diagnosis.bugs.swapped_networks import SwappedNetworks
 from uncollapse.diagnosis.bugs.untrained_network import UntrainedNetwork
 from uncollapse.diagnosis.bugs.wrong_optimizer_parameters import WrongOptimizerParameters
 from uncollapse.diagnosis.bugs.wrong_zero_grad import WrongZeroGrad
@@ -54,6 +55,7 @@ CHECKS: tuple[type[Check], ...] = (
     WrongZeroGrad,
     FrozenNetwork,
     UntrainedNetwork,
+    SwappedNetworks,
     EvalMode,
     DoubleSigmoid,
     MissingSigmoid,
@@ -104,6 +106,11 @@ class Preflight:
         self.scout = Scout(generators, discriminators, self)
         self.scene = Scene(generators, discriminators, optimizers, real, self.scout)
         self.checks = [check(self.scene) for check in CHECKS if check.name not in expect]
+
+    @property
+    def swapped(self) -> bool:
+        """Whether the watch was given the two networks the other way round."""
+        return any(bug.name == SwappedNetworks.name for bug in self.bugs)
 
     def close(self) -> None:
         """Takes all hooks off."""

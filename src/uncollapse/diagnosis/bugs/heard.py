@@ -22,6 +22,7 @@ class Drawn:
         count: rows of what it gave first.
         training: whether it was in training mode.
         learning: whether gradients were taken.
+        fed: whether it was given what a discriminator gave.
         line: of the loop.
     """
 
@@ -32,6 +33,7 @@ class Drawn:
     count: int
     training: bool
     learning: bool
+    fed: bool
     line: str
 
 

@@ -130,10 +130,16 @@ class Scout:
         gave = [_few(tensor) for tensor in outputs]
         count = len(outputs[0]) if outputs else 0
         learning = torch.is_grad_enabled()
-        drawn = Drawn(number, module, given, gave, count, module.training, learning, line())
+        fed = any(self._is_answer(tensor) for tensor in tensors(inputs))
+        drawn = Drawn(number, module, given, gave, count, module.training, learning, fed, line())
         self._spots += [_spots(tensor) for tensor in outputs[:1] if len(tensor) <= MATCHED]
         self._drawn.append(drawn)
         self.told.drawn(drawn)
+
+    def _is_answer(self, tensor: Tensor) -> bool:
+        """Whether D gave it, or something near it is made of what D gave."""
+        near = graphs.walk([tensor.grad_fn], lambda node: True, graphs.NEAR)
+        return any(graphs.place(node) in self._answers for node in near)
 
     def judged(self, number: int, inputs: Any, output: Any, module: nn.Module) -> None:
         """A discriminator was called."""
