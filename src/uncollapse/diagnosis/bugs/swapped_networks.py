@@ -33,7 +33,6 @@ class SwappedNetworks(Check):
                 "uc.watch",
                 drawn.line,
                 "what was given as generator= is called on what discriminator= gives, and nothing "
-                "goes the other way: the two are swapped, and all else that is said is of the "
-                "wrong one",
-                "uc.watch(generator=..., discriminator=...) the other way round",
+                "goes the other way: the two are swapped, and nothing can be said of the training",
+                "swap the two in the call of uc.watch",
             )
