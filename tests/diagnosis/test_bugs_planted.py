@@ -496,6 +496,16 @@ def test_a_penalty_that_is_subtracted(style, term):
     assert not Loop(style, penalty=made_of(REWARDS[term])).run().bugs
 
 
+def test_a_penalty_that_is_subtracted_from_batches_of_two_sizes():
+    def size(step):
+        return BATCH - 4 * (step % 4 == 3)
+
+    loop = Loop("hinge", latents=lambda step: torch.randn(size(step), LATENT))
+    loop.real = lambda step: ring(size(step))
+    loop.penalty = made_of(lambda g: -REWARDS["wgan-gp"](g))
+    found("subtracted-penalty", "torch.autograd.grad", loop)
+
+
 def test_a_loss_that_is_maximised_subtracts_its_penalty():
     d_loss, _ = LOSSES["wgan-gp"]
     loop = Loop("wgan-gp", d_loss=lambda real, fake: -d_loss(real, fake))

@@ -66,7 +66,7 @@ def watch(
     Args:
         generator: the module that the loop calls (compiled or wrapped, if it is), or several.
         discriminator: likewise.
-        optimizers: of the loop, for the preflight.
+        optimizers: of the loop, each once, for the preflight.
         real: real samples ``[n, *shape]`` as D is given them, a data set, a loader, or a function
             that gives a batch; None takes what D sees and G did not make. The columns of a data
             frame give their names to lost categories.
@@ -81,13 +81,15 @@ def watch(
             back to. Of several processes the first one writes.
         on_change: is called with each new verdict, and when a bug is found.
         expect: names of bugs that are meant, such as ``frozen-network``.
-        ema: an average of the generator that samples come from, one for each generator: it is asked
-            what the generator is asked, and the verdict is about its samples.
+        ema: an average of the generator that samples come from, one for each generator, with
+            weights of its own: it is asked what the generator is asked, and the verdict is about
+            its samples.
         held_out: real samples as D would be given them that it never sees, in any form that
             ``real`` may have: what is learned by heart is told by them.
 
     Raises:
-        ConfigError: something is no module, unknown, or out of range; ``out`` is a run's folder.
+        ConfigError: something is no module, unknown, unnamed, given twice, or out of range;
+            ``out`` is a run's folder.
         ShapeError: ``real`` has no samples, or not as many labels.
         DataError: ``real`` holds NaN or infinity.
     """

@@ -12,7 +12,7 @@ from uncollapse.diagnosis.bugs.heard import Penalty, Stepped
 from uncollapse.diagnosis.verdict import Bug
 
 AGAIN = 6
-"""Penalties in a row that are looked at together."""
+"""Penalties in a row, of batches of one size, that are looked at together."""
 ROWS = 8
 """Slopes that are needed to tell a line."""
 OFF = 2e-5
@@ -34,7 +34,7 @@ class SubtractedPenalty(Check):
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
-        self._seen: dict[int, list[tuple[Tensor, Tensor]]] = {}
+        self._seen: dict[tuple[int, int], list[tuple[Tensor, Tensor]]] = {}
         self._sign = 1.0
 
     def stepped(self, stepped: Stepped) -> Iterable[Bug]:
@@ -45,12 +45,14 @@ class SubtractedPenalty(Check):
 
     def penalties(self, penalties: list[Penalty]) -> Iterable[Bug]:
         for at, penalty in enumerate(p for p in penalties if p.felt is not None):
-            seen = self._seen.setdefault(at, [])
+            # a mean over fewer samples pulls each of them more
+            which = at, max(given.count for given in penalty.call.given)
+            seen = self._seen.setdefault(which, [])
             if len(seen) >= AGAIN:
                 del seen[0]
             seen.append(_pulls(penalty, self._sign))
             if len(seen) == AGAIN and _falls(seen):
-                self._seen[at] = []
+                seen.clear()
                 yield self.found(
                     "discriminator",
                     penalty.line,
