@@ -31,6 +31,7 @@ class Judge:
         modes: how much of the data modes with samples have held.
         held: how much of it regions with samples have.
         covered: how much of it was covered.
+        batches: in how many regions recent batches have been.
         pairs: how varied lines of symbols have been.
         looks: how many there were.
         examples: real samples ``[k, *shape]`` of what failures with points have lost.
@@ -47,6 +48,7 @@ class Judge:
         self.examples: dict[str, Tensor] = {}
         self._reals: Reference | None = None
         self.modes, self.held, self.covered, self.pairs = Best(), Best(), Best(), Best()
+        self.batches = Best()
         self.looks = 0
         self._named = ""
         self._broken: tuple[int, Evidence] | None = None
@@ -58,8 +60,10 @@ class Judge:
         self.modes.look(step, 1 - values.get("lost_modes", 1.0))
         self.held.look(step, 1 - values.get("lost", 1.0))
         self.covered.look(step, values.get("coverage", 0.0))
+        self.batches.look(step, window.history.get("recent", 0.0))
         self.pairs.look(step, values.get("distinct_pairs", 0.0))
-        look = Look(step, values, window, self.modes, self.held, self.covered, self.pairs)
+        bests = self.modes, self.held, self.covered, self.batches, self.pairs
+        look = Look(step, values, window, *bests)
         found: Lost = {}
         grave = False
         for failure in self.failures:
@@ -165,6 +169,7 @@ class Judge:
             "modes": asdict(self.modes),
             "held": asdict(self.held),
             "covered": asdict(self.covered),
+            "batches": asdict(self.batches),
             "pairs": asdict(self.pairs),
             "looks": self.looks,
             "looked": self.looked,
@@ -185,7 +190,7 @@ class Judge:
         self.examples = dict(state.get("examples", {}))
         self.modes = Best(**state["modes"])
         self.held, self.covered = Best(**state["held"]), Best(**state["covered"])
-        self.pairs = Best(**state["pairs"])
+        self.batches, self.pairs = Best(**state["batches"]), Best(**state["pairs"])
         self.looks, self.looked = state["looks"], state["looked"]
         self.shown = dict(state["shown"])
         self._named = state["named"]

@@ -23,6 +23,8 @@ WARM_UP = 100
 """G's steps before anything is called healthy."""
 UNCOVERED = 0.25
 """Coverage, as a share of what real samples have, below which samples are bad."""
+OUTSIDE = 0.1
+"""Coverage, likewise, below which samples are outside of the data: somebody has won."""
 GAIN = 0.02
 """By how much coverage must grow to be called better."""
 PATIENCE, FEW_LOOKS = 300, 3

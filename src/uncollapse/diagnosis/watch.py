@@ -185,16 +185,16 @@ class Watch:
 
     # What happens ---------------------------------------------------------------------------
 
-    def _passed(self) -> bool:
-        """A round has passed unseen: whether the next one is looked at."""
-        return self._next_round(looked=False)
+    def _passed(self, rounds: int) -> int:
+        """Rounds have passed unseen: how many more may."""
+        return self._next_round(False, rounds)
 
-    def _next_round(self, looked: bool) -> bool:
-        """Whether the next round is looked at; if not, G is glanced at meanwhile."""
+    def _next_round(self, looked: bool, rounds: int = 1) -> int:
+        """How many rounds may pass before this is asked again; G is glanced at meanwhile."""
         spent = self.listener.guard.spent + self.pulse.guard.spent
-        awake = self.clock.next_round(spent, looked)
-        self.pulse.awake = not awake and self.clock.every == "auto"
-        return awake
+        nap = self.clock.next_round(spent, looked, rounds)
+        self.pulse.next_round(idle=nap > 0 and self.clock.every == "auto")
+        return nap
 
     def _turn(self, turn: Turn) -> None:
         """A turn has ended: it may end a round."""
@@ -292,7 +292,7 @@ class Watch:
         self._keep(glimpse)
         self._look(glimpse)
         self._tell()
-        self.listener.awake = self._next_round(looked=True)
+        self.listener.nap(self._next_round(looked=True))
 
     def _check(self, glimpse: Glimpse) -> None:
         for name in ("fake", "real", "d_real", "d_fake", "fooled"):
@@ -470,7 +470,7 @@ class Watch:
             "fitted": None if self._reference is None else self._reference.raw.cpu(),
             "judge": self.judge.state(),
             "bugs": self.preflight.state(),
-            "clock": self.clock.state(),
+            "clock": self.clock.state(self.listener.napped),
             "weights": self.listener.moving.state(),
             "unseen": None if self.unseen is None else self.unseen.turn,
             "glimpses": self._glimpses,
@@ -516,7 +516,7 @@ class Watch:
         self.judge.restore(state["judge"])
         self.preflight.restore(state["bugs"], self.step)
         self.clock.restore(state["clock"])
-        self.listener.awake = self.clock.looks
+        self.listener.nap(0 if self.clock.looks else 1)
         self.listener.moving.restore(state["weights"])
         if self.unseen is not None and state["unseen"] is not None:
             self.unseen.turn = int(state["unseen"])

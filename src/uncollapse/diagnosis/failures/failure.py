@@ -69,6 +69,7 @@ class Look:
         modes: how much of the data modes with samples have held.
         held: how much of it regions with samples have.
         covered: how much of it was covered.
+        batches: in how many regions recent batches have been, of those that real ones are in.
         pairs: how varied lines of symbols have been.
     """
 
@@ -78,6 +79,7 @@ class Look:
     modes: Best
     held: Best
     covered: Best
+    batches: Best
     pairs: Best
 
     def below(self, signal: str, threshold: float, meaning: str) -> list[Evidence]:
