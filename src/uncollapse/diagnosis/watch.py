@@ -26,6 +26,7 @@ from uncollapse.diagnosis.listening import Listener
 from uncollapse.diagnosis.liveness import Liveness
 from uncollapse.diagnosis.pools import Recent, Reservoir
 from uncollapse.diagnosis.pulse import Pulse
+from uncollapse.diagnosis.said import WHAT, answers_of, check_said, rows_of
 from uncollapse.diagnosis.seen import ROWS, Turn, some
 from uncollapse.diagnosis.signals import SIGNALS, Reference, Shown, Window
 from uncollapse.diagnosis.sorting import Glimpse, Sorter
@@ -41,7 +42,7 @@ from uncollapse.diagnosis.thresholds import (
 )
 from uncollapse.diagnosis.unseen import Unseen
 from uncollapse.diagnosis.verdict import Bug, Verdict
-from uncollapse.errors import CheckpointError, ConfigError, ShapeError, one_line
+from uncollapse.errors import CheckpointError, one_line
 
 _OPEN: weakref.WeakSet[Watch] = weakref.WeakSet()
 
@@ -235,7 +236,7 @@ class Watch:
             ConfigError: something is no tensor.
             ShapeError: real samples and fakes of different shapes.
         """
-        _check_said(
+        check_said(
             real=real, fake=fake, d_real=d_real, d_fake=d_fake, latents=latents, labels=labels,
             gradients=gradients,
         )  # fmt: skip
@@ -249,13 +250,13 @@ class Watch:
             if not torch.isfinite(torch.as_tensor(value)).all():
                 self.judge.broken(self.step, f"the losses '{name}'")
         rows: dict[str, Any] = {
-            "real": _rows(real),
-            "fake": _rows(fake),
-            "d_real": _answers(d_real),
-            "d_fake": _answers(d_fake),
-            "gradients": None if gradients is None else _rows(gradients.flatten(1).norm(dim=1)),
-            "real_labels": None if real is None else _rows(labels),
-            "fake_labels": None if fake is None else _rows(labels),
+            "real": rows_of(real),
+            "fake": rows_of(fake),
+            "d_real": answers_of(d_real),
+            "d_fake": answers_of(d_fake),
+            "gradients": None if gradients is None else rows_of(gradients.flatten(1).norm(dim=1)),
+            "real_labels": None if real is None else rows_of(labels),
+            "fake_labels": None if fake is None else rows_of(labels),
         }
         said = {name: value for name, value in rows.items() if value is not None}
         told = self._told = replace(before, step=self.step, **said)
@@ -533,36 +534,3 @@ class Watch:
         if state.get("fitted") is not None:
             self._fit_on(state["fitted"])
         self.averages.begin()
-
-
-WHAT = {
-    "fake": "fakes",
-    "real": "real samples",
-    "d_real": "the discriminator's answers to real samples",
-    "d_fake": "the discriminator's answers to fakes",
-    "fooled": "the discriminator's answers to fakes",
-}
-
-
-def _check_said(**said: Any) -> None:
-    """What somebody says of a round, before it is looked at."""
-    for name, value in said.items():
-        if value is not None and not (isinstance(value, Tensor) and value.ndim):
-            raise ConfigError(
-                f"observe: {name} must be a tensor of a batch, not {type(value).__name__}"
-            )
-    pair = [said[name] for name in ("real", "fake") if said[name] is not None]
-    numbers = all(samples.is_floating_point() for samples in pair)
-    if numbers and len({tuple(samples.shape[1:]) for samples in pair}) > 1:
-        real, fake = (list(samples.shape[1:]) for samples in pair)
-        raise ShapeError(f"observe: real has samples of shape {real}, and fake of {fake}")
-
-
-def _rows(given: Tensor | None) -> Tensor | None:
-    return None if given is None else some(given, ROWS)
-
-
-def _answers(given: Tensor | None) -> Tensor | None:
-    if given is None:
-        return None
-    return some(given.flatten(1).mean(1) if given.ndim > 1 else given, ROWS).float()
