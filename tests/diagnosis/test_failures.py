@@ -84,6 +84,7 @@ def test_a_run_that_keeps_its_modes_is_healthy(words):
     assert held(G, 8) == 8
     assert verdict.state == "healthy", str(verdict)
     assert [v.state for v in said] == ["healthy"]
+    assert verdict.sure == 1
 
 
 def test_a_slow_discriminator_and_a_zero_sum_game_go_round():
@@ -93,6 +94,7 @@ def test_a_slow_discriminator_and_a_zero_sum_game_go_round():
     alarm = next(v for v in said.alarms if v.failure == "oscillation")
     assert {e.signal for e in alarm.evidence} == {"regions", "moved"}
     assert alarm.since < alarm.step <= verdict.step
+    assert alarm.sure >= 2 / 3
 
 
 class SixPlaces(nn.Module):

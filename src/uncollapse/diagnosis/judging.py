@@ -107,7 +107,7 @@ class Judge:
         """How it stands: of a grave failure the one with most points, of equal ones the first."""
         if self._broken is not None:
             since, reason = self._broken
-            return Verdict("failed", "divergence", since, step, (reason,))
+            return Verdict("failed", "divergence", since, step, (reason,), sure=1.0)
         grave = [failure for failure in self.failures if failure.state != "warning"]
         mild = [failure for failure in self.failures if failure.state == "warning"]
         failure = self._most(grave if self.grave.warned else mild)
@@ -116,9 +116,11 @@ class Judge:
             state: State = failure.state if points.alarmed else "warning"
             evidence = self._evidence(_key(failure))
             lost = self.lost.get(_key(failure), ())
-            return Verdict(state, failure.name, points.since, step, evidence, lost)
+            sure = points.part
+            return Verdict(state, failure.name, points.since, step, evidence, lost, sure=sure)
         if self.covered.peak >= UNCOVERED and step >= WARM_UP:
-            return Verdict("healthy", step=step)
+            most = max(several.part for several in (self.grave, *self.points.values()))
+            return Verdict("healthy", step=step, sure=1 - most)
         if not self.looks:
             return Verdict("warming-up", step=step)
         enough = self.covered.peak >= UNCOVERED
