@@ -1,0 +1,84 @@
+"""Reads the set; needs numpy alone.
+
+from load import load
+
+for run in load("collapse.npz", part="calibration"):
+    run.label, run.collapse          # truth
+    run.signals["coverage"]          # [looks], beside run.steps
+    run.losses["loss_d"]             # [snapshots], beside run.truth["step"]
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = NDArray[Any]
+
+
+@dataclass
+class Record:
+    """A run.
+
+    Attributes:
+        name: unique.
+        part: ``calibration``, ``held-out`` or ``last``.
+        setting: all that it depends on.
+        label, edge, collapse: see rule.py.
+        truth: arrays by name, a row a snapshot: ``step``, ``parts``, ``spread`` ….
+        steps: ``[looks]`` at which the watcher compared samples with the data.
+        signals: by name, ``[looks]``; NaN where it had none.
+        losses: by name, ``[snapshots]``.
+        said: the watcher's verdicts as they changed: step, state, failure, how sure.
+        bugs, blind: what its preflight named, and what it could not see.
+        seconds: of a core.
+    """
+
+    name: str
+    part: str
+    setting: dict[str, Any]
+    label: str
+    edge: bool
+    collapse: int | None
+    truth: dict[str, Numbers]
+    steps: Numbers
+    signals: dict[str, Numbers]
+    losses: dict[str, Numbers]
+    said: list[tuple[int, str, str, float]]
+    bugs: list[str]
+    blind: list[str]
+    seconds: float
+
+
+def load(file: str | Path, part: str | None = None) -> Iterator[Record]:
+    """All runs, or those of a part."""
+    with np.load(file) as found:
+        about = json.loads(str(found["about"]))
+        columns = {name: found[name] for name in found.files if name != "about"}
+    at = dict.fromkeys(columns, 0)
+    for facts in about["runs"]:
+        mine = {}
+        for key, count in facts["rows"].items():
+            mine[key] = columns[key][at[key] : at[key] + count]
+            at[key] += count
+        if part not in (None, facts["part"]):
+            continue
+        truth = {key.split("/")[1]: rows for key, rows in mine.items() if key.startswith("truth/")}
+        parts = truth.pop("parts")
+        yield Record(
+            facts["name"], facts["part"], facts["setting"], facts["label"], facts["edge"],
+            facts["collapse"],
+            {k: rows[:, 0] for k, rows in truth.items()}
+            | {"parts": parts, "shares": np.array(facts["shares"])}
+            | {"real": np.array(facts["real"])},
+            mine["steps"][:, 0],
+            dict(zip(about["signals"], mine["signals"].T, strict=True)),
+            dict(zip(about["losses"], mine["losses"].T, strict=True)),
+            [tuple(row) for row in facts["said"]], facts["bugs"], facts["blind"], facts["seconds"],
+        )  # fmt: skip
