@@ -172,15 +172,16 @@ def test_progress_and_end_of_train_say_it(tmp_path, command):
 
 def test_a_loop_of_ones_own_has_the_same_screen(tmp_path, command):
     kept = Kept(tmp_path)
-    lost = {"region 1 (7.1% of the data)": torch.zeros(2, 2)}
-    kept.write(Verdict("collapsed", "mode-dropping", 41, 2041, EVIDENCE, tuple(lost)), lost)
+    lost = {"region-1": torch.zeros(2, 2)}
+    verdict = Verdict("collapsed", "mode-dropping", 41, 2041, EVIDENCE, tuple(lost), shares=(0.07,))
+    kept.write(verdict, lost)
     code, out, err = command("status", tmp_path)
     assert (code, err) == (2, "")
     assert out.splitlines()[:5] == [
         f"COLLAPSED  {tmp_path}",
         "mode-dropping, since step 41",
         "  50% of the data has hardly any samples (lost 0.5, threshold 0.05)",
-        "lost: region 1 (7.1% of the data)",
+        "lost: region-1 (7.0%)",
         "step 2,041, running; written 0 s ago",
     ]
     assert out.splitlines()[5].startswith(f"next: look at {tmp_path / 'lost.npz'}, what is lost; ")

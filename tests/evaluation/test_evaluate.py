@@ -84,7 +84,8 @@ def test_lost_modes_are_named():
 
 def test_lost_classes_are_named(digits):
     images, labels = digits
-    found = evaluate(images[labels != 7], "digits", measures=["classes", "ndb:bins=20"], **FAST)
+    words = {"measures": ["classes", "ndb:bins=20"], "count": 400, **FAST}
+    found = evaluate(images[labels != 7], "digits", **words)
     assert "class 7" in found.lost
     assert found.features == "efficientnet-lite0"
     classes = [row.features for row in found.rows if row.measure == "classes"]

@@ -115,9 +115,7 @@ def _screen(run: Stands) -> str:
         lines.append(f"{of}{_head(verdict)}")
     lines += [f"  {evidence.meaning}{_numbers(evidence)}" for evidence in verdict.evidence]
     if verdict.lost:
-        more = len(verdict.lost) - LOST
-        names = ", ".join(verdict.lost[:LOST]) + (f" and {more} more" if more > 0 else "")
-        lines.append(f"lost: {names}")
+        lines.append(f"lost: {verdict.losses(LOST)}")
     lines += [f"bug: {bug}" for bug in verdict.bugs] + [f"note: {note}" for note in verdict.notes]
     if several:
         lines += [
