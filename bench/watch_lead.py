@@ -8,8 +8,8 @@ share among 2,000 samples, told every 10 steps by their known places; the watche
 A run has collapsed when it has held three quarters of all modes, and for 50 steps holds at most
 half of its most. The first alarm (*collapsed*, *failed*), and the warning that went over into it,
 are each told beside that step: lead = steps from it to the collapse, below 0 if it comes later. The
-last column has the modes held at the end. Seeds are not those that thresholds were chosen on (0 to
-9).
+last column has the modes held at the end. Seeds are not those that thresholds were chosen on (below
+110).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import uncollapse as uc
 from replicas import keep, kept
 
 OUT = Path(__file__).parents[1] / "docs" / "figures" / "watch-lead.json"
-FIRST = 100
+FIRST = 200
 """The first seed."""
 
 

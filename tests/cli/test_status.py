@@ -122,7 +122,7 @@ def test_a_run_that_met_nan_says_so(tmp_path, points, tiny, command):
     code, out, _ = command("status", folder)
     assert code == 2
     lines = out.splitlines()
-    assert lines[1] == "divergence, since step 31"
+    assert lines[1] == "divergence, since step 31 (100% sure)"
     assert lines[2].startswith("  step 31: d_fake")
     assert "step 31 of 99, ended there; the checkpoint of step 30 is kept" in out
     assert "a lower --lr" in lines[-1]

@@ -131,10 +131,9 @@ class Loop:
         G, D = self.G, self.D
         opt_g, opt_d = self.optimizers(G, D)
         cleared = {"G": [opt_g], "D": [opt_d], "both": [opt_g, opt_d], "": []}
-        watch = uc.watch(
-            generator=G, discriminator=D, optimizers=[opt_g, opt_d],
-            **{"every": 1_000_000, **self.watch},  # bugs are looked for nevertheless
-        )  # fmt: skip
+        given = {"generator": G, "discriminator": D, "optimizers": [opt_g, opt_d]}
+        given["every"] = 1_000_000  # bugs are looked for nevertheless
+        watch = uc.watch(**given | self.watch)
         for step in range(steps):
             self.each(self, step)
             real, z = self.real(step), self.latents(step)

@@ -159,6 +159,23 @@ def a_step_for_real_and_one_for_fake():
 
 
 @loop
+def answers_go_into_the_generator():
+    """A second draft is made of the first one and of what D says of it."""
+    G, D, opt_g, opt_d = players()
+    watch = watching(G, D, opt_g, opt_d)
+    for _ in range(STEPS):
+        z = latents()
+        fake = G(z + D(G(z)))
+        opt_d.zero_grad()
+        (bce(D(ring(BATCH)), 1) + bce(D(fake.detach()), 0)).backward()
+        opt_d.step()
+        opt_g.zero_grad()
+        bce(D(G(z + D(G(z)))), 1).backward()
+        opt_g.step()
+    return watch
+
+
+@loop
 def accumulated():
     G, D, opt_g, opt_d = players()
     watch = watching(G, D, opt_g, opt_d)

@@ -20,7 +20,8 @@ def bugs(example):
     torch.manual_seed(0)
     lines = example.index("for ")
     names = {}
-    text = BEGINNING + example[:lines] + WATCH + example[lines:]
+    watch = "" if "uc.watch(" in example else WATCH
+    text = BEGINNING + example[:lines] + watch + example[lines:]
     exec(compile(text, "docs/bugs.md", "exec"), names)
     names["watch"].close()
     return [bug.name for bug in names["watch"].bugs]

@@ -169,6 +169,16 @@ def test_a_network_without_an_optimiser(style):
     assert "none of the optimisers" in bug.meaning
 
 
+@pytest.mark.parametrize("style", [*TWO, "relativistic"])
+@pytest.mark.parametrize("both", [False, True])
+def test_networks_given_the_other_way_round(style, both):
+    loop = Loop(style, concatenated=both)
+    loop.watch = {"generator": loop.D, "discriminator": loop.G}
+    bug = found("swapped-networks", "uc.watch, buggy_loop.py", loop, 24)
+    assert not loop.run(24).verdict.notes
+    assert "swapped" in bug.meaning
+
+
 @pytest.mark.parametrize("style", TWO)
 def test_a_network_that_is_frozen_and_never_thawed(style):
     loop = Loop(style, detach=False, each=lambda loop, step: loop.D.requires_grad_(step < 3))
@@ -305,6 +315,119 @@ def test_logarithms_of_probabilities_are_fine():
     assert not loop.run().bugs
 
 
+def squared(d, t):
+    return ((d - t) ** 2).mean()
+
+
+ONES, ZEROS = torch.ones(BATCH), torch.zeros(BATCH)
+BROADCAST = {
+    "labels [B]": lambda r, f: squared(r, ONES) + squared(f, ZEROS),
+    "in a product with them": lambda r, f: (ONES - r).relu().mean() + (f + ONES).relu().mean(),
+    "one backward for all": lambda r, f: squared(torch.cat([r, f]), torch.cat([ONES, ZEROS])),
+    "answers [B]": lambda r, f: squared(r[:, 0], ONES[:, None]) + squared(f.view(-1), ZEROS),
+    "after a sigmoid": lambda r, f: squared(r.sigmoid(), ONES) + squared(f.sigmoid(), ZEROS),
+    "relativistic": lambda r, f: F.softplus(f - r.squeeze()).mean(),
+    "relativistic, viewed": lambda r, f: F.softplus(f.view(-1) - r).mean(),
+    "a column of answers": lambda r, f: F.softplus(f - r[:, 0]).mean(),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Using a target size")
+@pytest.mark.parametrize("loss", [F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.huber_loss])
+def test_functions_of_torch_that_broadcast(loss):
+    loop = Loop("least-squares", d_loss=lambda r, f: loss(r, ONES) + loss(f, ZEROS))
+    assert found("broadcast-loss", "`d_loss.backward()`", loop).sure > 0.9
+
+
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize("how", BROADCAST)
+def test_answers_and_labels_that_broadcast(how, both):
+    loop = Loop("least-squares", d_loss=BROADCAST[how], concatenated=both)
+    found("broadcast-loss", "discriminator's answers, buggy_loop.py", loop)
+
+
+@pytest.mark.parametrize("style", ["least-squares", "bce"])
+def test_the_generators_loss_that_broadcasts(style):
+    bug = found(
+        "broadcast-loss",
+        "`g_loss.backward()`",
+        Loop(style, g_loss=lambda real, fake: squared(fake, ONES)),
+    )
+    assert bug.step <= 1
+
+
+class Flat(nn.Module):
+    """A discriminator of other answers than ``[B, 1]``."""
+
+    def __init__(self, *shape):
+        super().__init__()
+        self.net, self.shape = discriminator(), shape
+
+    def forward(self, x):
+        return self.net(x).view(len(x), *self.shape)
+
+
+@pytest.mark.parametrize(
+    ("shape", "labels"), [((), (BATCH, 1)), ((1, 1, 1), (BATCH,)), ((1, 1, 1), (BATCH, 1))]
+)
+def test_answers_of_other_shapes_that_broadcast(shape, labels):
+    def loss(real, fake):
+        return squared(real, torch.ones(labels)) + squared(fake, torch.zeros(labels))
+
+    loop = Loop("least-squares", D=Flat(*shape), d_loss=loss)
+    found("broadcast-loss", "`d_loss.backward()`", loop)
+
+
+PAIRS = {
+    "transposed": lambda a, b: a - b.t(),
+    "a new axis": lambda a, b: a[:, None] - b[None],
+    "a view": lambda a, b: a - b.view(1, -1),
+    "both viewed": lambda a, b: a.view(-1, 1) - b.view(-1),
+    "expanded": lambda a, b: a.expand(len(a), len(b)) - b.t().expand(len(a), len(b)),
+    "distances": torch.cdist,
+    "detached": lambda a, b: a - b.detach().t(),
+}
+
+
+def test_pairs_of_answers_without_a_second_axis():
+    d_loss, g_loss = (
+        lambda real, fake, sign=sign: F.softplus(sign * (real[:, None] - fake)).mean()
+        for sign in (-1, 1)
+    )
+    loop = Loop("relativistic", D=Flat(), d_loss=d_loss, g_loss=g_loss)
+    assert "broadcast-loss" not in [bug.name for bug in loop.run(8).bugs]
+
+
+@pytest.mark.parametrize("pairs", PAIRS)
+def test_pairs_that_are_meant(pairs):
+    """All pairs of a relativistic loss, and an energy distance."""
+    between = PAIRS[pairs]
+    for term in (F.softplus, lambda a: a.abs() + 1e-3 * a):
+        loop = Loop(
+            "relativistic",
+            d_loss=lambda real, fake, term=term: term(between(fake, real)).mean(),
+            g_loss=lambda real, fake, term=term: term(-between(fake, real)).mean(),
+        )
+        assert "broadcast-loss" not in [bug.name for bug in loop.run(8).bugs]
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda r, f: squared(r - f.mean(0), 1.0) + squared(f - r.mean(), -1.0),
+        lambda r, f: -((r - torch.randn(BATCH)).logsumexp(1) - f[:, 0]).mean(),  # dual transport
+        lambda r, f: (torch.rand(BATCH, BATCH) * f).mean() - r.mean() + f.square().mean(),
+        lambda r, f: F.cross_entropy(r @ f.t(), torch.arange(BATCH)),  # contrastive
+        lambda r, f: squared(f.view(1, -1), ONES[:, None]) + r.mean(),
+        lambda r, f: squared(r, ONES[:, None]) + squared(f.view(-1), ZEROS),
+        lambda r, f: ((r - ONES[:, None]) @ (f.t() + 1)).square().mean(),
+    ],
+)
+def test_losses_that_do_not_broadcast_to_all_pairs(loss):
+    watch = Loop("least-squares", d_loss=loss).run(8)
+    assert "broadcast-loss" not in [bug.name for bug in watch.bugs]
+
+
 # Penalties ----------------------------------------------------------------------------------------
 
 
@@ -355,6 +478,48 @@ def test_a_penalty_without_the_effect_that_it_is_for(style, term):
 def test_a_penalty_that_cannot_be_differentiated(style):
     loop = Loop(style, penalty=made_of(SOUND["wgan-gp"], create_graph=False))
     assert "create_graph" in found("dead-penalty", "torch.autograd.grad", loop).fix
+
+
+REWARDS = {
+    "wgan-gp": SOUND["wgan-gp"],
+    "r1": SOUND["r1"],
+    "one-sided": lambda g: ((g.norm(dim=1) - 0.1).relu() ** 2).mean(),
+    "linear": lambda g: g.norm(dim=1).mean(),
+}
+
+
+@pytest.mark.parametrize("style", ["wgan-gp", "hinge", "relativistic"])
+@pytest.mark.parametrize("term", REWARDS)
+def test_a_penalty_that_is_subtracted(style, term):
+    loop = Loop(style, penalty=made_of(lambda g: -REWARDS[term](g)))
+    found("subtracted-penalty", "torch.autograd.grad", loop)
+    assert not Loop(style, penalty=made_of(REWARDS[term])).run().bugs
+
+
+def test_a_penalty_that_is_subtracted_from_batches_of_two_sizes():
+    def size(step):
+        return BATCH - 4 * (step % 4 == 3)
+
+    loop = Loop("hinge", latents=lambda step: torch.randn(size(step), LATENT))
+    loop.real = lambda step: ring(size(step))
+    loop.penalty = made_of(lambda g: -REWARDS["wgan-gp"](g))
+    found("subtracted-penalty", "torch.autograd.grad", loop)
+
+
+def test_a_loss_that_is_maximised_subtracts_its_penalty():
+    d_loss, _ = LOSSES["wgan-gp"]
+    loop = Loop("wgan-gp", d_loss=lambda real, fake: -d_loss(real, fake))
+    loop.penalty = made_of(lambda g: -SOUND["wgan-gp"](g))
+    loop.optimizers = lambda G, D: (Adam(G.parameters()), Adam(D.parameters(), maximize=True))
+    assert "subtracted-penalty" not in [bug.name for bug in loop.run().bugs]
+
+
+def test_a_mean_slope_below_its_target_may_be_pulled_upwards():
+    """As in Sobolev GAN, where the mean square is to be 1."""
+    target = made_of(lambda g: (g.square().sum(1).mean() - 1) ** 2)
+    assert not Loop("wgan-gp", penalty=target).run().bugs
+    mean = made_of(lambda g: (g.norm(dim=1).mean() - 1) ** 2)
+    assert not Loop("wgan-gp", penalty=mean).run().bugs
 
 
 @pytest.mark.parametrize("term", SOUND)

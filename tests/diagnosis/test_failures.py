@@ -84,15 +84,17 @@ def test_a_run_that_keeps_its_modes_is_healthy(words):
     assert held(G, 8) == 8
     assert verdict.state == "healthy", str(verdict)
     assert [v.state for v in said] == ["healthy"]
+    assert verdict.sure == 1
 
 
 def test_a_slow_discriminator_and_a_zero_sum_game_go_round():
-    verdict, said, G = train(1400, rates=(1e-3, 1e-4), saturating=True)
+    verdict, said, G = train(1560, rates=(1e-3, 1e-4), saturating=True)
     assert held(G, 8) <= 3
     assert verdict.state == "collapsed", str(verdict)
     alarm = next(v for v in said.alarms if v.failure == "oscillation")
     assert {e.signal for e in alarm.evidence} == {"regions", "moved"}
-    assert alarm.since < alarm.step <= verdict.step
+    assert alarm.since < 700 < 1500 <= alarm.step  # a warning meanwhile: it may start late
+    assert alarm.sure >= 2 / 3
 
 
 class SixPlaces(nn.Module):
@@ -119,9 +121,10 @@ def test_a_generator_without_room_for_all_modes_drops_some_and_they_are_named():
 
 
 def test_a_discriminator_that_learns_nothing_lets_the_generator_win():
-    verdict, _, G = train(900, rates=(1e-3, 1e-7))
+    verdict, _, G = train(680, rates=(1e-3, 1e-7))
     assert held(G, 8) == 0
-    assert (verdict.state, verdict.failure) == ("failed", "generator-wins"), str(verdict)
+    assert (verdict.state, verdict.failure) == ("warning", "generator-wins"), str(verdict)
+    assert verdict.sure >= 2 / 3
 
 
 def digits(count):

@@ -236,12 +236,17 @@ def test_lightning_goes_on_from_its_checkpoint_and_ends_at_an_alarm(tmp_path, ca
     assert f"Training ends here. {callback.verdict}" in caplog.text
 
 
+NAMED = {"generator": "nets.G", "discriminator": "nets.D"}
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [
         ({"generator": "nets.H"}, "unknown attribute of ModuleDict 'H'. Known: D, G"),
         ({"generator": "net.G"}, "unknown attribute of GAN 'net'. Did you mean 'nets'?"),
         ({"generator": "own"}, "'own' must be a torch.nn.Module, not list"),
+        ({**NAMED, "ema": "missing"}, "unknown attribute of GAN 'missing'"),
+        ({**NAMED, "ema": ["nets.G"]}, "ema shares its weights with the generator"),
     ],
 )
 def test_a_wrong_name_is_one_line(words, line):

@@ -88,9 +88,11 @@ def test_the_verdict_is_of_the_average_that_samples_come_from():
     assert (held(G, 8), held(average, 8)) == (8, 0)
     assert watch.verdict.state in ("collapsed", "failed"), str(watch.verdict)
     assert "those of the average (ema=)" in str(watch.verdict)
+    assert "the average (ema=) has not moved in 700 steps of the generator" in str(watch.verdict)
     watch, G, average = loop(700, follows, ema=lambda average: average)
     assert (held(G, 8), held(average, 8)) == (8, 8)
     assert watch.verdict.state == "healthy", str(watch.verdict)
+    assert "has not moved" not in str(watch.verdict)
 
 
 def test_an_average_that_cannot_be_asked_is_said():
@@ -98,6 +100,8 @@ def test_an_average_that_cannot_be_asked_is_said():
     assert "samples are the generator's own, as the average (ema=) cannot" in str(watch.verdict)
     watch, *_ = loop(60, ema=lambda average: nn.Linear(3, 2))
     assert "it raised RuntimeError" in str(watch.verdict)
+    watch, *_ = loop(60, ema=lambda average: mlp(8, 3))
+    assert "it gives samples of shape [3], and the generator [2]" in str(watch.verdict)
     with pytest.raises(ConfigError, match=r"ema has 2 modules for 1 generators"):
         uc.watch(generator=mlp(8, 2), discriminator=mlp(2, 1), ema=[mlp(8, 2), mlp(8, 2)])
 

@@ -21,6 +21,18 @@ def test_points_add_up_and_fade():
     assert points.since == 20
 
 
+def test_an_alarm_is_surer_than_a_warning_and_a_long_one_as_sure_as_can_be():
+    points, sure = Points(), []
+    for step in range(10):
+        points.look(step, True)
+        sure.append((points.warned, points.alarmed, points.part))
+    warnings = [part for warned, alarmed, part in sure if warned and not alarmed]
+    alarms = [part for _, alarmed, part in sure if alarmed]
+    assert warnings == pytest.approx([1 / 3, 1 / 2])
+    assert alarms[0] == pytest.approx(2 / 3)
+    assert alarms[-1] == 1
+
+
 def test_a_long_failure_is_over_soon_after_it():
     points = Points()
     for step in range(100):

@@ -287,7 +287,7 @@ def test_texts_that_are_nan_are_no_lines_but_a_divergence():
     assert watch.verdict.failure == "divergence"
 
 
-def rewarded(writer, steps, rate):
+def rewarded(writer, steps, rate, before=0):
     """REINFORCE: the watch is told words as numbers, as nothing flows from D's answers to G."""
     torch.manual_seed(0)
     opt_g = torch.optim.Adam(writer.parameters(), rate)
@@ -309,7 +309,7 @@ def rewarded(writer, steps, rate):
         ).mean().backward()
         opt_g.step()
         if step % 4 == 0 and step >= steps - 480:  # early words would change nothing
-            watch.observe(real=real, fake=lines, d_real=d_real, d_fake=d_fake, step=step)
+            watch.observe(real=real, fake=lines, d_real=d_real, d_fake=d_fake, step=before + step)
     watch.close()
     return watch.verdict, lines
 
@@ -332,7 +332,7 @@ def test_a_policy_that_says_tokens_is_watched():
 
 
 def test_a_policy_that_says_a_word_over_and_over_is_told():
-    verdict, lines = rewarded(Policy(1), 640, 1e-2)
+    verdict, lines = rewarded(Policy(1), 640, 1e-2, before=1000)  # no late starter any more
     assert (lines == lines[:, :1]).all()
     assert (verdict.state, verdict.failure) == ("collapsed", "mode-collapse"), str(verdict)
     assert "distinct_pairs" in {e.signal for e in verdict.evidence}

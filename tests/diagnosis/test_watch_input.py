@@ -4,12 +4,21 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.optim import SGD
 from torch.utils.data import DataLoader, TensorDataset
 
 import uncollapse as uc
 from uncollapse.diagnosis.reals import taken
 
 PAIR = {"generator": nn.Linear(2, 2), "discriminator": nn.Linear(2, 1)}
+SHARING = nn.Sequential(PAIR["generator"], nn.Linear(2, 2))
+OPTIMIZER = SGD(PAIR["generator"].parameters(), 0.1)
+ROWS = torch.randn(40, 2)
+
+
+def loader(*names):
+    """Of dicts."""
+    return DataLoader([dict.fromkeys(names, row) for row in ROWS], batch_size=8)
 
 
 @pytest.mark.parametrize(
@@ -44,6 +53,15 @@ PAIR = {"generator": nn.Linear(2, 2), "discriminator": nn.Linear(2, 1)}
         ({"out": "/proc/no/such"}, "out: /proc/no/such cannot be made"),
         ({"on_change": 3}, "on_change must be a function, not int"),
         ({"expect": ("no-such-bug",)}, "no bug is called 'no-such-bug'"),
+        ({"ema": PAIR["generator"]}, "ema shares its weights with the generator"),
+        ({"ema": SHARING}, "ema shares its weights with the generator"),
+        ({"optimizers": [OPTIMIZER, OPTIMIZER]}, "optimizers[1] is optimizers[0] again"),
+        ({"real": ROWS, "held_out": ROWS}, "held_out holds what real= holds"),
+        ({"real": ROWS, "held_out": ROWS[30:]}, "held_out holds what real= holds"),
+        ({"real": ROWS.numpy(), "held_out": ROWS}, "held_out holds what real= holds"),
+        (dict.fromkeys(("real", "held_out"), loader("x")), "held_out holds what real= holds"),
+        ({"real": loader("label", "x")}, "real gives dicts with 'label', 'x', of which any"),
+        ({"held_out": lambda: {"a": ROWS, "b": ROWS}}, "held_out gives dicts with 'a', 'b'"),
     ],
 )
 def test_bad_input(words, said):
@@ -51,6 +69,25 @@ def test_bad_input(words, said):
         uc.watch(**PAIR | words)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_players_without_names():
+    with pytest.raises(uc.UncollapseError, match=r"uc.watch\(generator=G, discriminator=D, ...\)"):
+        uc.watch(*PAIR.values())
+
+
+def test_an_average_may_share_what_is_frozen():
+    """As an encoder that neither of them learns."""
+    encoder = nn.Linear(2, 2).requires_grad_(False)
+    G, average = (nn.Sequential(encoder, nn.Linear(2, 2)) for _ in range(2))
+    uc.watch(generator=G, discriminator=nn.Linear(2, 1), ema=average).close()
+
+
+def test_parts_of_one_tensor_may_be_held_out():
+    halves = {"real": ROWS[:20], "held_out": ROWS[20:]}
+    every_other = {"real": ROWS[::2], "held_out": ROWS[1::2]}
+    for split in (halves, every_other):
+        uc.watch(**PAIR, **split).close()
 
 
 def test_bad_words_of_observe():
@@ -65,7 +102,9 @@ def test_real_samples_in_any_form():
     samples = torch.randn(40, 2)
     loader = DataLoader(TensorDataset(samples, torch.zeros(40)), batch_size=16)
     pair = samples, torch.zeros(40)
-    forms = [samples, samples.numpy(), TensorDataset(samples), loader, lambda: samples, pair]
+    by_name = DataLoader([{"x": row} for row in samples], batch_size=16)
+    forms = [samples, samples.numpy(), TensorDataset(samples), loader, by_name, pair]
+    forms.append(lambda: samples)
     for form in forms:
         rows, labels = taken(form, None)
         assert rows.shape[1:] == (2,)
@@ -106,3 +145,25 @@ def test_features_that_fail_are_named():
     watch.listener.guard(lambda: watch.observe(real=torch.randn(64, 2), fake=torch.randn(64, 2)))
     watch.close()
     assert "features= raised ZeroDivisionError" in str(watch.verdict)
+
+
+@pytest.mark.parametrize(
+    ("features", "gave"),
+    [
+        (lambda rows: rows.mean(), "gave []"),
+        (lambda rows: rows[:3], "gave [3, 2]"),
+        (lambda rows: 0.5, "gave float"),
+    ],
+)
+def test_features_of_a_wrong_shape_are_named(features, gave):
+    watch = uc.watch(**PAIR, features=features)
+    watch.listener.guard(lambda: watch.observe(real=torch.randn(64, 2), fake=torch.randn(64, 2)))
+    watch.close()
+    assert f"features= must give [64, d], and {gave}" in str(watch.verdict)
+
+
+def test_one_feature_a_sample():
+    watch = uc.watch(**PAIR, features=lambda rows: rows[:, 0])
+    watch.observe(real=torch.randn(64, 2), fake=torch.randn(64, 2))
+    watch.close()
+    assert not watch.verdict.notes

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 import torch
 from torch import nn
 
@@ -56,3 +57,33 @@ def test_what_changes_is_written_and_called_back_once(tmp_path):
     assert lines[-1]["failure"] in ("mode-dropping", "mode-collapse")
     assert len(lines[-1]["lost"]) == 5
     assert uc.Verdict.of(lines[-1]) == said[-1]
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (None, "takes what state_dict gave, not NoneType"),
+        ({}, "no state of a watch: without 'bugs', 'categories'"),
+        ({"steps": 3}, "without 'bugs', 'categories'"),
+        ("fakes", "the state is damaged (KeyError"),
+        ("judge", "the state is damaged (KeyError"),
+        ("values", "the state is damaged (TypeError"),
+    ],
+)
+def test_a_state_that_is_none_is_refused_and_changes_nothing(state, said):
+    watching, undisturbed = watch(), watch()
+    for one in (watching, undisturbed):
+        play(one, 120, 8)
+    if isinstance(state, str):  # all but that part is of another run
+        other = watch()
+        play(other, 60, 3)
+        state = other.state_dict() | {state: 3 if state == "values" else {}}
+    with pytest.raises(uc.UncollapseError) as caught:
+        watching.load_state_dict(state)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+    for one in (watching, undisturbed):
+        play(one, 120, 3, first=120)
+        one.close()
+    assert watching.verdict == undisturbed.verdict
+    assert watching.scalars() == undisturbed.scalars()

@@ -130,7 +130,8 @@ def _screen(run: Stands) -> str:
 
 def _head(verdict: Verdict) -> str:
     since = "" if verdict.since is None else f", since step {verdict.since:,}"
-    return f"{verdict.failure}{since}"
+    sure = "" if verdict.sure is None else f" ({verdict.sure:.0%} sure)"
+    return f"{verdict.failure}{since}{sure}"
 
 
 def _numbers(evidence: Evidence) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import itertools
 import random
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, ParamSpec, TypeVar
 
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from uncollapse.diagnosis.eyes import Features
-from uncollapse.diagnosis.reals import names, taken
+from uncollapse.diagnosis.reals import names, same, taken
 from uncollapse.diagnosis.signals import prepare
 from uncollapse.diagnosis.verdict import Verdict
 from uncollapse.diagnosis.watch import Watch
@@ -19,7 +22,25 @@ from uncollapse.errors import ConfigError
 from uncollapse.files import home, is_run
 from uncollapse.ranks import first_process
 
+P = ParamSpec("P")
+R = TypeVar("R")
 
+
+def _by_name(call: Callable[P, R]) -> Callable[P, R]:
+    """Says what to do where somebody leaves the names out: which of two is G cannot be seen."""
+
+    @functools.wraps(call)
+    def checked(*unnamed: P.args, **words: P.kwargs) -> R:
+        if unnamed:
+            raise ConfigError(
+                "watch: say which is which: uc.watch(generator=G, discriminator=D, ...)"
+            )
+        return call(*unnamed, **words)
+
+    return checked
+
+
+@_by_name
 def watch(
     *,
     generator: nn.Module | Iterable[nn.Module],
@@ -45,7 +66,7 @@ def watch(
     Args:
         generator: the module that the loop calls (compiled or wrapped, if it is), or several.
         discriminator: likewise.
-        optimizers: of the loop, for the preflight.
+        optimizers: of the loop, each once, for the preflight.
         real: real samples ``[n, *shape]`` as D is given them, a data set, a loader, or a function
             that gives a batch; None takes what D sees and G did not make. The columns of a data
             frame give their names to lost categories.
@@ -60,13 +81,15 @@ def watch(
             back to. Of several processes the first one writes.
         on_change: is called with each new verdict, and when a bug is found.
         expect: names of bugs that are meant, such as ``frozen-network``.
-        ema: an average of the generator that samples come from, one for each generator: it is asked
-            what the generator is asked, and the verdict is about its samples.
+        ema: an average of the generator that samples come from, one for each generator, with
+            weights of its own: it is asked what the generator is asked, and the verdict is about
+            its samples.
         held_out: real samples as D would be given them that it never sees, in any form that
             ``real`` may have: what is learned by heart is told by them.
 
     Raises:
-        ConfigError: something is no module, unknown, or out of range; ``out`` is a run's folder.
+        ConfigError: something is no module, unknown, unnamed, given twice, or out of range;
+            ``out`` is a run's folder.
         ShapeError: ``real`` has no samples, or not as many labels.
         DataError: ``real`` holds NaN or infinity.
     """
@@ -99,7 +122,13 @@ def watch(
         raise ConfigError(
             f"watch: ema has {len(averages)} modules for {len(generators)} generators"
         )
+    for average, one in itertools.product(averages, generators):
+        _check_own(average, one)
     steppers = _optimizers(optimizers)
+    if held_out is not None and real is not None and same(held_out, real):
+        raise ConfigError(
+            "watch: held_out holds what real= holds: give samples that the discriminator never sees"
+        )
     if any(one is other for one in generators for other in discriminators):
         raise ConfigError("watch: generator and discriminator are the same module")
     folder = None if out is None else home(out)
@@ -155,4 +184,29 @@ def _optimizers(given: Any) -> list[Any]:
     for optimizer in found:
         if not hasattr(optimizer, "step"):
             raise ConfigError(f"watch: optimizers: a {type(optimizer).__name__} is no optimiser")
+    seen: dict[int, int] = {}
+    for number, optimizer in enumerate(found):
+        first = seen.setdefault(id(optimizer), number)
+        if first != number:
+            raise ConfigError(
+                f"watch: optimizers[{number}] is optimizers[{first}] again: give each once"
+            )
     return found
+
+
+def _check_own(average: nn.Module, generator: nn.Module) -> None:
+    """That an average has weights of its own; frozen ones it may share, if it has others."""
+    theirs = {_place(weight) for weight in generator.parameters()}
+    weights = list(average.parameters())
+    shared = [weight for weight in weights if _place(weight) in theirs]
+    alike = average is generator or any(weight.requires_grad for weight in shared)
+    if alike or (shared and len(shared) == len(weights)):
+        raise ConfigError(
+            "watch: ema shares its weights with the generator: give an average with weights of "
+            "its own, as copy.deepcopy(generator) that is updated after each step"
+        )
+
+
+def _place(weight: nn.Parameter) -> int:
+    """Where in memory a weight is; one that is nowhere yet is known by its object."""
+    return (0 if is_lazy(weight) else weight.data_ptr()) or -id(weight)

@@ -18,6 +18,8 @@ URGENT = 2
 """Looks between two comparisons at least when something moves."""
 BURST = 4
 """Rounds in a row that are looked at, so that the samples that are compared are of one time."""
+NAP = 2
+"""Rounds that pass before time is asked again: asking costs as much as counting a round."""
 SELDOM = 400
 """Rounds after which some are looked at though the overhead does not allow it."""
 
@@ -53,12 +55,16 @@ class Clock:
         """Whether the present round is looked at, where that does not depend on time."""
         return self.every == "auto" or self.rounds % self.every == 0
 
-    def next_round(self, spent: float, looked: bool) -> bool:
-        """A round is over, with so many seconds spent in all: whether the next is looked at.
+    def next_round(self, spent: float, looked: bool, rounds: int = 1) -> int:
+        """Rounds are over, with so many seconds spent in all: how many may pass now.
 
         Args:
             spent: seconds in all.
-            looked: whether this one was.
+            looked: whether this one was looked at.
+            rounds: more than one if nobody looked at them.
+
+        Returns:
+            Rounds that pass before this is asked again, 0 if the next is looked at.
         """
         now = time.perf_counter()
         if self._last is not None and not self.early:
@@ -67,19 +73,19 @@ class Clock:
                 self._look = max(0.0, paid - self._just_compared)
             self._credit = min(SAVED, self._credit + earned - paid)
         self._last, self._just_compared = (now, spent), 0.0
-        self.rounds += 1
+        self.rounds += rounds
         if self.every != "auto":
-            return self.looks
+            return -self.rounds % self.every
         if self.early:
-            return True
+            return 0
         if self._left:
             self._left -= 1
-            return True
-        self._idle += 1
+            return 0
+        self._idle += rounds
         if self._credit < self._cost and self._idle < SELDOM:
-            return False
+            return NAP
         self._idle, self._left = 0, BURST - 1
-        return True
+        return 0
 
     @property
     def _cost(self) -> float:
@@ -111,10 +117,10 @@ class Clock:
         if self._credit > -OVERDRAFT * self._cost:
             self._left = max(self._left, BURST)
 
-    def state(self) -> dict[str, Any]:
-        """For a checkpoint: what does not depend on time."""
+    def state(self, passed: int = 0) -> dict[str, Any]:
+        """For a checkpoint: what does not depend on time; so many rounds have passed since."""
         return {
-            "rounds": self.rounds,
+            "rounds": self.rounds + passed,
             "looks": self._looks,
             "compared": self._compared,
             "comparisons": self._comparisons,

@@ -43,16 +43,17 @@ class Eyes:
         """``[n, d]``, float32, without a gradient.
 
         Raises:
-            ConfigError: somebody's own function fails.
+            ConfigError: somebody's own function fails, or gives something else.
         """
         with torch.no_grad():
             try:
                 found = self.features(samples.to(self.device))
             except Exception as error:
                 raise ConfigError(f"features= raised {type(error).__name__}: {error}") from error
-            if not isinstance(found, Tensor) or len(found) != len(samples):
-                raise ConfigError(f"features= must give [{len(samples)}, d] for as many samples")
-            return found.flatten(1).float()
+            if not isinstance(found, Tensor) or found.shape[:1] != samples.shape[:1]:
+                gave = list(found.shape) if isinstance(found, Tensor) else type(found).__name__
+                raise ConfigError(f"features= must give [{len(samples)}, d], and gave {gave}")
+            return found.reshape(len(found), -1).float()
 
 
 def learned(real: Tensor) -> Features:

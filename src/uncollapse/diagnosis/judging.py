@@ -16,7 +16,15 @@ from torch import Tensor
 from uncollapse.diagnosis.failures import FAILURES, Best, Failure, Look, Lost
 from uncollapse.diagnosis.sequential import Points
 from uncollapse.diagnosis.signals import Reference, Window
-from uncollapse.diagnosis.thresholds import BINS, CLEARLY, EXAMPLES, NUMBERS, UNCOVERED, WARM_UP
+from uncollapse.diagnosis.thresholds import (
+    BINS,
+    CLEARLY,
+    EXAMPLES,
+    NUMBERS,
+    STARTED,
+    UNCOVERED,
+    WARM_UP,
+)
 from uncollapse.diagnosis.verdict import Evidence, State, Verdict
 
 
@@ -31,6 +39,7 @@ class Judge:
         modes: how much of the data modes with samples have held.
         held: how much of it regions with samples have.
         covered: how much of it was covered.
+        batches: in how many regions recent batches have been.
         pairs: how varied lines of symbols have been.
         looks: how many there were.
         examples: real samples ``[k, *shape]`` of what failures with points have lost.
@@ -47,6 +56,7 @@ class Judge:
         self.examples: dict[str, Tensor] = {}
         self._reals: Reference | None = None
         self.modes, self.held, self.covered, self.pairs = Best(), Best(), Best(), Best()
+        self.batches = Best()
         self.looks = 0
         self._named = ""
         self._broken: tuple[int, Evidence] | None = None
@@ -58,8 +68,10 @@ class Judge:
         self.modes.look(step, 1 - values.get("lost_modes", 1.0))
         self.held.look(step, 1 - values.get("lost", 1.0))
         self.covered.look(step, values.get("coverage", 0.0))
+        self.batches.look(step, window.history.get("recent", 0.0))
         self.pairs.look(step, values.get("distinct_pairs", 0.0))
-        look = Look(step, values, window, self.modes, self.held, self.covered, self.pairs)
+        bests = self.modes, self.held, self.covered, self.batches, self.pairs
+        look = Look(step, values, window, *bests)
         found: Lost = {}
         grave = False
         for failure in self.failures:
@@ -103,18 +115,21 @@ class Judge:
         """How it stands: of a grave failure the one with most points, of equal ones the first."""
         if self._broken is not None:
             since, reason = self._broken
-            return Verdict("failed", "divergence", since, step, (reason,))
+            return Verdict("failed", "divergence", since, step, (reason,), sure=1.0)
         grave = [failure for failure in self.failures if failure.state != "warning"]
         mild = [failure for failure in self.failures if failure.state == "warning"]
         failure = self._most(grave if self.grave.warned else mild)
         points = self.grave if self.grave.warned else self.points[_key(failure)]
         if points.warned:
-            state: State = failure.state if points.alarmed else "warning"
+            early = failure.recovers and self.covered.peak < UNCOVERED and step < STARTED
+            state: State = failure.state if points.alarmed and not early else "warning"
             evidence = self._evidence(_key(failure))
             lost = self.lost.get(_key(failure), ())
-            return Verdict(state, failure.name, points.since, step, evidence, lost)
+            sure = points.part
+            return Verdict(state, failure.name, points.since, step, evidence, lost, sure=sure)
         if self.covered.peak >= UNCOVERED and step >= WARM_UP:
-            return Verdict("healthy", step=step)
+            most = max(several.part for several in (self.grave, *self.points.values()))
+            return Verdict("healthy", step=step, sure=1 - most)
         if not self.looks:
             return Verdict("warming-up", step=step)
         enough = self.covered.peak >= UNCOVERED
@@ -165,6 +180,7 @@ class Judge:
             "modes": asdict(self.modes),
             "held": asdict(self.held),
             "covered": asdict(self.covered),
+            "batches": asdict(self.batches),
             "pairs": asdict(self.pairs),
             "looks": self.looks,
             "looked": self.looked,
@@ -185,7 +201,7 @@ class Judge:
         self.examples = dict(state.get("examples", {}))
         self.modes = Best(**state["modes"])
         self.held, self.covered = Best(**state["held"]), Best(**state["covered"])
-        self.pairs = Best(**state["pairs"])
+        self.batches, self.pairs = Best(**state["batches"]), Best(**state["pairs"])
         self.looks, self.looked = state["looks"], state["looked"]
         self.shown = dict(state["shown"])
         self._named = state["named"]

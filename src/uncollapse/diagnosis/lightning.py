@@ -44,7 +44,7 @@ class LightningWatch(Callback):
         generator: name of the module's attribute, dotted or not (``nets.G``), or several names.
         discriminator: likewise.
         stop: ends the training when the verdict is an alarm, of any process, and says why.
-        words: of :func:`uc.watch`.
+        words: of :func:`uc.watch`; ``ema`` may be a name, or names, likewise.
 
     Attributes:
         watch: of the present fit, or of the last one; None before the first.
@@ -89,7 +89,14 @@ class LightningWatch(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begins to watch."""
         self._close()
-        others = {} if trainer.is_global_zero else {"out": None}
+        others: dict[str, Any] = {} if trainer.is_global_zero else {"out": None}
+        ema = self.words.get("ema")
+        if isinstance(ema, str):
+            ema = [ema]
+        if ema is not None and not isinstance(ema, nn.Module):
+            others["ema"] = [
+                _module(pl_module, one) if isinstance(one, str) else one for one in ema
+            ]
         self.watch = watch(
             generator=[_module(pl_module, name) for name in self.generator],
             discriminator=[_module(pl_module, name) for name in self.discriminator],

@@ -82,7 +82,8 @@ class Listener:
     Args:
         generators, discriminators: as the loop calls them.
         told: is given each turn, when its optimiser has stepped.
-        passed: is called at each of G's steps while this is not awake, and says whether to wake.
+        passed: is called with the number of rounds that have passed while this was not awake, and
+            says how many more may.
         beat: is called at each step of any optimiser.
         averages: of each generator, asked what it is asked.
 
@@ -91,6 +92,7 @@ class Listener:
         steps: how often each side has stepped; two optimisers of one side step as one.
         guard: through which all hooks speak: time spent, errors kept back.
         heartbeat: what was heard at all.
+        napped: rounds that have passed since it was last asked how many may.
         unheard: whether G's steps are not heard, and D's stand for them.
         moving: how far steps move the weights.
     """
@@ -100,7 +102,7 @@ class Listener:
         generators: Sequence[nn.Module],
         discriminators: Sequence[nn.Module],
         told: Callable[[Turn], None],
-        passed: Callable[[], bool],
+        passed: Callable[[int], int],
         beat: Callable[[], None],
         averages: Sequence[nn.Module] = (),
     ) -> None:
@@ -144,6 +146,7 @@ class Listener:
         self._marks = [
             (side, weight) for side, nets in self.networks.items() for weight in _marks(nets)
         ]
+        self.napped = self._nap = 0
         self._awake = False
         self.awake = True
 
@@ -172,6 +175,11 @@ class Listener:
                 handle.remove()
             self._on_calls.clear()
             self._on_weights.clear()
+
+    def nap(self, rounds: int) -> None:
+        """Lets so many rounds pass unseen; with none it is awake in the next one."""
+        self.napped, self._nap = 0, rounds
+        self.awake = not rounds
 
     @property
     def hears_steps(self) -> bool:
@@ -260,7 +268,9 @@ class Listener:
         if not self._awake:
             beat: Side = "discriminator" if self.unheard else "generator"
             if beat in new:
-                self.awake = self.passed()
+                self.napped += 1
+                if self.napped >= self._nap:
+                    self.nap(self.passed(self.napped))
             return
         self._end_pass()
         for side in sides:

@@ -18,8 +18,6 @@ from uncollapse.diagnosis.seen import tensors
 from uncollapse.diagnosis.sequential import followed
 from uncollapse.diagnosis.thresholds import DROPPED
 
-EACH = 4
-"""Calls of G between two glances, at least."""
 ROWS = 64
 """Samples of a batch that are glanced at."""
 SHARE = 0.25
@@ -31,7 +29,10 @@ SETTLED = 16
 
 
 class Pulse:
-    """Hears G while it is awake.
+    """Hears G once in a while.
+
+    It hangs on G in those rounds only in which it glances: a hook that is called and has nothing to
+    do costs more than one that is put on anew now and then.
 
     Args:
         generators: as the loop calls them; the first is heard.
@@ -53,7 +54,7 @@ class Pulse:
         self._handles: list[Any] = []
         self._waiting: list[Tensor] = []
         self._begun = time.perf_counter()
-        self._calls = self._glances = 0
+        self._glances = 0
         self._usual = 0.0
 
     def look_by(
@@ -69,6 +70,15 @@ class Pulse:
         self._shape, self._places, self._regions = tuple(shape), places, regions
         self._glances = 0
 
+    def next_round(self, idle: bool) -> None:
+        """Hears the next round if there is time, and nobody looks at it anyway (``idle``)."""
+        if not idle:
+            self.awake = False
+            self._waiting.clear()
+        elif self._shape is not None:
+            elapsed = time.perf_counter() - self._begun
+            self.awake = self.guard.spent <= self._share * elapsed
+
     @property
     def awake(self) -> bool:
         """Whether it hears."""
@@ -81,18 +91,14 @@ class Pulse:
         for handle in self._handles:
             handle.remove()
         self._handles = hang(self.guard, self._generators, "generated") if awake else []
-        self._waiting.clear()
 
     def generated(self, number: int, inputs: Any, output: Any, module: nn.Module) -> None:
         """G was called: pictures of a fixed latent, drawn without a gradient, do not count."""
-        if self._shape is None or not torch.is_grad_enabled():
-            return
-        self._calls += 1
-        elapsed = time.perf_counter() - self._begun
-        if self._calls % EACH or self.guard.spent > self._share * elapsed:
+        if not torch.is_grad_enabled():
             return
         for samples in tensors(output):
             if tuple(samples.shape[1:]) == self._shape and len(samples) > 1:
+                self.awake = False
                 self._glance(samples.detach()[:ROWS])
                 return
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from uncollapse.diagnosis.columns import WIDEST
 from uncollapse.diagnosis.thresholds import REALS
@@ -24,8 +25,8 @@ def taken(real: Any, labels: Any, word: str = "real") -> tuple[Tensor, Tensor | 
 
     Args:
         real: a tensor, array or data frame ``[n, *shape]``; what gives samples by number, or
-            batches in turn (a data set, a loader; of tuples the first part is taken); or a function
-            without arguments that gives a batch.
+            batches in turn (a data set, a loader; of tuples the first part is taken, of dicts the
+            only one); or a function without arguments that gives a batch.
         labels: classes ``[n]`` of a tensor's samples.
         word: what it is called in messages.
 
@@ -53,6 +54,26 @@ def taken(real: Any, labels: Any, word: str = "real") -> tuple[Tensor, Tensor | 
     if len(classes) != len(rows):
         raise ShapeError(f"watch: {len(classes)} labels for {len(rows)} real samples")
     return rows[index], classes[index]
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two are one and the same data, or lie in the same memory at least partly."""
+    pair = [data.dataset if isinstance(data, DataLoader) else data for data in (one, other)]
+    if pair[0] is pair[1]:
+        return True
+    if not all(isinstance(data, (Tensor, np.ndarray)) and len(data) for data in pair):
+        return False
+    rows = [torch.as_tensor(data) for data in pair]
+    if rows[0].device != rows[1].device:
+        return False
+    (begin, end), (other_begin, other_end) = map(_memory, rows)
+    if not all(data.is_contiguous() for data in rows):  # every other row may well be held out
+        return begin == other_begin
+    return begin < other_end and other_begin < end
+
+
+def _memory(data: Tensor) -> tuple[int, int]:
+    return data.data_ptr(), data.data_ptr() + data.numel() * data.element_size()
 
 
 def names(real: Any) -> tuple[str, ...]:
@@ -108,30 +129,36 @@ def _rows(real: Any, word: str) -> Tensor:
     if hasattr(real, "__array__"):
         return torch.as_tensor(real)
     if callable(real):
-        return _joined(_calls(real))
+        return _joined(_calls(real, word))
     if isinstance(real, (tuple, dict)):  # samples with labels, or by name
-        return _rows(_first(real), word)
+        return _rows(_first(real, word), word)
     if hasattr(real, "__getitem__") and hasattr(real, "__len__"):
         index = _choice(len(real)).tolist()
-        return torch.stack([torch.as_tensor(_first(real[i])) for i in index])
+        return torch.stack([torch.as_tensor(_first(real[i], word)) for i in index])
     if isinstance(real, Iterable):
-        return _joined(torch.as_tensor(_first(batch)) for batch in real)
+        return _joined(torch.as_tensor(_first(batch, word)) for batch in real)
     raise ConfigError(
         f"watch: {word} must be samples, a data set, a loader or a function, not "
         f"{type(real).__name__}"
     )
 
 
-def _first(batch: Any) -> Any:
-    """The samples of what a data set or loader gives."""
+def _first(batch: Any, word: str) -> Any:
+    """The samples of what a data set or loader gives: of a tuple the first part."""
     if isinstance(batch, dict):
+        if len(batch) != 1:
+            raise ConfigError(
+                f"watch: {word} gives dicts with {', '.join(map(repr, batch)) or 'nothing'}, of "
+                "which any may be the samples: give a tensor, or a function that returns a batch "
+                "of them"
+            )
         return next(iter(batch.values()))
     return batch[0] if isinstance(batch, (tuple, list)) else batch
 
 
-def _calls(real: Callable[[], Any]) -> Iterator[Tensor]:
+def _calls(real: Callable[[], Any], word: str) -> Iterator[Tensor]:
     while True:
-        yield torch.as_tensor(_first(real()))
+        yield torch.as_tensor(_first(real(), word))
 
 
 def _joined(batches: Iterable[Tensor]) -> Tensor:

@@ -8,13 +8,15 @@ import numpy as np
 
 from uncollapse.diagnosis.thresholds import ALARM, DOWN, FALLING, FOLLOWING, UP, WARN
 
+MOST = 1.5 * ALARM
+
 
 @dataclass
 class Points:
     """A one-sided CUSUM (Page 1954) of looks that show a failure or do not.
 
     ``S ← max(0, S + up)`` after a look that does, ``max(0, S - down)`` after one that does not, and
-    never above ``1.5 alarm``, so that a run that has recovered is soon taken to have.
+    never above ``MOST``, so that a run that has recovered is soon taken to have.
 
     An alarm holds until it is not even worth a warning: a run on the edge is told once.
 
@@ -32,10 +34,15 @@ class Points:
         """Takes a look into account."""
         if shown and self.score == 0:
             self.since = step
-        self.score = min(1.5 * ALARM, max(0.0, self.score + (UP if shown else -DOWN)))
+        self.score = min(MOST, max(0.0, self.score + (UP if shown else -DOWN)))
         if self.score == 0:
             self.since = None
         self.alarmed = self.score >= (WARN if self.alarmed else ALARM)
+
+    @property
+    def part(self) -> float:
+        """The score, as a part of the largest that it can have."""
+        return self.score / MOST
 
     @property
     def warned(self) -> bool:

@@ -19,10 +19,15 @@ EARLY = 48
 """Rounds at first that are all looked at: bugs show at once."""
 LEARNING = 500
 """G's steps before samples that are far from the data mean anything."""
+STARTED = 1500
+"""G's steps up to which samples that have never been good are no more than a warning: late starters
+learn by then."""
 WARM_UP = 100
 """G's steps before anything is called healthy."""
 UNCOVERED = 0.25
 """Coverage, as a share of what real samples have, below which samples are bad."""
+OUTSIDE = 0.1
+"""Coverage, likewise, below which samples are outside of the data: somebody has won."""
 GAIN = 0.02
 """By how much coverage must grow to be called better."""
 PATIENCE, FEW_LOOKS = 300, 3

@@ -85,6 +85,10 @@ class Verdict:
         advice: what to try, the best first.
         bugs: usual mistakes that the loop shows.
         notes: what cannot be seen, and the line that would help.
+        sure: how sure, 0 to 1; None while nothing is said. Of a failure the points that it has, of
+            those that it can have: one that has shown in two comparisons is a warning (0.33), in
+            six in a row as sure as it gets. For *healthy* what is left of 1 by the failure with
+            most points. Not a probability: that takes a calibration.
     """
 
     state: State
@@ -96,6 +100,7 @@ class Verdict:
     advice: tuple[Advice, ...] = ()
     bugs: tuple[Bug, ...] = ()
     notes: tuple[str, ...] = ()
+    sure: float | None = None
     shares: tuple[float, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
@@ -114,11 +119,9 @@ class Verdict:
             for name, kind in (("evidence", Evidence), ("advice", Advice), ("bugs", Bug))
         }
         parts |= {name: tuple(values[name]) for name in ("lost", "notes")}
-        parts["shares"] = tuple(values.get("shares", ()))  # earlier versions did not say them
-        return cls(
-            **{f.name: values[f.name] for f in dataclasses.fields(cls) if f.name not in parts}
-            | parts
-        )
+        parts["shares"] = tuple(values.get("shares", ()))  # older ones do not say
+        known = {"sure": None} | dict(values) | parts
+        return cls(**{f.name: known[f.name] for f in dataclasses.fields(cls)})
 
     def losses(self, most: int) -> str:
         """What is lost in words, by name and share, so many at most."""
@@ -135,7 +138,8 @@ class Verdict:
         told = [f"{self.state.upper()} at step {self.step}."]
         if self.failure is not None:
             since = "" if self.since is None else f", since step {self.since}"
-            told = [f"{self.state.upper()} at step {self.step}: {self.failure}{since}."]
+            sure = "" if self.sure is None else f" ({self.sure:.0%} sure)"
+            told = [f"{self.state.upper()} at step {self.step}: {self.failure}{since}{sure}."]
         told += [f"Bug: {bug}" for bug in self.bugs]  # the cause, if there is one
         if self.failure in MEANING:
             told.append(f"{MEANING[self.failure]}.")

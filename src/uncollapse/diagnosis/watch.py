@@ -15,6 +15,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from uncollapse.diagnosis.averages import Averages
 from uncollapse.diagnosis.bugs import Preflight
 from uncollapse.diagnosis.clock import Clock
 from uncollapse.diagnosis.counts import Categories, Variety
@@ -22,10 +23,11 @@ from uncollapse.diagnosis.eyes import Eyes, Features
 from uncollapse.diagnosis.judging import Judge
 from uncollapse.diagnosis.kept import Kept
 from uncollapse.diagnosis.listening import Listener
-from uncollapse.diagnosis.liveness import FOR_GOOD, Liveness
+from uncollapse.diagnosis.liveness import Liveness
 from uncollapse.diagnosis.places import Shown
 from uncollapse.diagnosis.pools import Recent, Reservoir
 from uncollapse.diagnosis.pulse import Pulse
+from uncollapse.diagnosis.said import WHAT, answers_of, check_said, rows_of
 from uncollapse.diagnosis.seen import ROWS, Turn, some
 from uncollapse.diagnosis.signals import SIGNALS, Reference, Window
 from uncollapse.diagnosis.sorting import Glimpse, Sorter
@@ -41,7 +43,7 @@ from uncollapse.diagnosis.thresholds import (
 )
 from uncollapse.diagnosis.unseen import Unseen
 from uncollapse.diagnosis.verdict import Bug, Verdict
-from uncollapse.errors import ConfigError, ShapeError
+from uncollapse.errors import CheckpointError, one_line
 
 _OPEN: weakref.WeakSet[Watch] = weakref.WeakSet()
 
@@ -91,7 +93,7 @@ class Watch:
         self.judge = Judge()
         self.preflight = Preflight(generators, discriminators, optimizers, expect, real)
         self.unseen = None if held_out is None else Unseen(held_out)
-        self._without_average = 0
+        self.averages = Averages(self.listener, generators, averages)
         self._given, self._names = (real, labels), names
         self._take(real, labels)
         self.own_features = features
@@ -188,33 +190,23 @@ class Watch:
 
     # What happens ---------------------------------------------------------------------------
 
-    def _passed(self) -> bool:
-        """A round has passed unseen: whether the next one is looked at."""
-        return self._next_round(looked=False)
+    def _passed(self, rounds: int) -> int:
+        """Rounds have passed unseen: how many more may."""
+        return self._next_round(False, rounds)
 
-    def _next_round(self, looked: bool) -> bool:
-        """Whether the next round is looked at; if not, G is glanced at meanwhile."""
+    def _next_round(self, looked: bool, rounds: int = 1) -> int:
+        """How many rounds may pass before this is asked again; G is glanced at meanwhile."""
         spent = self.listener.guard.spent + self.pulse.guard.spent
-        awake = self.clock.next_round(spent, looked)
-        self.pulse.awake = not awake and self.clock.every == "auto"
-        return awake
+        nap = self.clock.next_round(spent, looked, rounds)
+        self.pulse.next_round(idle=nap > 0 and self.clock.every == "auto")
+        return nap
 
     def _turn(self, turn: Turn) -> None:
         """A turn has ended: it may end a round."""
+        self.averages.turn(turn)
         glimpse = self.sorter.turn(turn)
         if glimpse is not None and self._told is None:
-            self._round(self._of_the_average(glimpse))
-
-    def _of_the_average(self, glimpse: Glimpse) -> Glimpse:
-        """With the samples of G's average, if there is one and it can be asked for some."""
-        if not self.listener.averages or glimpse.fake is None:
-            return glimpse
-        if glimpse.average is not None:
-            self._without_average = 0
-        elif self._without_average < FOR_GOOD:
-            self._without_average += 1
-        own = self._without_average >= FOR_GOOD
-        return glimpse if own else replace(glimpse, fake=glimpse.average)
+            self._round(self.averages.of(glimpse))
 
     def observe(
         self,
@@ -248,7 +240,7 @@ class Watch:
             ConfigError: something is no tensor.
             ShapeError: real samples and fakes of different shapes.
         """
-        _check_said(
+        check_said(
             real=real, fake=fake, d_real=d_real, d_fake=d_fake, latents=latents, labels=labels,
             gradients=gradients,
         )  # fmt: skip
@@ -262,13 +254,13 @@ class Watch:
             if not torch.isfinite(torch.as_tensor(value)).all():
                 self.judge.broken(self.step, f"the losses '{name}'")
         rows: dict[str, Any] = {
-            "real": _rows(real),
-            "fake": _rows(fake),
-            "d_real": _answers(d_real),
-            "d_fake": _answers(d_fake),
-            "gradients": None if gradients is None else _rows(gradients.flatten(1).norm(dim=1)),
-            "real_labels": None if real is None else _rows(labels),
-            "fake_labels": None if fake is None else _rows(labels),
+            "real": rows_of(real),
+            "fake": rows_of(fake),
+            "d_real": answers_of(d_real),
+            "d_fake": answers_of(d_fake),
+            "gradients": None if gradients is None else rows_of(gradients.flatten(1).norm(dim=1)),
+            "real_labels": None if real is None else rows_of(labels),
+            "fake_labels": None if fake is None else rows_of(labels),
         }
         said = {name: value for name, value in rows.items() if value is not None}
         told = self._told = replace(before, step=self.step, **said)
@@ -305,7 +297,7 @@ class Watch:
         self._keep(glimpse)
         self._look(glimpse)
         self._tell()
-        self.listener.awake = self._next_round(looked=True)
+        self.listener.nap(self._next_round(looked=True))
 
     def _check(self, glimpse: Glimpse) -> None:
         for name in ("fake", "real", "d_real", "d_fake", "fooled"):
@@ -445,25 +437,15 @@ class Watch:
         """What cannot be seen, and what would help."""
         unkept = "" if self.kept is None else self.kept.failed
         notes = [note for note in (self._unfit, self._failed, unkept) if note]
-        notes += self.liveness.notes()
+        notes += [] if self.preflight.swapped else self.liveness.notes()
         if self.unseen is not None and self.unseen.refused:
             notes.append(self.unseen.refused)
-        if self.listener.averages and self._glimpses:
-            notes.append(self._whose())
+        if self._glimpses:
+            notes += self.averages.notes()
         for guard in (self.listener.guard, self.pulse.guard, self.preflight.scout.guard):
             if guard.errors:
                 notes.append(f"{guard.errors} things could not be looked at ({guard.last})")
         return notes
-
-    def _whose(self) -> str:
-        """Whose samples the verdict is about, where there is an average."""
-        if self._without_average < FOR_GOOD:
-            return "samples are those of the average (ema=), not of the generator itself"
-        reason = self.listener.refused or (
-            "the discriminator is given something else than the generator gives, as by an "
-            "augmentation or an activation between them"
-        )
-        return f"samples are the generator's own, as the average (ema=) cannot be asked: {reason}"
 
     def _tell(self) -> None:
         """Writes and calls back what has changed."""
@@ -503,7 +485,7 @@ class Watch:
             "fitted": None if self._reference is None else self._reference.raw.cpu(),
             "judge": self.judge.state(),
             "bugs": self.preflight.state(),
-            "clock": self.clock.state(),
+            "clock": self.clock.state(self.listener.napped),
             "weights": self.listener.moving.state(),
             "unseen": None if self.unseen is None else self.unseen.turn,
             "glimpses": self._glimpses,
@@ -518,8 +500,31 @@ class Watch:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on from a state; without ``reals`` and ``fitted``, with what the watch was given."""
-        self.listener.steps.update(state["steps"])
+        """Goes on from a state; without ``reals`` and ``fitted``, with what the watch was given.
+
+        Raises:
+            CheckpointError: it is no state of a watch; all is as it was.
+        """
+        if not hasattr(state, "keys"):
+            kind = type(state).__name__
+            raise CheckpointError(f"watch: load_state_dict takes what state_dict gave, not {kind}")
+        before = self.state_dict()
+        lacking = before.keys() - {"reals", "fitted"} - state.keys()
+        if lacking:
+            some_of = ", ".join(map(repr, sorted(lacking)[:3]))
+            raise CheckpointError(f"watch: load_state_dict: no state of a watch: without {some_of}")
+        try:
+            self._go_on_from(state)
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            self._go_on_from(before)
+            raise CheckpointError(
+                f"watch: load_state_dict: the state is damaged ({one_line(error)})"
+            ) from error
+        if self.kept is not None:
+            self.kept.go_on(self.step)
+
+    def _go_on_from(self, state: Mapping[str, Any]) -> None:
+        self.listener.steps = {side: int(state["steps"][side]) for side in self.listener.steps}
         self.sorter.signs = {(net, at): sign for net, at, sign in state["signs"]}
         self.fakes.restore(state["fakes"])
         if "reals" in state:
@@ -527,11 +532,11 @@ class Watch:
         self.judge.restore(state["judge"])
         self.preflight.restore(state["bugs"], self.step)
         self.clock.restore(state["clock"])
-        self.listener.awake = self.clock.looks
+        self.listener.nap(0 if self.clock.looks else 1)
         self.listener.moving.restore(state["weights"])
         if self.unseen is not None and state["unseen"] is not None:
-            self.unseen.turn = state["unseen"]
-        self._glimpses = state["glimpses"]
+            self.unseen.turn = int(state["unseen"])
+        self._glimpses = int(state["glimpses"])
         self._said = tuple(state["said"])
         self._told = Glimpse(self.step) if state["told"] else None
         self.symbols.restore(state["symbols"])
@@ -544,38 +549,4 @@ class Watch:
         self._fitted = 0
         if state.get("fitted") is not None:
             self._fit_on(state["fitted"])
-        if self.kept is not None:
-            self.kept.go_on(self.step)
-
-
-WHAT = {
-    "fake": "fakes",
-    "real": "real samples",
-    "d_real": "the discriminator's answers to real samples",
-    "d_fake": "the discriminator's answers to fakes",
-    "fooled": "the discriminator's answers to fakes",
-}
-
-
-def _check_said(**said: Any) -> None:
-    """What somebody says of a round, before it is looked at."""
-    for name, value in said.items():
-        if value is not None and not (isinstance(value, Tensor) and value.ndim):
-            raise ConfigError(
-                f"observe: {name} must be a tensor of a batch, not {type(value).__name__}"
-            )
-    pair = [said[name] for name in ("real", "fake") if said[name] is not None]
-    numbers = all(samples.is_floating_point() for samples in pair)
-    if numbers and len({tuple(samples.shape[1:]) for samples in pair}) > 1:
-        real, fake = (list(samples.shape[1:]) for samples in pair)
-        raise ShapeError(f"observe: real has samples of shape {real}, and fake of {fake}")
-
-
-def _rows(given: Tensor | None) -> Tensor | None:
-    return None if given is None else some(given, ROWS)
-
-
-def _answers(given: Tensor | None) -> Tensor | None:
-    if given is None:
-        return None
-    return some(given.flatten(1).mean(1) if given.ndim > 1 else given, ROWS).float()
+        self.averages.begin()

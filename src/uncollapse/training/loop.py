@@ -228,7 +228,7 @@ def failed(error: NonFiniteError, training: Training, folder: RunFolder | None) 
     if folder is None:
         return error
     evidence = Evidence("finite", 0.0, 1.0, str(error))
-    verdict = Verdict("failed", "divergence", error.step, training.step, (evidence,))
+    verdict = Verdict("failed", "divergence", error.step, training.step, (evidence,), sure=1.0)
     replica = error.member * training.config.replicas // error.members
     folder.append_verdicts({replica: verdict})
     advice = "; to get further, train anew, with a lower learning rate first"

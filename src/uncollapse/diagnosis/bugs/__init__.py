@@ -16,6 +16,7 @@ from uncollapse.diagnosis.bugs.absent_penalty import AbsentPenalty
 from uncollapse.diagnosis.bugs.batch_statistics import BatchStatistics
 from uncollapse.diagnosis.bugs.batchnorm_of_one import BatchNormOfOne
 from uncollapse.diagnosis.bugs.blind_discriminator import BlindDiscriminator
+from uncollapse.diagnosis.bugs.broadcast_loss import BroadcastLoss
 from uncollapse.diagnosis.bugs.check import Check, Scene
 from uncollapse.diagnosis.bugs.constant_fakes import ConstantFakes
 from uncollapse.diagnosis.bugs.constant_labels import ConstantLabels
@@ -24,6 +25,7 @@ from uncollapse.diagnosis.bugs.double_sigmoid import DoubleSigmoid
 from uncollapse.diagnosis.bugs.eval_mode import EvalMode
 from uncollapse.diagnosis.bugs.frozen_network import FrozenNetwork
 from uncollapse.diagnosis.bugs.gradients_accumulate import GradientsAccumulate
+from uncollapse.diagnosis.bugs.heard import Backward, Drawn, Judged, Penalty, Stepped
 from uncollapse.diagnosis.bugs.latent_constant import LatentConstant
 from uncollapse.diagnosis.bugs.latent_reused import LatentReused
 from uncollapse.diagnosis.bugs.missing_detach import MissingDetach
@@ -31,8 +33,10 @@ from uncollapse.diagnosis.bugs.missing_sigmoid import MissingSigmoid
 from uncollapse.diagnosis.bugs.nan_prone_penalty import NanPronePenalty
 from uncollapse.diagnosis.bugs.range_mismatch import RangeMismatch
 from uncollapse.diagnosis.bugs.relativistic_labels import RelativisticLabels
-from uncollapse.diagnosis.bugs.scout import Backward, Drawn, Judged, Penalty, Scout, Stepped
+from uncollapse.diagnosis.bugs.scout import Scout
+from uncollapse.diagnosis.bugs.subtracted_penalty import SubtractedPenalty
 from uncollapse.diagnosis.bugs.swapped_labels import SwappedLabels
+from uncollapse.diagnosis.bugs.swapped_networks import SwappedNetworks
 from uncollapse.diagnosis.bugs.untrained_network import UntrainedNetwork
 from uncollapse.diagnosis.bugs.wrong_optimizer_parameters import WrongOptimizerParameters
 from uncollapse.diagnosis.bugs.wrong_zero_grad import WrongZeroGrad
@@ -46,15 +50,18 @@ CHECKS: tuple[type[Check], ...] = (
     ConstantLabels,
     SwappedLabels,
     RelativisticLabels,
+    BroadcastLoss,
     GradientsAccumulate,
     WrongZeroGrad,
     FrozenNetwork,
     UntrainedNetwork,
+    SwappedNetworks,
     EvalMode,
     DoubleSigmoid,
     MissingSigmoid,
     NanPronePenalty,
     DeadPenalty,
+    SubtractedPenalty,
     AbsentPenalty,
     LatentConstant,
     LatentReused,
@@ -99,6 +106,11 @@ class Preflight:
         self.scout = Scout(generators, discriminators, self)
         self.scene = Scene(generators, discriminators, optimizers, real, self.scout)
         self.checks = [check(self.scene) for check in CHECKS if check.name not in expect]
+
+    @property
+    def swapped(self) -> bool:
+        """Whether the watch was given the two networks the other way round."""
+        return any(bug.name == SwappedNetworks.name for bug in self.bugs)
 
     def close(self) -> None:
         """Takes all hooks off."""

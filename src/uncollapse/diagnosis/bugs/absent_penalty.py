@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from uncollapse.diagnosis.bugs.check import AGREED, Check, Row, Scene
-from uncollapse.diagnosis.bugs.scout import Judged, Penalty, Stepped
+from uncollapse.diagnosis.bugs.heard import Judged, Penalty, Stepped
 from uncollapse.diagnosis.verdict import Bug
 
 STEPS = 20

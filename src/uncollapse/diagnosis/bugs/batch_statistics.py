@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from uncollapse.diagnosis.bugs.check import AGREED, Check, Row, Scene
-from uncollapse.diagnosis.bugs.scout import Stepped
+from uncollapse.diagnosis.bugs.heard import Stepped
 from uncollapse.diagnosis.verdict import Bug
 
 STEPS = 4

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from uncollapse.diagnosis.bugs.check import Check, Row, Scene
-from uncollapse.diagnosis.bugs.scout import Drawn, Stepped
+from uncollapse.diagnosis.bugs.heard import Drawn, Stepped
 from uncollapse.diagnosis.verdict import Bug
 
 STEPS = 4

@@ -10,15 +10,8 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
-from uncollapse.diagnosis.bugs.scout import (
-    Backward,
-    Drawn,
-    Judged,
-    Penalty,
-    Pulled,
-    Scout,
-    Stepped,
-)
+from uncollapse.diagnosis.bugs.heard import Backward, Drawn, Judged, Penalty, Pulled, Stepped
+from uncollapse.diagnosis.bugs.scout import Scout
 from uncollapse.diagnosis.seen import Side
 from uncollapse.diagnosis.verdict import Bug
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from uncollapse.diagnosis.bugs.check import AGREED, Check, Row, Scene
-from uncollapse.diagnosis.bugs.scout import Stepped
+from uncollapse.diagnosis.bugs.heard import Stepped
 from uncollapse.diagnosis.verdict import Bug
 
 STEPS = 6

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from uncollapse.diagnosis.bugs.check import CLOSE, Check, Row, Scene, answers_of, target
-from uncollapse.diagnosis.bugs.scout import Pulled, Stepped
+from uncollapse.diagnosis.bugs.heard import Pulled, Stepped
 from uncollapse.diagnosis.verdict import Bug
 
 AGAIN = 6
@@ -46,6 +46,8 @@ class ConstantLabels(Check):
             )
 
     def _constant(self, stepped: Stepped, pulls: list[Pulled]) -> bool:
+        if any(one.pairs for one in stepped.own):  # each answer has everybody's label
+            return False
         if not pulls or not all(bool((pull.rows != 0).all()) for pull in pulls):
             return False
         fakes = [pull for pull in pulls if pull.call.made]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from uncollapse.diagnosis.bugs.check import Check, Row, Scene
-from uncollapse.diagnosis.bugs.scout import Penalty
+from uncollapse.diagnosis.bugs.heard import Penalty
 from uncollapse.diagnosis.verdict import Bug
 
 AGAIN = 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from uncollapse.diagnosis.bugs.check import Check, Scene
-from uncollapse.diagnosis.bugs.scout import Backward
+from uncollapse.diagnosis.bugs.heard import Backward
 from uncollapse.diagnosis.verdict import Bug
 
 AGAIN = 2

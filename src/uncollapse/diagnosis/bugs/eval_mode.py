@@ -9,7 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 from uncollapse.diagnosis.bugs.check import Check, Row, Scene
-from uncollapse.diagnosis.bugs.scout import Stepped
+from uncollapse.diagnosis.bugs.heard import Stepped
 from uncollapse.diagnosis.verdict import Bug
 
 STEPS = 8

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from uncollapse.diagnosis.bugs.check import Check, Row, Scene, numbers
-from uncollapse.diagnosis.bugs.scout import Judged, Stepped
+from uncollapse.diagnosis.bugs.heard import Judged, Stepped
 from uncollapse.diagnosis.seen import Side
 from uncollapse.diagnosis.verdict import Bug
 

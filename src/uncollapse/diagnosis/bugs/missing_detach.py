@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from uncollapse.diagnosis.bugs.check import AGREED, Check, Scene
-from uncollapse.diagnosis.bugs.scout import Backward, Stepped
+from uncollapse.diagnosis.bugs.heard import Backward, Stepped
 from uncollapse.diagnosis.verdict import Bug
 
 AGAIN = 2

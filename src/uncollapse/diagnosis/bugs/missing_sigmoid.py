@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from uncollapse.diagnosis.bugs.double_sigmoid import DoubleSigmoid
-from uncollapse.diagnosis.bugs.scout import Backward
+from uncollapse.diagnosis.bugs.heard import Backward
 from uncollapse.diagnosis.verdict import Bug
 
 

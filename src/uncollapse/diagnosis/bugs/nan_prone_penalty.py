@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from uncollapse.diagnosis.bugs.check import Check, Scene
-from uncollapse.diagnosis.bugs.scout import Penalty
+from uncollapse.diagnosis.bugs.heard import Penalty
 from uncollapse.diagnosis.verdict import Bug
 
 

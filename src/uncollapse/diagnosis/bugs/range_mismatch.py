@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from uncollapse.diagnosis.bugs.check import Check, Scene
-from uncollapse.diagnosis.bugs.scout import Judged, Stepped
+from uncollapse.diagnosis.bugs.heard import Judged, Stepped
 from uncollapse.diagnosis.verdict import Bug
 
 OUTSIDE = 0.02

@@ -8,8 +8,7 @@ from __future__ import annotations
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +18,8 @@ from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 from uncollapse.diagnosis.bugs import graphs
+from uncollapse.diagnosis.bugs.broadcasts import all_pairs
+from uncollapse.diagnosis.bugs.heard import Backward, Drawn, Judged, Penalty, Pulled, Stepped, Told
 from uncollapse.diagnosis.bugs.lines import Asked, asked, line
 from uncollapse.diagnosis.hooks import Guarded, StepHooks, hang, on_gradient, when_pass_ends
 from uncollapse.diagnosis.lineage import Lineage
@@ -35,191 +36,6 @@ KEPT, FEW = 64, 8
 MATCHED, SPOTS = 512, 16
 """Rows up to which batches are searched for G's samples, and numbers by which they are known."""
 SIDES: tuple[Side, ...] = ("discriminator", "generator")
-
-
-@dataclass(eq=False)
-class Drawn:
-    """One call of a generator.
-
-    Attributes:
-        network: which of them.
-        module: itself.
-        given, gave: some rows of each tensor.
-        count: rows of what it gave first.
-        training: whether it was in training mode.
-        learning: whether gradients were taken.
-        line: of the loop.
-    """
-
-    network: int
-    module: nn.Module
-    given: list[Tensor]
-    gave: list[Tensor]
-    count: int
-    training: bool
-    learning: bool
-    line: str
-
-
-@dataclass(eq=False)
-class Judged:
-    """One call of a discriminator.
-
-    Attributes:
-        network: which of them.
-        module: itself.
-        given: tensors that it was given.
-        answered: some rows of each answer.
-        bounds: the range that attached samples cannot leave, where the graph tells.
-        training: whether it was in training mode.
-        norms: whether it has BatchNorm layers in training mode.
-        known: which of the answered rows G is known to have made, ``[rows]``.
-        frozen: names of linear and convolutional layers that took no gradient.
-        leaf: whether somebody takes gradients at what it was given, and G did not make it.
-        line: of the loop.
-    """
-
-    network: int
-    module: nn.Module
-    given: list[Given]
-    answered: list[Tensor]
-    bounds: tuple[float, float] | None
-    training: bool
-    norms: bool
-    known: Tensor
-    frozen: list[str]
-    leaf: bool
-    line: str
-
-    @property
-    def attached(self) -> bool:
-        """Whether a gradient can flow from it into G."""
-        return any(given.attached for given in self.given)
-
-    @property
-    def made(self) -> bool:
-        """Whether G is known to have made what it was given."""
-        return any(given.made for given in self.given)
-
-    @property
-    def sample(self) -> Tensor:
-        """The rows with most numbers: conditions are smaller."""
-        return max(self.given, key=lambda given: given.rows[0].numel()).rows
-
-
-@dataclass(eq=False)
-class Pulled:
-    """The gradient of a loss at an answer, its mean for each row, times the number of rows."""
-
-    call: Judged
-    answer: int
-    rows: Tensor
-
-
-@dataclass(eq=False)
-class Penalty:
-    """A gradient at what D is given, from which a penalty can be made.
-
-    Attributes:
-        call: of D.
-        kept: whether it can be differentiated again.
-        gradient: rows of it, ``[n, ...]``.
-        length: of all of it.
-        node: of the graph, while it is there.
-        felt: what the loss makes of it: dLoss/dgradient, its rows.
-        bare: whether the loss takes a square root of it that is not safe at zero.
-        line: of ``autograd.grad``.
-    """
-
-    call: Judged
-    kept: bool
-    gradient: Tensor
-    length: float
-    node: Any
-    line: str
-    felt: Tensor | None = None
-    bare: bool = False
-
-
-@dataclass(eq=False)
-class Backward:
-    """One backward pass into weights or through D.
-
-    Attributes:
-        line: of the loop.
-        pulls: gradients at D's answers.
-        reached: whose weights.
-        clear: whose gradients were clear before it.
-        twice, missing: what is wrong with the sigmoid, if something is.
-        affine: whether the loss is a weighted sum of D's answers and nothing else.
-    """
-
-    line: str
-    pulls: list[Pulled] = field(default_factory=list)
-    reached: set[Side] = field(default_factory=set)
-    clear: set[Side] = field(default_factory=set)
-    twice: bool = False
-    missing: bool = False
-    affine: bool = False
-
-
-@dataclass(eq=False)
-class Stepped:
-    """One step of an optimiser, as far as it is one of this side.
-
-    Attributes:
-        side: whose.
-        both: whether it is also the other's.
-        optimizer: itself.
-        nth: steps of this side before.
-        passes: whose gradients it was made of.
-        own: those that are new since this side's last step, without the other side's.
-        stale: whether some were there at an earlier step of the same weights.
-        empty: whether no weight had a gradient.
-        calls: of D, since this side's last step.
-        turn: those since any step.
-        drawn: calls of G, since G's last step.
-        line: of the loop.
-    """
-
-    side: Side
-    both: bool
-    optimizer: Optimizer
-    nth: int
-    passes: list[Backward]
-    own: list[Backward]
-    stale: bool
-    empty: bool
-    calls: list[Judged]
-    turn: list[Judged]
-    drawn: list[Drawn]
-    line: str
-
-    @property
-    def learned_from(self) -> list[Drawn] | list[Judged]:
-        """Calls of its own networks that it learned from."""
-        if self.side == "generator":
-            return [drawn for drawn in self.drawn if drawn.learning]
-        return [pull.call for one in self.own for pull in one.pulls]
-
-
-class Told(Protocol):
-    """Who is told what the scout hears."""
-
-    def drawn(self, drawn: Drawn) -> None:
-        """A generator was called."""
-
-    def judged(self, judged: Judged) -> None:
-        """A discriminator was called."""
-
-    def passed(self, passed: Backward) -> None:
-        """A backward pass is through."""
-
-    def stepped(self, stepped: Stepped) -> None:
-        """An optimiser has stepped."""
-
-    def penalties(self, penalties: list[Penalty]) -> None:
-        """D has stepped: gradients at its inputs since its last step."""
 
 
 class Mark:
@@ -285,7 +101,7 @@ class Scout:
         self._spots: deque[Tensor] = deque(maxlen=2)
         self._drawn: deque[Drawn] = deque(maxlen=KEPT)
         self._penalties: deque[Penalty] = deque(maxlen=FEW)
-        self._answers: dict[tuple[int, str], None] = {}
+        self._answers: dict[tuple[int, str], Judged] = {}
         self._last: dict[Side, set[Backward]] = {side: set() for side in SIDES}
         self._since: dict[Side, set[Backward]] = {side: set() for side in SIDES}
         self._handles: list[Any] = []
@@ -314,10 +130,16 @@ class Scout:
         gave = [_few(tensor) for tensor in outputs]
         count = len(outputs[0]) if outputs else 0
         learning = torch.is_grad_enabled()
-        drawn = Drawn(number, module, given, gave, count, module.training, learning, line())
+        fed = any(self._is_answer(tensor) for tensor in tensors(inputs))
+        drawn = Drawn(number, module, given, gave, count, module.training, learning, fed, line())
         self._spots += [_spots(tensor) for tensor in outputs[:1] if len(tensor) <= MATCHED]
         self._drawn.append(drawn)
         self.told.drawn(drawn)
+
+    def _is_answer(self, tensor: Tensor) -> bool:
+        """Whether D gave it, or something near it is made of what D gave."""
+        near = graphs.walk([tensor.grad_fn], lambda node: True, graphs.NEAR)
+        return any(graphs.place(node) in self._answers for node in near)
 
     def judged(self, number: int, inputs: Any, output: Any, module: nn.Module) -> None:
         """A discriminator was called."""
@@ -349,7 +171,7 @@ class Scout:
         self._turn.append(call)
         for at, answer in enumerate(answers):
             if on_gradient(answer, _told(self.guard, "pulled", call, at)):
-                self._answers[graphs.place(answer.grad_fn)] = None
+                self._answers[graphs.place(answer.grad_fn)] = call
         while len(self._answers) > KEPT:
             del self._answers[next(iter(self._answers))]
         for tensor in taken:
@@ -491,6 +313,8 @@ class Scout:
                 loss = graphs.Loss(request.roots, self._answers)
                 now.twice, now.missing = loss.sigmoid_twice, loss.sigmoid_missing
                 now.affine = loss.affine
+                held = {self._answers.get(graphs.place(node)) for node in loss.nodes}
+                now.pairs = all_pairs(loss, all(call in held or call.leaf for call in self._turn))
             when_pass_ends(_told(self.guard, "end_pass"))
         return self._now
 

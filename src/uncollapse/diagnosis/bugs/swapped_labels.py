@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from uncollapse.diagnosis.bugs.check import CLOSE, Check, Row, Scene, answers_of, label
-from uncollapse.diagnosis.bugs.scout import Pulled, Stepped
+from uncollapse.diagnosis.bugs.heard import Pulled, Stepped
 from uncollapse.diagnosis.verdict import Bug
 
 AGAIN = 6

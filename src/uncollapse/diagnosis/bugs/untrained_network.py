@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from uncollapse.diagnosis.bugs.check import Check, Scene, held, numbers
-from uncollapse.diagnosis.bugs.scout import KEPT, SIDES, Backward, Stepped
+from uncollapse.diagnosis.bugs.heard import Backward, Stepped
+from uncollapse.diagnosis.bugs.scout import KEPT, SIDES
 from uncollapse.diagnosis.seen import Side
 from uncollapse.diagnosis.verdict import Bug
 

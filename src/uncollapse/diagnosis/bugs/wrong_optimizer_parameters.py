@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from uncollapse.diagnosis.bugs.check import Check, Row, Scene, held
-from uncollapse.diagnosis.bugs.scout import SIDES, Stepped
+from uncollapse.diagnosis.bugs.heard import Stepped
+from uncollapse.diagnosis.bugs.scout import SIDES
 from uncollapse.diagnosis.seen import Side
 from uncollapse.diagnosis.verdict import Bug
 

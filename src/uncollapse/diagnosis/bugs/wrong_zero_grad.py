@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from uncollapse.diagnosis.bugs.check import AGREED, Scene
 from uncollapse.diagnosis.bugs.gradients_accumulate import AGAIN, GradientsAccumulate
-from uncollapse.diagnosis.bugs.scout import Stepped
+from uncollapse.diagnosis.bugs.heard import Stepped
 from uncollapse.diagnosis.verdict import Bug
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from uncollapse.diagnosis.failures.failure import Failure, Look
-from uncollapse.diagnosis.thresholds import ALL_APART, CERTAIN, FADED, UNCOVERED
+from uncollapse.diagnosis.thresholds import ALL_APART, CERTAIN, FADED, OUTSIDE
 from uncollapse.diagnosis.verdict import Evidence
 
 
@@ -24,7 +24,7 @@ class DiscriminatorWins(Failure):
             FADED,
             "its gradient at fakes has faded to {value:.1%} of its largest",
         )
-        bad = look.below("coverage", UNCOVERED, "samples cover {value:.0%} of the data")
+        bad = look.below("coverage", OUTSIDE, "samples cover {value:.0%} of the data")
         return (
             [*apart, *faded, *bad]
             if look.learned and not look.covered.rising and apart and faded and bad

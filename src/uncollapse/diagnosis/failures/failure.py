@@ -69,6 +69,7 @@ class Look:
         modes: how much of the data modes with samples have held.
         held: how much of it regions with samples have.
         covered: how much of it was covered.
+        batches: in how many regions recent batches have been, of those that real ones are in.
         pairs: how varied lines of symbols have been.
     """
 
@@ -78,6 +79,7 @@ class Look:
     modes: Best
     held: Best
     covered: Best
+    batches: Best
     pairs: Best
 
     def below(self, signal: str, threshold: float, meaning: str) -> list[Evidence]:
@@ -124,10 +126,12 @@ class Failure:
     Attributes:
         name: of the public surface.
         state: of a verdict of it.
+        recovers: whether a run that is slow to start shows it too, and gets out of it.
     """
 
     name: ClassVar[str]
     state: ClassVar[State]
+    recovers: ClassVar[bool] = False
 
     def __call__(self, look: Look) -> list[Evidence]:
         """What a look shows of it, the strongest first; nothing if it does not show."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from uncollapse.diagnosis.failures.failure import Failure, Look
-from uncollapse.diagnosis.thresholds import FEW, FOOLED, NOT_APART, UNCOVERED
+from uncollapse.diagnosis.thresholds import FEW, FOOLED, NOT_APART, OUTSIDE
 from uncollapse.diagnosis.verdict import Evidence
 
 
@@ -16,6 +16,7 @@ class GeneratorWins(Failure):
 
     name = "generator-wins"
     state = "failed"
+    recovers = True
 
     def __call__(self, look: Look) -> list[Evidence]:
         few = bool(look.below("regions", FEW, ""))
@@ -24,6 +25,6 @@ class GeneratorWins(Failure):
             FOOLED if few else NOT_APART,
             "D answers higher to a real sample {value:.0%} of the time, by chance 50%",
         )
-        bad = look.below("coverage", UNCOVERED, "yet samples cover {value:.0%} of the data")
+        bad = look.below("coverage", OUTSIDE, "yet samples cover {value:.0%} of the data")
         shown = blind and bad and look.learned and not look.covered.rising
         return [*blind, *bad] if shown else []

@@ -13,6 +13,7 @@ class ModeCollapse(Failure):
 
     name = "mode-collapse"
     state = "collapsed"
+    recovers = True
 
     def __call__(self, look: Look) -> list[Evidence]:
         if not look.learned or look.improving or look.reconstructs:

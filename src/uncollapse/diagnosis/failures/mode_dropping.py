@@ -12,6 +12,7 @@ class ModeDropping(Failure):
 
     name = "mode-dropping"
     state = "collapsed"
+    recovers = True
 
     def __call__(self, look: Look) -> list[Evidence]:
         if not look.learned or look.modes.rising or look.below("regions", FEW, ""):

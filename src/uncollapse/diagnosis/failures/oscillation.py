@@ -8,13 +8,18 @@ from uncollapse.diagnosis.verdict import Evidence
 
 
 class Oscillation(Failure):
-    """Each batch is in few places, which are others each time."""
+    """Each batch is in few places, which are others each time.
+
+    Such samples cover more and more in a window of time, by going around: that they get better
+    shows in their batches only.
+    """
 
     name = "oscillation"
     state = "collapsed"
+    recovers = True
 
     def __call__(self, look: Look) -> list[Evidence]:
-        if not look.learned or look.improving or look.reconstructs:
+        if not look.learned or look.batches.rising or look.reconstructs:
             return []
         few = look.below("regions", FEW, "a batch is in {value:.0%} of the places of the data")
         moved = look.above(
