@@ -1,4 +1,4 @@
-"""Several processes that play one game, as torchrun starts them, but forked: in milliseconds."""
+"""Processes that are forked, in milliseconds: alone, or several as torchrun starts them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ from typing import NamedTuple
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
-    ["pytest", "torch.distributed", "torch._dynamo", "uncollapse.cli.commands"]
-)
+    [
+        "pytest", "torch.distributed", "torch._dynamo", "sklearn.cluster", "sklearn.datasets",
+        "rich.progress", "uncollapse.cli.main", "uncollapse.cli.train",
+    ]
+)  # fmt: skip
+"""All that a run imports, once: it takes longer than the runs."""
 PATIENCE = 40
 """Seconds after which processes are taken to hang."""
 
@@ -71,19 +75,40 @@ class Together:
 
     def answer(self, number):
         """What the task returned in a process; an AssertionError says what happened else."""
-        pipe, process = self.pipes[number], self.processes[number]
-        assert pipe.poll(max(0, self.end - time.monotonic())), f"process {number} hangs"
-        try:
-            fine, result = pickle.loads(pipe.recv_bytes())
-        except EOFError:
-            process.join()
-            raise AssertionError(f"process {number} ended with {process.exitcode}") from None
-        assert fine, f"process {number}: {result}"
-        return result
+        left = max(0, self.end - time.monotonic())
+        return _answer(self.processes[number], self.pipes[number], left, f"process {number}")
 
     def answers(self):
         """All of them, in order."""
         return [self.answer(number) for number in range(len(self.processes))]
+
+
+class Alone:
+    """A process that calls ``task(*arguments)``, begun; it is killed at the end."""
+
+    def __init__(self, task, *arguments):
+        self.pipe, there = FORKS.Pipe(duplex=False)
+        self.process = FORKS.Process(target=_work, args=(there, {}, task, arguments), daemon=True)
+        self.process.start()
+        there.close()
+        self.pid = self.process.pid
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.process.kill()
+        self.process.join()
+        self.process.close()
+        self.pipe.close()
+
+    @property
+    def alive(self):
+        return self.process.is_alive()
+
+    def answer(self):
+        """What the task returned."""
+        return _answer(self.process, self.pipe, PATIENCE)
 
 
 def together(count, task, *arguments):
@@ -111,6 +136,17 @@ def command(*arguments):
 def commands(count, *arguments):
     """How a command ends, in each of ``count`` processes that run it together."""
     return together(count, command, *arguments)
+
+
+def _answer(process, pipe, patience, name="the process"):
+    assert pipe.poll(patience), f"{name} hangs"
+    try:
+        fine, result = pickle.loads(pipe.recv_bytes())
+    except EOFError:
+        process.join()
+        raise AssertionError(f"{name} ended with {process.exitcode}") from None
+    assert fine, f"{name}: {result}"
+    return result
 
 
 def _work(there, environment, task, arguments):

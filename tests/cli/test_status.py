@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import time
 
@@ -148,7 +149,9 @@ def test_what_is_no_run_is_refused_in_one_line(run, command, tmp_path):
         (line,) = err.splitlines()
         return line
 
-    assert "is not a run folder: it has no config.yaml" in refused(tmp_path / "nowhere")
+    assert refused(tmp_path / "nowhere").endswith(f"{tmp_path / 'nowhere'}: no such folder")
+    (tmp_path / "empty" / "inner").mkdir(parents=True)
+    assert "empty: no run or watch is there, nor in its folders" in refused(tmp_path / "empty")
     (run / "verdicts.jsonl").write_text('{"step": 41, "member": 0}\n')
     assert "a recorded verdict is none" in refused(run)
     (run / "verdicts.jsonl").write_text("nonsense\n")
@@ -169,15 +172,16 @@ def test_progress_and_end_of_train_say_it(tmp_path, command):
 
 def test_a_loop_of_ones_own_has_the_same_screen(tmp_path, command):
     kept = Kept(tmp_path)
-    lost = {"region 1 (7.1% of the data)": torch.zeros(2, 2)}
-    kept.write(Verdict("collapsed", "mode-dropping", 41, 2041, EVIDENCE, tuple(lost)), lost)
+    lost = {"region-1": torch.zeros(2, 2)}
+    verdict = Verdict("collapsed", "mode-dropping", 41, 2041, EVIDENCE, tuple(lost), shares=(0.07,))
+    kept.write(verdict, lost)
     code, out, err = command("status", tmp_path)
     assert (code, err) == (2, "")
     assert out.splitlines()[:5] == [
         f"COLLAPSED  {tmp_path}",
         "mode-dropping, since step 41",
         "  50% of the data has hardly any samples (lost 0.5, threshold 0.05)",
-        "lost: region 1 (7.1% of the data)",
+        "lost: region-1 (7.0%)",
         "step 2,041, running; written 0 s ago",
     ]
     assert out.splitlines()[5].startswith(f"next: look at {tmp_path / 'lost.npz'}, what is lost; ")
@@ -200,3 +204,30 @@ def test_a_loop_of_ones_own_has_the_same_screen(tmp_path, command):
     code, _, err = command("status", tmp_path)
     assert (code, err.count("\n")) == (2, 1)
     assert "damaged, not a watch's verdict" in err
+
+
+def test_a_folder_of_several_has_a_line_for_each_and_the_worst_one_decides(run, command, tmp_path):
+    def kept(name, verdict):
+        (tmp_path / name).mkdir(parents=True)
+        Kept(tmp_path / name).write(verdict, {}, ended=True)
+
+    kept("a/b", VERDICTS["warning"][0])
+    kept("a/b/samples", VERDICTS["failed"][0])  # of a watch, and no other one
+    (tmp_path / "loop").symlink_to(tmp_path)
+    code, out, err = command("status", tmp_path)
+    assert (code, err) == (1, "")
+    assert re.sub(r"\d+ s ago", "now", out).splitlines() == [
+        "WARNING     a/b  oscillation, since step 41  step 41, ended; written now",
+        f"WARMING-UP  run  {' ' * 26}  step 40 of 40, complete; written now",
+        f"more of one: uncollapse status {tmp_path / 'a/b'}",
+    ]
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "verdict.json").write_text("{}")
+    code, out, _ = command("status", tmp_path)
+    assert code == 2
+    assert f"UNREADABLE  d    {' ' * 26}  {tmp_path}/d/verdict.json: damaged, not" in out
+    kept("c", VERDICTS["collapsed"][0])
+    code, out, _ = command("status", tmp_path, "--json")
+    assert code == 2
+    states = [one.get("state", one.get("error", "")[-7:]) for one in json.loads(out)]
+    assert states == ["warning", "collapsed", "verdict", "warming-up"]

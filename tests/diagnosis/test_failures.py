@@ -115,7 +115,9 @@ def test_a_generator_without_room_for_all_modes_drops_some_and_they_are_named():
     assert kept <= 6
     assert (verdict.state, verdict.failure) == ("collapsed", "mode-dropping"), str(verdict)
     assert len(verdict.lost) == 8 - kept, (kept, verdict.lost)
-    assert all(name.startswith("around (") for name in verdict.lost)
+    places = torch.tensor([[float(x) for x in name[6:-1].split(", ")] for name in verdict.lost])
+    assert (places.norm(dim=1) - 1).abs().max() < 0.05, verdict.lost  # in the ring's own units
+    assert verdict.shares == pytest.approx([1 / 8] * len(verdict.lost), abs=0.04)
 
 
 def test_a_discriminator_that_learns_nothing_lets_the_generator_win():

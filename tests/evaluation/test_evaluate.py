@@ -84,12 +84,16 @@ def test_lost_modes_are_named():
 
 def test_lost_classes_are_named(digits):
     images, labels = digits
-    found = evaluate(images[labels != 7], "digits", measures=["classes", "ndb:bins=20"], **FAST)
-    assert "class 7" in found.lost
-    assert found.features == "efficientnet-lite0"
-    classes = [row.features for row in found.rows if row.measure == "classes"]
-    assert all(name.startswith("classifier (") for name in classes)
+    found = evaluate(images[labels != 7], "digits", measures=["classes"], **FAST)
+    assert found.lost == ["class 7"]
+    assert all(name.startswith("classifier (") for name in {row.features for row in found.rows})
     assert rows(found)["classes total variation"].value == pytest.approx(0.1, abs=0.02)
+
+
+def test_what_is_no_measure_of_classes_is_seen_by_the_network(digits):
+    images, labels = digits
+    reference = from_tensor(images[30:70], labels[30:70])
+    assert evaluate(images[:30], reference, measures=["prdc"]).features == "efficientnet-lite0"
 
 
 def test_what_ndb_finds_lost_is_shown(digits):

@@ -5,8 +5,6 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from typing import NamedTuple
 
@@ -14,12 +12,13 @@ import pytest
 import torch
 
 import uncollapse as uc
+from processes import Alone, command
 from uncollapse.files import write_atomically
 from uncollapse.training import checkpoint
 from uncollapse.training import folder as run_folder
 
 KILLS = 10
-STEPS = 2500
+STEPS = 1000
 WORDS = [
     "--generator=mlp:width=16,depth=1,latent=2",
     "--discriminator=mlp:width=16,depth=1",
@@ -30,31 +29,15 @@ WORDS = [
     "--sample-every=400",
     f"--steps={STEPS}",
 ]
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
-
-
-def start(*arguments):
-    return subprocess.Popen(
-        [sys.executable, "-m", "uncollapse", *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=ENVIRONMENT,
-    )
-
-
-def finish(process):
-    text, _ = process.communicate(timeout=240)
-    return process.returncode, text
 
 
 def train(folder):
-    return start("train", "ring8", "--out", folder, *WORDS)
+    return Alone(command, "train", "ring8", f"--out={folder}", *WORDS)
 
 
 def go_on(folder):
     """Resumes, or begins if the kill came before there was a run."""
-    return start("resume", folder) if (folder / "config.yaml").exists() else train(folder)
+    return Alone(command, "resume", folder) if (folder / "config.yaml").exists() else train(folder)
 
 
 def record(folder):
@@ -81,12 +64,14 @@ class Uninterrupted(NamedTuple):
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole") / "run"
+    with Alone(time.monotonic) as process:  # all that is imported, is
+        process.answer()
     begun = time.monotonic()
-    process = train(folder)
-    wait_for_rows(folder, process)
-    trains = time.monotonic()
-    code, text = finish(process)
-    assert code == 0, text
+    with train(folder) as process:
+        wait_for_rows(folder, process)
+        trains = time.monotonic()
+        said = process.answer()
+    assert said.code == 0, said
     assert (folder / "verdicts.jsonl").exists()  # and some of them are of late steps
     return Uninterrupted(record(folder), trains - begun, time.monotonic() - trains)
 
@@ -99,19 +84,17 @@ def test_killed_at_ten_random_moments(tmp_path, uninterrupted):
     moments = random.Random(seed)
     sizes = []
     for kill in range(KILLS):
-        process = go_on(folder)
-        if kill % 2:
-            time.sleep(moments.uniform(0, uninterrupted.startup))
-        else:
-            wait_for_rows(folder, process)
-            time.sleep(moments.uniform(0, uninterrupted.training / (KILLS + 2)))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL, "it ended before it could be killed"
+        with go_on(folder) as process:
+            if kill % 2:
+                time.sleep(moments.uniform(0, uninterrupted.startup))
+            else:
+                wait_for_rows(folder, process)
+                time.sleep(moments.uniform(0, uninterrupted.training / (KILLS + 2)))
+            assert process.alive, "it ended before it could be killed"
         sizes.append(size_of(folder))
     assert len(set(sizes)) > 2, "no kill fell into training"
-    code, text = finish(go_on(folder))
-    assert code == 0, text
+    with go_on(folder) as process:
+        assert process.answer().code == 0
     assert record(folder) == uninterrupted.record
 
 
@@ -123,7 +106,7 @@ def size_of(folder):
 def wait_for_rows(folder, process):
     """Until the run goes on writing: a resumed one first drops the rows after its checkpoint."""
     lowest = size_of(folder)
-    while size_of(folder) <= lowest and process.poll() is None:
+    while size_of(folder) <= lowest and process.alive:
         lowest = min(lowest, size_of(folder))
         time.sleep(0.002)
 
@@ -193,31 +176,27 @@ def dying_at(last, before):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_and_says_how_to_go_on(tmp_path, uninterrupted, number):
     folder = tmp_path / "run"
-    process = train(folder)
-    wait_for_rows(folder, process)
-    time.sleep(uninterrupted.training / 5)
-    process.send_signal(number)
-    code, text = finish(process)
-    assert code == 128 + number, text
-    assert f"go on with `uncollapse resume {folder}`" in text
-    assert "Traceback" not in text
+    with train(folder) as process:
+        wait_for_rows(folder, process)
+        time.sleep(uninterrupted.training / 5)
+        os.kill(process.pid, number)
+        said = process.answer()
+    assert said.code == 128 + number, said
+    assert f"go on with `uncollapse resume {folder}`" in said.err
+    assert "Traceback" not in said.err
     stopped = checkpoint.load(folder / "checkpoints").facts["step"]
-    assert f"stopped at step {stopped} of {STEPS}" in text
-    code, text = finish(start("resume", folder))
-    assert code == 0, text
+    assert f"stopped at step {stopped} of {STEPS}" in said.err
+    with go_on(folder) as process:
+        assert process.answer().code == 0
     assert record(folder) == uninterrupted.record
 
 
 def test_two_processes_do_not_train_one_run(tmp_path):
     folder = tmp_path / "run"
-    process = train(folder)
-    try:
+    with train(folder) as process:
         wait_for_rows(folder, process)
         with pytest.raises(uc.UncollapseError, match="another process is training this run"):
             uc.resume(folder)
-    finally:
-        process.kill()
-        process.communicate()
 
 
 NETS = {

@@ -143,18 +143,16 @@ def test_torchrun_trains_what_one_process_trains(tmp_path):
     assert err.count(f"go on with `uncollapse resume {folder}`") == 1
 
     steps = (kept // 10 + 2) * 10
-    with Torchrun("resume", folder, f"--steps={steps}") as run:
-        code, out, err = run.end()
-    assert code == 0, err
-    assert out.startswith(f"trained to step {steps}: holds ")
-    assert [line.partition(":")[0] for line in out.splitlines()][-5:] == [
+    first, _ = resume(2, folder, f"--steps={steps}")
+    assert first.out.startswith(f"trained to step {steps}: holds ")
+    assert [line.partition(":")[0] for line in first.out.splitlines()][-5:] == [
         "run folder",
         "sample pictures",
         "draw more",
         "measure more",
         "verdict again",
     ]
-    assert len(re.findall(rf"^ring8: step {steps}/{steps}", err, re.M)) == 1
+    assert len(re.findall(rf"^ring8: step {steps}/{steps}", first.err, re.M)) == 1
 
     words = ["--pairs=5", f"--steps={steps}", f"--members={uc.load(folder).config.members}"]
     train(2, whole, *words)

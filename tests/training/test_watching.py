@@ -207,7 +207,7 @@ def test_regions_of_images_that_come_no_more_are_shown_by_whole_real_images():
         answers = torch.rand(2, 2, 64, generator=chance)
         watching.look(step, Shown(*answers), torch.randn(2, 64, 3, generator=chance), fake)
     lost = [verdict.lost for verdict in watching.verdicts(1800)]
-    assert all(name.startswith("region ") for name in lost[0])
+    assert all(name.startswith("region-") for name in lost[0])
     real = {tuple(image.flatten().round().tolist()) for image in images}
     for member in range(2):
         examples = watching.examples(1800, member)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ FINITE = "finite"
 """The signal of NaN and infinity."""
 SILENT = 120.0
 """Seconds after which a watch that writes every few seconds is taken to hear nothing more."""
+DEEP = 3
+"""Folders in folders in which runs are looked for."""
 CURES = {
     "mode-collapse": "the default recipe, or --objective r3gan with --remedy ema --remedy lr-decay",
     "mode-dropping": "the default recipe, or --objective r3gan with --remedy ema --remedy lr-decay",
@@ -189,10 +192,34 @@ def stands(path: Path) -> Stands:
     except RunFolderError:
         if (folder / "config.yaml").exists():
             raise
+        if not folder.is_dir():
+            raise RunFolderError(f"{folder}: no such folder") from None
         raise RunFolderError(
-            f"{folder} is not a run folder: it has no config.yaml; nor has a watch (out=) written "
-            f"a {PRESENT} there yet"
+            f"{folder}: no run or watch is there, nor in its folders: a run has a config.yaml, a "
+            f"watch (out=) writes a {PRESENT} once it has seen something"
         ) from None
+
+
+def folders_in(path: Path) -> list[Path]:
+    """Folders of runs and watches in a folder, by name; none if it is one itself."""
+    folder = home(path)
+    return [] if _ours(folder) else sorted(_below(folder, DEEP))
+
+
+def _below(folder: Path, depth: int) -> Iterator[Path]:
+    try:
+        inner = [one for one in folder.iterdir() if one.is_dir() and not one.is_symlink()]
+    except OSError:  # there is none, or it is not ours to read
+        return
+    for one in inner:
+        if _ours(one):
+            yield one
+        elif depth > 1:
+            yield from _below(one, depth - 1)
+
+
+def _ours(folder: Path) -> bool:
+    return is_run(folder) or (folder / PRESENT).exists()
 
 
 def _quoted(path: Path) -> str:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from uncollapse.cli.standings import FINITE, Stands, stands
+from uncollapse.cli.standings import FINITE, Stands, folders_in, stands
 from uncollapse.diagnosis import Evidence, Verdict
+from uncollapse.errors import UncollapseError
+from uncollapse.files import home
 
 EXIT = {"warning": 1, "collapsed": 2, "failed": 2}
 """Exit codes of states; of the others 0."""
+BAD_INPUT = 2
+"""Exit code of several runs one of which cannot be read."""
 REFRESH = 2.0
 """Seconds between two screens."""
 CLEAR = "\x1b[H\x1b[J"
@@ -27,30 +34,74 @@ REPLICAS = 8
 
 
 def status_command(folder: Path, as_json: bool, watch: bool) -> int:
-    """Prints how a run stands, once or again and again."""
-    show = _as_json if as_json else _screen
-    found = stands(folder)
+    """Prints how a run stands, or each in a folder, once or again and again."""
+    text, code = _now(folder, as_json)
     try:
         while watch:
             clear = CLEAR if sys.stdout.isatty() and not as_json else ""
-            print(clear + show(found), flush=True)
+            print(clear + text, flush=True)
             time.sleep(REFRESH)
-            found = stands(folder)
+            text, code = _now(folder, as_json)
     except KeyboardInterrupt:
-        return _code(found)
-    print(show(found))
-    return _code(found)
+        return code
+    print(text)
+    return code
+
+
+def _now(folder: Path, as_json: bool) -> tuple[str, int]:
+    """What there is to say, and the exit code; one line for each of several runs."""
+    if not (folders := folders_in(folder)):
+        run = stands(folder)
+        return (json.dumps(_facts(run)) if as_json else _screen(run)), _code(run)
+    found = [_either(one) for one in folders]
+    code = max(BAD_INPUT if isinstance(one, UncollapseError) else _code(one) for one in found)
+    if as_json:
+        parts = [
+            {"folder": str(one), "error": str(run)}
+            if isinstance(run, UncollapseError)
+            else _facts(run)
+            for one, run in zip(folders, found, strict=True)
+        ]
+        return json.dumps(parts), code
+    names = [str(one.relative_to(home(folder))) for one in folders]
+    more = f"more of one: uncollapse status {shlex.quote(str(folders[0]))}"
+    return "\n".join([*_lines(names, found), more]), code
+
+
+def _either(folder: Path) -> Stands | UncollapseError:
+    """How a run stands, or why that cannot be said."""
+    try:
+        return stands(folder)
+    except UncollapseError as error:
+        return error
+
+
+def _lines(names: Sequence[str], found: Sequence[Stands | UncollapseError]) -> list[str]:
+    """A line for each: state, name, failure and since when, how far it is."""
+    rows = [
+        ("UNREADABLE", name, "", str(run))
+        if isinstance(run, UncollapseError)
+        else (
+            run.verdict.state.upper(), name, _head(run.verdict) if run.verdict.failure else "",
+            f"{run.progress()}; written {_ago(run.written)}",
+        )
+        for name, run in zip(names, found, strict=True)
+    ]  # fmt: skip
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True) if width)
+        .rstrip() for row in rows
+    ]  # fmt: skip
 
 
 def _code(run: Stands) -> int:
     return EXIT.get(run.verdict.state, 0)
 
 
-def _as_json(run: Stands) -> str:
-    """On one line, so that each of several asked for with ``--watch`` has one."""
+def _facts(run: Stands) -> dict[str, Any]:
+    """For JSON, on one line, so that each screen of ``--watch`` has one."""
     replicas = {"replicas": [verdict.as_dict() for verdict in run.verdicts]}
-    facts = run.verdict.as_dict() | replicas | run.facts()
-    return json.dumps(facts)
+    return run.verdict.as_dict() | replicas | run.facts()
 
 
 def _screen(run: Stands) -> str:
@@ -64,9 +115,7 @@ def _screen(run: Stands) -> str:
         lines.append(f"{of}{_head(verdict)}")
     lines += [f"  {evidence.meaning}{_numbers(evidence)}" for evidence in verdict.evidence]
     if verdict.lost:
-        more = len(verdict.lost) - LOST
-        names = ", ".join(verdict.lost[:LOST]) + (f" and {more} more" if more > 0 else "")
-        lines.append(f"lost: {names}")
+        lines.append(f"lost: {verdict.losses(LOST)}")
     lines += [f"bug: {bug}" for bug in verdict.bugs] + [f"note: {note}" for note in verdict.notes]
     if several:
         lines += [

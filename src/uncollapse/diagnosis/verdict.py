@@ -81,6 +81,7 @@ class Verdict:
         step: that the verdict is of.
         evidence: what speaks for it, the strongest first.
         lost: names of modes, bins, classes or categories that are gone.
+        shares: of the data, of each of these; empty where they are not known.
         advice: what to try, the best first.
         bugs: usual mistakes that the loop shows.
         notes: what cannot be seen, and the line that would help.
@@ -100,6 +101,7 @@ class Verdict:
     bugs: tuple[Bug, ...] = ()
     notes: tuple[str, ...] = ()
     sure: float | None = None
+    shares: tuple[float, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -117,8 +119,19 @@ class Verdict:
             for name, kind in (("evidence", Evidence), ("advice", Advice), ("bugs", Bug))
         }
         parts |= {name: tuple(values[name]) for name in ("lost", "notes")}
-        known = {"sure": None} | dict(values)  # older ones do not say
-        return cls(**{f.name: known[f.name] for f in dataclasses.fields(cls)} | parts)
+        parts["shares"] = tuple(values.get("shares", ()))  # older ones do not say
+        known = {"sure": None} | dict(values) | parts
+        return cls(**{f.name: known[f.name] for f in dataclasses.fields(cls)})
+
+    def losses(self, most: int) -> str:
+        """What is lost in words, by name and share, so many at most."""
+        shares = self.shares or (None,) * len(self.lost)
+        told = [
+            name if share is None else f"{name} ({share:.1%})"
+            for name, share in zip(self.lost, shares, strict=True)
+        ]
+        more = f" and {len(told) - most} more" if len(told) > most else ""
+        return f"{', '.join(told[:most])}{more}"
 
     def __str__(self) -> str:
         """One paragraph."""
@@ -132,8 +145,7 @@ class Verdict:
             told.append(f"{MEANING[self.failure]}.")
         told += [f"{_capital(evidence.meaning)}." for evidence in self.evidence]
         if self.lost:
-            more = "" if len(self.lost) <= SHOWN else f" and {len(self.lost) - SHOWN} more"
-            told.append(f"Lost: {', '.join(self.lost[:SHOWN])}{more}.")
+            told.append(f"Lost: {self.losses(SHOWN)}.")
         told += [f"Try {advice.remedy}: {advice.reason}." for advice in self.advice[:1]]
         told += [f"Note: {note}." for note in self.notes]
         return " ".join(told)

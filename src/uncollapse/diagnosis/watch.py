@@ -24,11 +24,12 @@ from uncollapse.diagnosis.judging import Judge
 from uncollapse.diagnosis.kept import Kept
 from uncollapse.diagnosis.listening import Listener
 from uncollapse.diagnosis.liveness import Liveness
+from uncollapse.diagnosis.places import Shown
 from uncollapse.diagnosis.pools import Recent, Reservoir
 from uncollapse.diagnosis.pulse import Pulse
 from uncollapse.diagnosis.said import WHAT, answers_of, check_said, rows_of
 from uncollapse.diagnosis.seen import ROWS, Turn, some
-from uncollapse.diagnosis.signals import SIGNALS, Reference, Shown, Window
+from uncollapse.diagnosis.signals import SIGNALS, Reference, Window
 from uncollapse.diagnosis.sorting import Glimpse, Sorter
 from uncollapse.diagnosis.symbols import Symbols
 from uncollapse.diagnosis.thresholds import (
@@ -110,6 +111,7 @@ class Watch:
         self._told: Glimpse | None = None
         self._failed = ""
         self._said: tuple[str, str | None, int] = ("warming-up", None, 0)
+        self._shares: dict[str, float] = {}
 
     # What people ask ------------------------------------------------------------------------
 
@@ -123,7 +125,9 @@ class Watch:
     def verdict(self) -> Verdict:
         """How the run stands now."""
         verdict = self.judge.verdict(self.step)
-        return replace(verdict, bugs=self.bugs, notes=tuple(self._notes()))
+        shares = tuple(self._shares[name] for name in verdict.lost if name in self._shares)
+        shares = shares if len(shares) == len(verdict.lost) else ()
+        return replace(verdict, bugs=self.bugs, notes=tuple(self._notes()), shares=shares)
 
     @property
     def bugs(self) -> tuple[Bug, ...]:
@@ -364,7 +368,15 @@ class Watch:
             window = replace(window, fakes=eyes(raw), raw=raw, real=real, **held_out)
             self._measure(window, heavy=True)
             self.judge.look(glimpse.step, self._values, window)
+            self._weigh(window)
             self.clock.compared(time.perf_counter() - begun)
+
+    def _weigh(self, window: Window) -> None:
+        """Takes the shares of what may be said to be lost, and forgets those of all else."""
+        names = dict.fromkeys(name for lost in self.judge.lost.values() for name in lost)
+        if names:
+            known = self._shares | {name: part.share for name, part in window.gone.items()}
+            self._shares = {name: known[name] for name in names if name in known}
 
     def _held_out(self, glimpse: Glimpse, eyes: Eyes) -> dict[str, Any]:
         """What held-out samples show, as parts of a window; nothing without any."""
@@ -411,7 +423,9 @@ class Watch:
         self._eyes = Eyes(raw, self.own_features, self.symbols)
         complete = self.given is not None and len(raw) < REALS
         shown = None if self.given is None else self.shown
-        self._reference = Reference(self._eyes(raw), BINS, raw, self.labels, complete, shown)
+        columns = self.categories.names
+        seen = self._eyes(raw)
+        self._reference = Reference(seen, BINS, raw, self.labels, complete, shown, columns)
         eyes, reference, symbols = self._eyes, self._reference, self.symbols
         self.pulse.look_by(
             symbols.shown(raw[:1]).shape[1:],
@@ -482,6 +496,7 @@ class Watch:
             "variety": self.variety.state(),
             "history": dict(self._history),
             "values": dict(self._values),
+            "shares": dict(self._shares),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -529,6 +544,7 @@ class Watch:
         self.variety.restore(state["variety"])
         self._history.update(state["history"])
         self._values.update(state["values"])
+        self._shares = dict(state.get("shares", {}))
         self._eyes = self._reference = None
         self._fitted = 0
         if state.get("fitted") is not None:

@@ -93,7 +93,9 @@ class Watching:
         if not self.looks.known:
             return tuple(found)
         both = zip(found, self.lost, strict=True)
-        return tuple(v if v.state == "warming-up" else replace(v, lost=x) for v, x in both)
+        return tuple(
+            v if v.state == "warming-up" else replace(v, lost=x, shares=()) for v, x in both
+        )
 
     def examples(self, step: int, member: int) -> dict[str, Tensor]:
         """Real samples of what a replica's verdict says is lost, by name.

@@ -98,17 +98,7 @@ class Look:
 
     def gone(self) -> Lost:
         """Classes, categories, modes or regions with hardly any samples."""
-        window, reals = self.window, self.window.reals
-        if window.lost_classes:
-            return {f"class {label}": reals.of(label) for label in window.lost_classes}
-        if window.lost_categories:
-            return {
-                f"{name} ({share:.1%})": window.categories.having(name, reals.raw).nonzero()[:, 0]
-                for name, share in window.lost_categories.items()
-            }
-        if window.lost_modes:
-            return dict(reals.mode(which) for which in window.lost_modes)
-        return dict(reals.region(which) for which in window.lost)
+        return {name: part.numbers for name, part in self.window.gone.items()}
 
     @property
     def learned(self) -> bool:

@@ -23,7 +23,7 @@ from uncollapse.diagnosis.signals.spectra import SpectralNorm, SpectralRank
 from uncollapse.diagnosis.signals.spread import Spread
 from uncollapse.diagnosis.signals.text import DistinctPairs, RepeatedLines
 from uncollapse.diagnosis.signals.updates import UpdateD, UpdateG, UpdatePeak
-from uncollapse.diagnosis.signals.window import Reference, Shown, Window, prepare
+from uncollapse.diagnosis.signals.window import Reference, Window, prepare
 
 SIGNALS: tuple[Signal, ...] = (
     Separation(),
@@ -58,4 +58,4 @@ SIGNALS: tuple[Signal, ...] = (
 )
 """All of them, cheap ones first."""
 
-__all__ = ["SIGNALS", "Reference", "Shown", "Signal", "Window", "prepare"]
+__all__ = ["SIGNALS", "Reference", "Signal", "Window", "prepare"]

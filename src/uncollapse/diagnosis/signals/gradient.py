@@ -12,7 +12,7 @@ class Gradient(Signal):
     name = "gradient"
     what = "length of the gradient that D gives G at a fake, as a share of its largest so far"
     high = 1.0
-    healthy = "above 0.1"
+    healthy = "above 0.05"
     void = "where G's turn was not seen"
 
     def __call__(self, window: Window) -> float | None:

@@ -11,7 +11,7 @@ class Logits(Signal):
 
     name = "logits"
     what = "median size of D's answers"
-    healthy = "below 20; without a bound for Wasserstein losses"
+    healthy = "below 20, with R1 below 1; without a bound for Wasserstein losses"
     void = "where D's answers could not be told apart"
 
     def __call__(self, window: Window) -> float | None:

@@ -16,7 +16,7 @@ class RealSigns(Signal):
     what = "mean sign of D's answers to the real samples that it learns from"
     low = -1.0
     high = 1.0
-    healthy = "below 0.6; near 1 D knows its samples, or all fakes are bad"
+    healthy = "-0.4 to 0.6; near 1 D knows its samples, or all fakes are bad"
     void = "for losses without a middle at 0: all answers have one sign, or only order counts"
 
     def __call__(self, window: Window) -> float | None:
@@ -37,7 +37,7 @@ class Overfit(Signal):
         "chance that D answers higher to a real sample that it learns from than to a held-out one"
     )
     high = 1.0
-    healthy = "0.5 to 0.6"
+    healthy = "0.45 to 0.65"
     void = "without held_out="
     heavy = True
 
@@ -58,7 +58,7 @@ class Memorised(Signal):
     )
     low = -1.0
     high = 1.0
-    healthy = "about 0"
+    healthy = "-0.2 to 0.3"
     void = "without held_out=; it means nothing where samples are far from the data"
     heavy = True
     fakes = 128

@@ -77,7 +77,7 @@ class Regions(Signal):
     name = "regions"
     what = "effective number of regions in one batch, as a share of the data's"
     high = 1.5
-    healthy = "0.8 and more"
+    healthy = "0.75 and more"
     fakes = 16
 
     def __call__(self, window: Window) -> float | None:
@@ -118,7 +118,7 @@ class Hopping(Signal):
     name = "together"
     what = "effective number of regions in one batch, as a share of the window's"
     high = 1.1
-    healthy = "0.8 and more"
+    healthy = "0.75 and more"
     heavy = True
     fakes = 256
 

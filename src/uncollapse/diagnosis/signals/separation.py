@@ -17,7 +17,7 @@ class Separation(Signal):
     name = "separation"
     what = "chance that D answers higher to a real sample than to a fake"
     high = 1.0
-    healthy = "0.6 to 0.95; it falls as fakes get better"
+    healthy = "0.45 to 0.95; it falls as fakes get better"
     void = "where real and fake answers could not be told apart"
 
     def __call__(self, window: Window) -> float | None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from uncollapse.diagnosis.counts import Categories, Variety
+from uncollapse.diagnosis.places import Shown, named
 from uncollapse.diagnosis.seen import some
 from uncollapse.diagnosis.sorting import Glimpse
 from uncollapse.diagnosis.weights import Weights
@@ -25,13 +27,15 @@ RECENT = 256
 """Fakes that are compared with each other."""
 DRAWS = 20
 """Batches of real samples that are averaged."""
-SAID = 3
-"""Numbers of a sample up to which its region is named by them."""
 K = 5
 """Neighbours of coverage, precision and recall."""
 
-Shown = Callable[[Tensor], Tensor]
-"""Numbers of real samples ``[k]`` to these ``[k, *shape]``, as people see them."""
+
+class Part(NamedTuple):
+    """A part of the real samples: their numbers ``[k]``, and which share they are."""
+
+    numbers: Tensor
+    share: float
 
 
 class Reference:
@@ -44,6 +48,7 @@ class Reference:
         labels: their classes ``[n]``, if they have any.
         complete: whether these are all samples that there are.
         shown: gives the samples of numbers ``[k]`` as people see them, by default ``raw``.
+        columns: their names, if samples are rows of a table.
 
     Attributes:
         distinct: the samples without those that came again, as small data sets do.
@@ -63,10 +68,12 @@ class Reference:
         labels: Tensor | None = None,
         complete: bool = False,
         shown: Shown | None = None,
+        columns: Sequence[str] = (),
     ) -> None:
         self.samples = samples
         self.raw = samples if raw is None else raw
         self.shown = self.raw.__getitem__ if shown is None else shown
+        self._columns = columns
         self.labels = labels
         self.variance = float(samples.var(0).sum())
         self.distinct, of = torch.unique(samples, dim=0, return_inverse=True)
@@ -92,13 +99,17 @@ class Reference:
         """The region of each sample, ``[n]``."""
         return torch.cdist(samples, self._centres).argmin(1)
 
-    def region(self, which: int) -> tuple[str, Tensor]:
-        """A region in words, and the numbers of its samples."""
-        return self._named(f"region {which}", (self.homes == which).nonzero().flatten())
+    def region(self, which: int) -> tuple[str, Part]:
+        """A region and its name."""
+        return self._regions_named[which]
 
-    def mode(self, which: int) -> tuple[str, Tensor]:
-        """A mode in words, and the numbers of its samples, each of those alike once."""
-        return self._named(f"mode {which}", self._first[self.modes == which])
+    def mode(self, which: int) -> tuple[str, Part]:
+        """A mode and its name, each of samples that are alike once."""
+        return self._modes_named[which]
+
+    def a_class(self, label: int) -> tuple[str, Part]:
+        """A class and its name; nothing is of it where classes are not known."""
+        return f"class {label}", self._part(self.of(label))
 
     def of(self, label: int) -> Tensor:
         """The numbers of a class's samples, none where classes are not known."""
@@ -106,14 +117,22 @@ class Reference:
             return torch.empty(0, dtype=torch.long)
         return (self.labels == label).nonzero().flatten()
 
-    def _named(self, name: str, which: Tensor) -> tuple[str, Tensor]:
-        """By its share, and where few numbers say where it is, by its middle."""
-        those = self.raw[which].flatten(1).double()
-        share = f"{len(those) / len(self.raw):.1%} of the data"
-        if those.shape[1] > SAID:
-            return f"{name} ({share})", which
-        middle = ", ".join(f"{number:.3g}" for number in those.mean(0).tolist())
-        return f"around ({middle}) ({share})", which
+    @cached_property
+    def _regions_named(self) -> list[tuple[str, Part]]:
+        parts = [(self.homes == which).nonzero().flatten() for which in range(len(self.bins))]
+        return self._named("region", parts)
+
+    @cached_property
+    def _modes_named(self) -> list[tuple[str, Part]]:
+        parts = [self._first[self.modes == which] for which in range(int(self.modes.max()) + 1)]
+        return self._named("mode", parts)
+
+    def _named(self, kind: str, parts: Sequence[Tensor]) -> list[tuple[str, Part]]:
+        names = named(kind, parts, self.shown, self._columns)
+        return [(name, self._part(part)) for name, part in zip(names, parts, strict=True)]
+
+    def _part(self, which: Tensor) -> Part:
+        return Part(which, len(which) / len(self.samples))
 
     def regions(self, count: int) -> float:
         """The effective number of regions that so many real samples are in, on average."""
@@ -207,6 +226,21 @@ class Window:
     def lost_categories(self) -> dict[str, float]:
         """Values of columns that hardly come any more, with their share of the data."""
         return self.categories.lost()
+
+    @property
+    def gone(self) -> dict[str, Part]:
+        """Classes, categories, modes or regions with hardly any fakes, by name."""
+        reals = self.reals
+        if self.lost_classes:
+            return dict(reals.a_class(label) for label in self.lost_classes)
+        if self.lost_categories:
+            return {
+                name: Part(self.categories.having(name, reals.raw).nonzero()[:, 0], share)
+                for name, share in self.lost_categories.items()
+            }
+        if self.lost_modes:
+            return dict(reals.mode(which) for which in self.lost_modes)
+        return dict(reals.region(which) for which in self.lost)
 
     @cached_property
     def lost_classes(self) -> list[int]:
