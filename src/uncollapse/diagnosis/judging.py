@@ -125,7 +125,7 @@ class Judge:
             state: State = failure.state if points.alarmed and not early else "warning"
             evidence = self._evidence(_key(failure))
             lost = self.lost.get(_key(failure), ())
-            sure = points.part
+            sure = points.part * (step / STARTED if early else 1)
             return Verdict(state, failure.name, points.since, step, evidence, lost, sure=sure)
         if self.covered.peak >= UNCOVERED and step >= WARM_UP:
             most = max(several.part for several in (self.grave, *self.points.values()))
