@@ -18,9 +18,14 @@ URGENT = 2
 """Looks between two comparisons at least when something moves."""
 BURST = 4
 """Rounds in a row that are looked at, so that the samples that are compared are of one time."""
+HIDDEN = 2.0
+"""What a look may cost at most, as a multiple of the time that our own code takes: torch takes
+another way where there are hooks."""
+USUALLY = 0.1
+"""How fast the time of a round that is not looked at is followed."""
 NAP = 2
 """Rounds that pass before time is asked again: asking costs as much as counting a round."""
-SELDOM = 400
+SELDOM = 500
 """Rounds after which some are looked at though the overhead does not allow it."""
 
 
@@ -42,7 +47,7 @@ class Clock:
         self._looks = self._comparisons = 0
         self._compared = -APART
         self._last: tuple[float, float] | None = None
-        self._credit = self._look = self._comparison = self._just_compared = 0.0
+        self._credit = self._look = self._comparison = self._just_compared = self._usual = 0.0
         self._idle = self._left = 0
 
     @property
@@ -68,10 +73,15 @@ class Clock:
         """
         now = time.perf_counter()
         if self._last is not None and not self.early:
-            earned, paid = self.overhead * (now - self._last[0]), spent - self._last[1]
+            took, paid = now - self._last[0], spent - self._last[1]
             if looked:
-                self._look = max(0.0, paid - self._just_compared)
-            self._credit = min(SAVED, self._credit + earned - paid)
+                more = took - self._usual - self._just_compared
+                look = max(0.0, paid - self._just_compared)
+                self._look = min(max(look, more), HIDDEN * look)
+                paid = self._look + self._just_compared
+            else:
+                self._usual += (took / rounds - self._usual) * (USUALLY if self._usual else 1)
+            self._credit = min(SAVED, self._credit + self.overhead * took - paid)
         self._last, self._just_compared = (now, spent), 0.0
         self.rounds += rounds
         if self.every != "auto":

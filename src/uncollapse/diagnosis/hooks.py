@@ -62,14 +62,20 @@ class Guarded:
         self.errors = 0
         self.last = ""
         self._inside = False
+        self._begun = 0.0
         _LISTENERS[id(self)] = self
+
+    @property
+    def so_far(self) -> float:
+        """Seconds in all, with those of the call that this is asked from."""
+        return self.spent + (time.perf_counter() - self._begun if self._inside else 0.0)
 
     def __call__(self, tell: Callable[..., None], *what: Any) -> None:
         """Tells it, unless this is told from within."""
         if self._inside:  # of our own calls of somebody's networks nothing is to be heard
             return
         self._inside = True
-        begun = time.perf_counter()
+        self._begun = time.perf_counter()
         try:
             tell(*what)
         except Exception as error:
@@ -77,7 +83,7 @@ class Guarded:
             self.last = f"{type(error).__name__}: {error}"[:200]
         finally:
             self._inside = False
-            self.spent += time.perf_counter() - begun
+            self.spent += time.perf_counter() - self._begun
 
 
 class CallHook:
@@ -139,64 +145,90 @@ class StepHooks:
     """Hears the steps of all optimisers, wrapped ones too, while it is on and its listener lives.
 
     Args:
-        listener: who is told.
-        before: whether of steps that are to come, too.
+        listener: who is told; of steps that are to come only while ``before`` says so.
     """
 
     def __init__(self, listener: Guarded, before: bool = True) -> None:
-        self.key = id(listener)
-        _RELAY.add(listener, before)
+        self._listener = weakref.ref(listener)
+        self._key = id(listener)
+        _RELAY.add(listener)
+        self.before = before
+
+    @property
+    def before(self) -> bool:
+        """Whether steps that are to come are told: asleep that would cost for nothing."""
+        return self._key in _RELAY.before
+
+    @before.setter
+    def before(self, before: bool) -> None:
+        _RELAY.tell_before(self._key, before)
 
     def remove(self) -> None:
         """Hears no more."""
-        _RELAY.remove(self.key)
+        _RELAY.remove(self._key)
 
 
 class _Relay:
-    """One hook on all optimisers for all listeners.
+    """One hook before and one after the steps of all optimisers, for all listeners.
 
     torch goes through its own dictionary of hooks while they are called, and raises into the step
     if one is taken off meanwhile: by a listener that has heard enough, or where the garbage of an
-    earlier one is collected. So hooks are taken off only outside of a step.
+    earlier one is collected. So hooks are taken off only when none is being called.
     """
 
     def __init__(self) -> None:
-        self.listeners: dict[int, tuple[weakref.ref[Guarded], bool]] = {}
-        self.handles: list[torch.utils.hooks.RemovableHandle] = []
+        self.listeners: dict[int, weakref.ref[Guarded]] = {}
+        self.before: set[int] = set()
+        self.handles: dict[str, torch.utils.hooks.RemovableHandle] = {}
         self.inside = 0
 
-    def add(self, listener: Guarded, before: bool) -> None:
-        self.listeners[id(listener)] = weakref.ref(listener), before
-        if not self.handles:
-            self.handles = [
-                register_optimizer_step_pre_hook(self.stepping),
-                register_optimizer_step_post_hook(self.stepped),
-            ]
+    def add(self, listener: Guarded) -> None:
+        self.listeners[id(listener)] = weakref.ref(listener)
+        self._tidy()
+
+    def tell_before(self, key: int, before: bool) -> None:
+        if before and key in self.listeners:
+            self.before.add(key)
+        else:
+            self.before.discard(key)
+        self._tidy()
 
     def remove(self, key: int) -> None:
         self.listeners.pop(key, None)
-        self._forget()
-        if not self.listeners and not self.inside:
-            for handle in self.handles:
-                handle.remove()
-            self.handles = []
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Has those hooks on that are needed."""
+        for key in [key for key, who in self.listeners.items() if who() is None]:
+            del self.listeners[key]
+        self.before &= self.listeners.keys()
+        self._need("before", bool(self.before), register_optimizer_step_pre_hook, self.stepping)
+        self._need("after", bool(self.listeners), register_optimizer_step_post_hook, self.stepped)
+
+    def _need(self, name: str, needed: bool, register: Any, tell: Callable[..., None]) -> None:
+        if needed and name not in self.handles:
+            self.handles[name] = register(tell)
+        elif not needed and name in self.handles and not self.inside:
+            self.handles.pop(name).remove()
 
     def stepping(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        self.inside += 1  # until it has stepped
-        for who, before in tuple(self.listeners.values()):
-            if before and (now := who()) is not None and now.heard.awake:
-                now(cast(HeardSteps, now.heard).stepping, optimizer)
+        self.inside += 1
+        try:
+            for key in tuple(self.before):
+                who = self.listeners.get(key)
+                if who is not None and (now := who()) is not None:
+                    now(cast(HeardSteps, now.heard).stepping, optimizer)
+        finally:
+            self.inside -= 1
 
     def stepped(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        for who, _ in tuple(self.listeners.values()):
-            if (now := who()) is not None:
-                now(cast(HeardSteps, now.heard).stepped, optimizer)
-        self.inside = max(0, self.inside - 1)
-
-    def _forget(self) -> None:
-        for key, (who, _) in tuple(self.listeners.items()):
-            if who() is None:
-                self.listeners.pop(key, None)
+        self.inside += 1
+        try:
+            for who in tuple(self.listeners.values()):
+                if (now := who()) is not None:
+                    now(cast(HeardSteps, now.heard).stepped, optimizer)
+        finally:
+            self.inside -= 1
 
 
 _RELAY = _Relay()

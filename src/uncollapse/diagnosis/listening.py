@@ -84,7 +84,7 @@ class Listener:
         told: is given each turn, when its optimiser has stepped.
         passed: is called with the number of rounds that have passed while this was not awake, and
             says how many more may.
-        beat: is called at each step of any optimiser.
+        beat: is called at each step of any optimiser, if there is somebody to.
         averages: of each generator, asked what it is asked.
 
     Attributes:
@@ -103,7 +103,7 @@ class Listener:
         discriminators: Sequence[nn.Module],
         told: Callable[[Turn], None],
         passed: Callable[[int], int],
-        beat: Callable[[], None],
+        beat: Callable[[], None] | None,
         averages: Sequence[nn.Module] = (),
     ) -> None:
         self.networks: dict[Side, Sequence[nn.Module]] = {
@@ -140,7 +140,7 @@ class Listener:
         self._strangers: WeakKeyDictionary[Optimizer, int] = WeakKeyDictionary()
         self._leaves: dict[Side, dict[int, ref[Tensor]]] = {"generator": {}, "discriminator": {}}
         self.moving = Weights(self.networks)
-        self._steps = StepHooks(self.guard)
+        self._steps = StepHooks(self.guard, before=False)
         self._on_calls: list[Any] = []
         self._on_weights: dict[int, Any] = {}
         self._marks = [
@@ -159,7 +159,7 @@ class Listener:
     def awake(self, awake: bool) -> None:
         if awake == self._awake:
             return
-        self._awake = awake
+        self._awake = self._steps.before = awake
         self._calls.clear()
         self._made.clear()
         self._passes.clear()
@@ -175,6 +175,12 @@ class Listener:
                 handle.remove()
             self._on_calls.clear()
             self._on_weights.clear()
+
+    def _pass_by(self) -> None:
+        """A round has passed unseen."""
+        self.napped += 1
+        if self.napped >= self._nap:
+            self.nap(self.passed(self.napped))
 
     def nap(self, rounds: int) -> None:
         """Lets so many rounds pass unseen; with none it is awake in the next one."""
@@ -260,18 +266,18 @@ class Listener:
     def stepped(self, optimizer: Optimizer) -> None:
         """An optimiser has stepped: that ends a turn, of both sides if it holds both."""
         self.heartbeat.steps += 1
-        self.beat()
+        if self.beat is not None:
+            self.beat()
         sides = self._sides(optimizer)
-        new = {side for side in sides if self._counts(side, optimizer)}
         if "generator" in sides:
             self._heard, self.unheard = True, False
-        if not self._awake:
+        if not self._awake:  # as little as can be: this is most of what watching costs a fast loop
             beat: Side = "discriminator" if self.unheard else "generator"
-            if beat in new:
-                self.napped += 1
-                if self.napped >= self._nap:
-                    self.nap(self.passed(self.napped))
+            for side in sides:
+                if self._counts(side, optimizer) and side == beat:
+                    self._pass_by()
             return
+        new = {side for side in sides if self._counts(side, optimizer)}
         self._end_pass()
         for side in sides:
             self.moving.stepped(side)

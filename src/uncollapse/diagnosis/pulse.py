@@ -20,7 +20,7 @@ from uncollapse.diagnosis.thresholds import DROPPED
 
 ROWS = 64
 """Samples of a batch that are glanced at."""
-SHARE = 0.25
+SHARE = 0.2
 """Of the watcher's overhead that glances may take."""
 TOGETHER = 8
 """Glances on a GPU that are waited for at once, as each waiting costs."""

@@ -83,8 +83,9 @@ class Watch:
         names: Sequence[str] = (),
         shown: Shown | None = None,
     ) -> None:
+        beat = None if out is None else self._beat
         self.listener = Listener(
-            generators, discriminators, self._turn, self._passed, self._beat, averages
+            generators, discriminators, self._turn, self._passed, beat, averages
         )
         self.sorter = Sorter()
         self.liveness = Liveness(self.listener, self.sorter)
@@ -196,7 +197,7 @@ class Watch:
 
     def _next_round(self, looked: bool, rounds: int = 1) -> int:
         """How many rounds may pass before this is asked again; G is glanced at meanwhile."""
-        spent = self.listener.guard.spent + self.pulse.guard.spent
+        spent = self.listener.guard.so_far + self.pulse.guard.spent
         nap = self.clock.next_round(spent, looked, rounds)
         self.pulse.next_round(idle=nap > 0 and self.clock.every == "auto")
         return nap
