@@ -6,7 +6,7 @@ wrong has points of its own, and each failure has some for its name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -154,9 +154,14 @@ class Judge:
         return tuple(replace(one, meaning=f"{one.meaning} (at step {shown})") for one in evidence)
 
     def _most(self, failures: Sequence[Failure]) -> Failure:
-        """That with most points, of equal ones the first; one that was named stays, if it may."""
+        """That with most points, of equal ones the first; one that was named stays, if it may.
+
+        Where none has any, and something has been wrong all the same, it is the last that showed.
+        """
         score = {_key(failure): self.points[_key(failure)].score for failure in failures}
         most = max(failures, key=lambda one: score[_key(one)])
+        if not score[_key(most)] and self.grave.warned:  # several took turns, and all have faded
+            most = max(failures, key=lambda one: self.shown.get(_key(one), -1))
         named = score.get(self._named, 0.0)
         if named and score[_key(most)] < named + self.levels.clearly:
             return next(one for one in failures if _key(one) == self._named)
@@ -218,6 +223,40 @@ class Judge:
         self._named = state["named"]
         broken = state["broken"]
         self._broken = None if broken is None else (broken[0], Evidence(**broken[1]))
+
+
+def replay(
+    looks: Iterable[tuple[int, Mapping[str, float]]],
+    end: int,
+    levels: Levels = LEVELS,
+    broken: int | None = None,
+) -> list[Verdict]:
+    """The verdicts of a run as they changed, from what was recorded of it.
+
+    Nothing that is lost has a name. Between two looks a verdict changes at ``warm_up`` and
+    ``started`` only; a watcher says so at the next round that it sees.
+
+    Args:
+        looks: the step and the values of each comparison, in order, as :meth:`Judge.look` takes
+            them; recorded ones stay where they were, though a watcher with other levels would have
+            looked sooner or later.
+        end: G's steps in all.
+        levels: what to compare signals with.
+        broken: the step at which something was NaN or infinite.
+    """
+    judge, told = Judge(levels), [Verdict("warming-up")]
+    moments: list[tuple[int, Mapping[str, float] | None]] = [*looks]
+    alone = levels.warm_up, levels.started, broken
+    moments += [(step, None) for step in alone if step is not None and step <= end]
+    for step, values in sorted(moments, key=lambda moment: moment[0]):
+        if values is not None:
+            judge.look(step, values)
+        elif step == broken:
+            judge.broken(step, "samples, answers or losses")
+        verdict = judge.verdict(step)
+        if (verdict.state, verdict.failure) != (told[-1].state, told[-1].failure):
+            told.append(verdict)
+    return told[1:]
 
 
 def _key(failure: Failure) -> str:
