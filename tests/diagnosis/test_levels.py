@@ -72,18 +72,20 @@ def test_an_alarm_takes_the_points_that_it_takes():
 
 
 def test_failures_that_took_turns_and_have_faded_leave_a_warning_of_the_last_one():
-    judge, covered = Judge(), {"coverage": 0.9, "regions": 0.9, "spread": 1.0}
-    judge.look(500, covered)
-    for step in range(600, 680, 20):
+    judge, covered = Judge(), {"coverage": 0.9, "regions": 0.9, "spread": 1.0, "lost_modes": 0.0}
+    for step in range(0, 500, 100):
+        judge.look(step, covered)
+    for step in range(500, 580, 20):
         judge.look(step, {**covered, "lost_modes": 0.2})
         judge.look(step + 10, {**covered, "copied": 0.1})
-    for step in range(700, 2000, 10):
+    faded = []
+    for step in range(580, 700, 10):
         judge.look(step, covered)
-        verdict = judge.verdict(step)
-        assert verdict.state == "healthy" or verdict.failure == "memorisation", str(verdict)
-        if judge.grave.score == 0:
-            break
-    assert verdict.state == "healthy"
+        if not any(points.score for points in judge.points.values()) and judge.grave.warned:
+            faded.append(judge.verdict(step))
+    assert {verdict.failure for verdict in faded} == {"memorisation"}
+    assert "(at step 570)" in str(faded[0])
+    assert judge.verdict(700).state == "healthy"
 
 
 class Listening(Judge):
