@@ -1,0 +1,141 @@
+"""The labelled set: its rule on made-up truths, its file, and a run of it."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+SET = Path(__file__).parents[2] / "benchmarks" / "collapse"
+sys.path.insert(0, str(SET))
+
+from families import part, settings  # noqa: E402
+from load import load  # noqa: E402
+from make import keep, pack  # noqa: E402
+from measure import Scored, level_for, tells, worth  # noqa: E402
+from record import NAMES, record  # noqa: E402
+from rule import Truth, label  # noqa: E402
+from task import Setting  # noqa: E402
+
+
+def truth(held, on=1.0, **more):
+    """Snapshots of samples spread evenly over the parts that are held, ``[t, parts]``."""
+    held = np.asarray(held, dtype=float)
+    count = held.sum(1, keepdims=True)
+    t, parts = held.shape
+    columns = {"spread": 1.0, "within": np.nan, "copied": np.nan, "order": 0.6} | more
+    return Truth(
+        step=10.0 * (1 + np.arange(t)), parts=1000 * on * held / np.maximum(count, 1),
+        shares=np.full(parts, 1 / parts), samples=np.full(t, 1000.0), real=1.0,
+        frechet=np.full(t, np.nan), gap=np.full(t, np.nan),
+        **{name: np.broadcast_to(np.asarray(value, float), t) for name, value in columns.items()},
+    )  # fmt: skip
+
+
+ALL = np.ones((40, 8))
+ONE = np.eye(8)[np.zeros(40, int)]
+HOPS = np.eye(8)[np.arange(40) % 8]
+SIX = np.tile([1, 1, 1, 1, 1, 1, 0, 0], (40, 1))
+COMES = np.vstack([ALL[:24], [[1] * 8, [0, 0, 0] + [1] * 5] * 8])
+
+
+@pytest.mark.parametrize(
+    ("name", "made"),
+    [
+        ("healthy", truth(ALL)),
+        ("mode-collapse", truth(ONE)),
+        ("oscillation", truth(HOPS)),
+        ("mode-dropping", truth(SIX)),
+        ("wobbling", truth(COMES)),
+        ("blurred", truth(ALL, on=0.4)),
+        ("discriminator-wins", truth(ALL, on=0.1, order=0.99)),
+        ("generator-wins", truth(ALL, on=0.1, order=0.5)),
+        ("astray", truth(ALL, on=0.1)),
+        ("memorisation", truth(ALL, copied=0.8)),
+        ("latent-ignored", truth(ALL, within=0.1)),
+        ("divergence", truth(ALL, spread=[1.0] * 39 + [np.nan])),
+        ("divergence", truth(ALL, spread=9.0)),
+        ("unfinished", truth(np.vstack([SIX[:36] * [1, 1, 1, 1, 0, 0, 0, 0], ALL[:4]]))),
+    ],
+)
+def test_each_label_from_a_truth_that_is_it(name, made):
+    assert label(made)["label"] == name
+
+
+def test_a_collapse_is_where_half_is_gone_for_good():
+    falls = np.vstack([ALL[:20], SIX[:5], ONE[:15]])
+    assert label(truth(falls))["collapse"] == 260
+    assert label(truth(np.vstack([ALL[:20], ONE[:2], ALL[:18]])))["collapse"] is None
+    assert label(truth(ONE))["collapse"] is None  # it never held half
+
+
+def test_a_run_whose_halves_disagree_is_on_the_edge():
+    assert not label(truth(SIX))["edge"]
+    assert label(truth(np.vstack([ALL[:36], SIX[:4]])))["edge"]
+
+
+def test_settings_are_many_and_split_by_family():
+    every = list(settings())
+    assert len({one.name for one in every}) == len(every) >= 1500
+    parts = {name: {one.world for one in every if part(one) == name} for name in ("last",)}
+    assert "ten" in parts["last"]
+    assert not {"ten", "fashion", "photographs"} & {
+        one.world for one in every if part(one) != "last"
+    }
+
+
+def test_a_run_is_recorded_kept_and_read_again(tmp_path):
+    setting = next(settings())
+    short = replace(setting, steps=104)
+    found = record(short, 0)
+    signals, parts = found["signals"].copy(), found["truth"]["parts"].copy()
+    again = record(short, 0)
+    assert np.array_equal(again["signals"], signals, equal_nan=True)
+    torch.testing.assert_close(again["truth"]["parts"], parts)
+    keep(tmp_path, setting, found)
+    assert pack(tmp_path, tmp_path / "set.npz") == 1
+    (run,) = load(tmp_path / "set.npz")
+    assert (run.name, run.label, run.part) == (setting.name, again["label"], part(setting))
+    assert len(run.steps) == len(signals) > 2
+    np.testing.assert_allclose(run.signals["coverage"], signals[:, NAMES.index("coverage")], 1e-3)
+    assert np.array_equal(run.truth["parts"], parts)
+    assert list(load(tmp_path / "set.npz", part="nothing")) == []
+
+
+def test_looking_at_truth_changes_nothing():
+    """The same weights after a run with few snapshots and with many."""
+    import record as module
+
+    setting = Setting("ring8", "mlp", "hinge-r1", "plain", "base", 80)
+    ends = []
+    for snapshots in (4, 80):
+        before, module.SNAPSHOTS = module.SNAPSHOTS, snapshots
+        ends.append(record(setting, 3)["truth"]["parts"][-1])
+        module.SNAPSHOTS = before
+    assert np.array_equal(*ends)
+
+
+def scored(label, score, collapse=None):
+    """A run of ten looks at steps 10, 20, …"""
+    setting = {"steps": 100, "world": "w", "network": "n"}
+    run = SimpleNamespace(setting=setting, label=label, collapse=collapse)
+    return Scored(run, 10.0 * np.arange(1, 11), np.asarray(score, dtype=float))
+
+
+def test_measures_of_detectors():
+    rises = np.arange(10.0)
+    runs = [
+        scored("mode-collapse", rises, collapse=90),
+        scored("mode-dropping", rises / 3),
+        scored("healthy", np.zeros(10)),
+        scored("healthy", np.r_[0, 5, np.zeros(8)]),
+    ]
+    assert tells(runs) == (1.0, 1.0)
+    found = worth(runs, 4.0)
+    assert (found.found, found.false, found.before) == (0.5, 0.5, 1.0)
+    assert found.lead.tolist() == [40]
+    assert found.per_steps == pytest.approx(1e4 / 200)
+    assert worth(runs, level_for(runs)).false == 0
