@@ -5,9 +5,10 @@ from replay import replay
 for run in load("collapse.npz", part="calibration"):
     replay(run, levels)              # as run.said: step, state, failure, how sure
 
-Looks stay where they were, and so does what its preflight found. Of the real samples only the last
-shares of twins and of lines that come again are recorded: where the first looks had fewer samples,
-theirs were a little different.
+Looks stay where they were, and so does what its preflight found. Where a verdict changes between
+two looks, at levels.warm_up or levels.started, the watcher said so some steps later, at the next
+round that it saw. Of real samples the last share of twins, and of lines that come again, is
+recorded: where the first looks knew fewer samples, theirs was a little different.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ import math
 from collections.abc import Mapping
 
 from load import Record
+from record import EVERY
 from uncollapse.diagnosis import judging
 from uncollapse.diagnosis.levels import LEVELS, Levels
 
 
 def replay(run: Record, levels: Levels = LEVELS) -> list[tuple[int, str, str, float]]:
     """The verdicts as they change: step, state, failure, how sure."""
-    found = judging.replay(looks(run), run.setting["steps"], levels, broken(run))
+    last = (run.setting["steps"] - 1) // EVERY * EVERY + 1  # the round that is looked at
+    found = judging.replay(looks(run), last, levels, broken(run))
     return [(v.step, v.state, v.failure or "", v.sure or 0.0) for v in found]
 
 

@@ -240,14 +240,14 @@ def replay(
         looks: the step and the values of each comparison, in order, as :meth:`Judge.look` takes
             them; recorded ones stay where they were, though a watcher with other levels would have
             looked sooner or later.
-        end: G's steps in all.
+        end: the last of G's steps at which a watcher asks.
         levels: what to compare signals with.
         broken: the step at which something was NaN or infinite.
     """
     judge, told = Judge(levels), [Verdict("warming-up")]
     moments: list[tuple[int, Mapping[str, float] | None]] = [*looks]
-    alone = levels.warm_up, levels.started, broken
-    moments += [(step, None) for step in alone if step is not None and step <= end]
+    moments += [(step, None) for step in (levels.warm_up, levels.started) if step <= end]
+    moments += [] if broken is None else [(broken, None)]
     for step, values in sorted(moments, key=lambda moment: moment[0]):
         if values is not None:
             judge.look(step, values)
