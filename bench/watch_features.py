@@ -31,21 +31,10 @@ from torch import Tensor
 
 import uncollapse as uc
 from uncollapse.diagnosis.images import Images
+from uncollapse.diagnosis.levels import LEVELS
 from uncollapse.diagnosis.signals import SIGNALS, Reference, Window
 from uncollapse.diagnosis.sorting import Glimpse
-from uncollapse.diagnosis.thresholds import (
-    BINS,
-    COPIED,
-    FAKES,
-    FEW,
-    MANY_PARTS,
-    MISSING,
-    NARROW,
-    PARTS,
-    REALS,
-    REPEATED,
-    UNCOVERED,
-)
+from uncollapse.diagnosis.thresholds import BINS, FAKES, REALS
 from uncollapse.evaluation.damages import blurred, patched, smeared
 from uncollapse.files import write_atomically
 from uncollapse.metrics.efficientnet import EfficientNetLite0
@@ -434,15 +423,18 @@ def taken(rows: Tensor, reference: Reference) -> dict[str, float]:
     found = {name: float(value) for name, value in values.items() if value is not None}
     dropping = (
         found.get("lost_classes", 0) >= 1
-        or found["lost_modes"] >= MISSING
-        or found["lost"] >= MANY_PARTS
-        or (found["lost"] >= PARTS and (found["regions"] < FEW or found["spread"] < NARROW))
+        or found["lost_modes"] >= LEVELS.missing
+        or found["lost"] >= LEVELS.many_parts
+        or (
+            found["lost"] >= LEVELS.parts
+            and (found["regions"] < LEVELS.few or found["spread"] < LEVELS.narrow)
+        )
     )
     found["says lost"] = float(dropping)
-    found["says parts"] = float(dropping or found["lost"] >= PARTS)
-    found["says far"] = float(found["coverage"] < UNCOVERED)
-    found["says repeated"] = float(found["repeated"] >= REPEATED)
-    found["says copied"] = float(found["copied"] < COPIED)
+    found["says parts"] = float(dropping or found["lost"] >= LEVELS.parts)
+    found["says far"] = float(found["coverage"] < LEVELS.uncovered)
+    found["says repeated"] = float(found["repeated"] >= LEVELS.repeated)
+    found["says copied"] = float(found["copied"] < LEVELS.copied)
     return found
 
 

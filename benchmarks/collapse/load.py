@@ -36,6 +36,7 @@ class Record:
         signals: by name, ``[looks]``; NaN where it had none.
         losses: by name, ``[snapshots]``.
         said: the watcher's verdicts as they changed: step, state, failure, how sure.
+        twins, repeats: of real samples, the share with a twin, and of lines that come again.
         bugs, blind: what its preflight named, and what it could not see.
         seconds: of a core.
     """
@@ -51,6 +52,8 @@ class Record:
     signals: dict[str, Numbers]
     losses: dict[str, Numbers]
     said: list[tuple[int, str, str, float]]
+    twins: float
+    repeats: float
     bugs: list[str]
     blind: list[str]
     seconds: float
@@ -80,5 +83,6 @@ def load(file: str | Path, part: str | None = None) -> Iterator[Record]:
             mine["steps"][:, 0],
             dict(zip(about["signals"], mine["signals"].T, strict=True)),
             dict(zip(about["losses"], mine["losses"].T, strict=True)),
-            [tuple(row) for row in facts["said"]], facts["bugs"], facts["blind"], facts["seconds"],
+            [tuple(row) for row in facts["said"]], facts["twins"], facts["repeats"],
+            facts["bugs"], facts["blind"], facts["seconds"],
         )  # fmt: skip

@@ -18,7 +18,6 @@ from task import EVENTS, Setting, Task
 from truth import Snapshots
 from uncollapse.diagnosis.judging import Judge
 from uncollapse.diagnosis.signals import SIGNALS, Window
-from uncollapse.diagnosis.signals.text import repeats
 
 SNAPSHOTS = 80
 """Of a run."""
@@ -37,13 +36,10 @@ class Listening(Judge):
         self.values: list[list[float]] = []
         self.twins = self.repeats = 0.0
 
-    def look(self, step: int, values: Mapping[str, float], window: Window) -> None:
+    def look(self, step: int, values: Mapping[str, float], window: Window | None = None) -> None:
         self.steps.append(step)
-        known = {**values, "recent": window.history.get("recent", np.nan)}
-        self.values.append([known.get(name, np.nan) for name in NAMES])
-        self.twins = float(window.reals.twins)
-        if window.lines is not None:
-            self.repeats = float(repeats(window.lines[0]))
+        self.values.append([values.get(name, np.nan) for name in NAMES])
+        self.twins, self.repeats = values["twins"], values.get("repeats", 0.0)
         super().look(step, values, window)
 
 

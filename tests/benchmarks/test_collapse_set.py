@@ -17,8 +17,10 @@ from load import load  # noqa: E402
 from make import keep, pack  # noqa: E402
 from measure import Scored, level_for, tells, worth  # noqa: E402
 from record import NAMES, record  # noqa: E402
+from replay import looks, replay  # noqa: E402
 from rule import Truth, label  # noqa: E402
 from task import Setting  # noqa: E402
+from uncollapse.diagnosis.levels import LEVELS  # noqa: E402
 
 
 def truth(held, on=1.0, **more):
@@ -102,7 +104,31 @@ def test_a_run_is_recorded_kept_and_read_again(tmp_path):
     assert len(run.steps) == len(signals) > 2
     np.testing.assert_allclose(run.signals["coverage"], signals[:, NAMES.index("coverage")], 1e-3)
     assert np.array_equal(run.truth["parts"], parts)
+    assert (run.twins, run.repeats) == (again["twins"], again["repeats"])
+    step, values = looks(run)[-1]
+    assert step == run.steps[-1]
+    assert values["recent"] == pytest.approx(signals[-1, NAMES.index("recent")], 1e-5)
+    assert not np.isnan(list(values.values())).any()
     assert list(load(tmp_path / "set.npz", part="nothing")) == []
+
+
+def test_a_run_is_judged_again_with_other_levels():
+    gone = np.r_[np.zeros(10), np.full(30, 0.1)]
+    signals = {name: np.full(40, np.nan) for name in NAMES}
+    signals |= {"coverage": np.full(40, 0.9), "regions": np.full(40, 0.9), "lost_modes": gone}
+    run = SimpleNamespace(
+        setting={"steps": 4000}, steps=100 * np.arange(1, 41), signals=signals, twins=0.0,
+        repeats=0.0, said=[],
+    )  # fmt: skip
+    told = [row[:3] for row in replay(run)]
+    assert told == [
+        (100, "healthy", ""),
+        (1200, "warning", "mode-dropping"),
+        (1400, "collapsed", "mode-dropping"),
+    ]
+    assert [row[:3] for row in replay(run, replace(LEVELS, missing=0.2))] == told[:1]
+    run.said = [(4000, "failed", "divergence", 1.0)]  # NaN, whatever the levels
+    assert replay(run, replace(LEVELS, missing=0.2))[-1] == run.said[0]
 
 
 def test_looking_at_truth_changes_nothing():

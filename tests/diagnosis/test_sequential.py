@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from uncollapse.diagnosis.levels import LEVELS
 from uncollapse.diagnosis.sequential import Points, run_length
-from uncollapse.diagnosis.thresholds import ALARM, WARN
 
 
 def test_points_add_up_and_fade():
@@ -41,7 +41,7 @@ def test_a_long_failure_is_over_soon_after_it():
     while points.alarmed:
         points.look(100, False)
         looks += 1
-    assert looks <= 2 * ALARM + 1
+    assert looks <= 2 * LEVELS.alarm + 1
 
 
 def test_an_alarm_holds_until_it_is_not_even_a_warning():
@@ -50,7 +50,7 @@ def test_an_alarm_holds_until_it_is_not_even_a_warning():
         points.look(step, True)
     for step in range(4, 8):
         points.look(step, False)
-        assert points.alarmed == points.warned == (points.score >= WARN)
+        assert points.alarmed == points.warned == (points.score >= LEVELS.warn)
     assert not Points(score=3.0).alarmed
 
 

@@ -2,6 +2,9 @@
 
 import json
 import math
+import sys
+from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -9,6 +12,8 @@ from torch import nn
 
 import uncollapse as uc
 from uncollapse.data.tensors import from_tensor
+from uncollapse.diagnosis.judging import Judge
+from uncollapse.diagnosis.levels import LEVELS
 from uncollapse.games.shown import Shown
 from uncollapse.training.watching import Watching
 
@@ -167,7 +172,8 @@ def test_verdicts_wait_for_looks_and_old_runs_have_none(tmp_path, points, tiny):
 
 def test_a_class_that_comes_no_more_is_named(monkeypatch):
     """Digits without their zeros and ones, as a perfect sampler would draw the others."""
-    monkeypatch.setattr("uncollapse.diagnosis.failures.failure.PATIENCE", 2)
+    hasty = partial(Judge, replace(LEVELS, patience=2))
+    monkeypatch.setattr(sys.modules[uc.Watch.__module__], "Judge", hasty)
     data = uc.data.load("digits")
     kept = torch.cat([data.take(index) for index in _where(data, range(2, 10))])
 

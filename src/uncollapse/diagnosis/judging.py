@@ -6,7 +6,7 @@ wrong has points of its own, and each failure has some for its name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -14,22 +14,19 @@ import torch
 from torch import Tensor
 
 from uncollapse.diagnosis.failures import FAILURES, Best, Failure, Look, Lost
+from uncollapse.diagnosis.levels import LEVELS, Levels
 from uncollapse.diagnosis.sequential import Points
 from uncollapse.diagnosis.signals import Reference, Window
-from uncollapse.diagnosis.thresholds import (
-    BINS,
-    CLEARLY,
-    EXAMPLES,
-    NUMBERS,
-    STARTED,
-    UNCOVERED,
-    WARM_UP,
-)
+from uncollapse.diagnosis.thresholds import BINS, EXAMPLES, NUMBERS
 from uncollapse.diagnosis.verdict import Evidence, State, Verdict
 
 
 class Judge:
     """Takes looks into account one after the other.
+
+    Args:
+        levels: what it compares signals with.
+        failures: that it knows.
 
     Attributes:
         grave: whether any failure shows that is more than a warning.
@@ -45,33 +42,40 @@ class Judge:
         examples: real samples ``[k, *shape]`` of what failures with points have lost.
     """
 
-    def __init__(self, failures: Sequence[Failure] = FAILURES) -> None:
+    def __init__(self, levels: Levels = LEVELS, failures: Sequence[Failure] = FAILURES) -> None:
+        self.levels = levels
         self.failures = failures
-        self.grave = Points()
-        self.points = {_key(failure): Points() for failure in failures}
+        self.grave = Points(levels=levels)
+        self.points = {_key(failure): Points(levels=levels) for failure in failures}
         self.evidence: dict[str, tuple[Evidence, ...]] = {}
         self.shown: dict[str, int] = {}
         self.looked = 0
         self.lost: dict[str, tuple[str, ...]] = {}
         self.examples: dict[str, Tensor] = {}
         self._reals: Reference | None = None
-        self.modes, self.held, self.covered, self.pairs = Best(), Best(), Best(), Best()
-        self.batches = Best()
+        self.modes, self.held, self.covered = (Best(levels=levels) for _ in range(3))
+        self.batches, self.pairs = (Best(levels=levels) for _ in range(2))
         self.looks = 0
         self._named = ""
         self._broken: tuple[int, Evidence] | None = None
 
-    def look(self, step: int, values: Mapping[str, float], window: Window) -> None:
-        """Takes one comparison into account."""
+    def look(self, step: int, values: Mapping[str, float], window: Window | None = None) -> None:
+        """Takes one comparison into account.
+
+        Args:
+            step: G's steps before it.
+            values: of signals, and what they are compared with (:func:`beside`), by name.
+            window: what they were taken of; without it, nothing that is lost has a name.
+        """
         self.looks += 1
         self.looked = step
         self.modes.look(step, 1 - values.get("lost_modes", 1.0))
         self.held.look(step, 1 - values.get("lost", 1.0))
         self.covered.look(step, values.get("coverage", 0.0))
-        self.batches.look(step, window.history.get("recent", 0.0))
+        self.batches.look(step, values.get("recent", 0.0))
         self.pairs.look(step, values.get("distinct_pairs", 0.0))
         bests = self.modes, self.held, self.covered, self.batches, self.pairs
-        look = Look(step, values, window, *bests)
+        look = Look(step, values, window, self.levels, *bests)
         found: Lost = {}
         grave = False
         for failure in self.failures:
@@ -84,7 +88,8 @@ class Judge:
                 self.lost[_key(failure)] = tuple(lost)
                 found |= lost
         self.grave.look(look.step, grave)
-        self._keep_examples(found, window.reals)
+        if window is not None:
+            self._keep_examples(found, window.reals)
 
     def _keep_examples(self, found: Lost, reals: Reference) -> None:
         """Takes real samples of what may be said to be lost, and forgets those of all else."""
@@ -113,6 +118,7 @@ class Judge:
 
     def verdict(self, step: int) -> Verdict:
         """How it stands: of a grave failure the one with most points, of equal ones the first."""
+        levels = self.levels
         if self._broken is not None:
             since, reason = self._broken
             return Verdict("failed", "divergence", since, step, (reason,), sure=1.0)
@@ -121,22 +127,23 @@ class Judge:
         failure = self._most(grave if self.grave.warned else mild)
         points = self.grave if self.grave.warned else self.points[_key(failure)]
         if points.warned:
-            early = failure.recovers and self.covered.peak < UNCOVERED and step < STARTED
+            never = self.covered.peak < levels.uncovered
+            early = failure.recovers and never and step < levels.started
             state: State = failure.state if points.alarmed and not early else "warning"
             evidence = self._evidence(_key(failure))
             lost = self.lost.get(_key(failure), ())
-            sure = points.part * (step / STARTED if early else 1)
+            sure = points.part * (step / levels.started if early else 1)
             return Verdict(state, failure.name, points.since, step, evidence, lost, sure=sure)
-        if self.covered.peak >= UNCOVERED and step >= WARM_UP:
+        if self.covered.peak >= levels.uncovered and step >= levels.warm_up:
             most = max(several.part for several in (self.grave, *self.points.values()))
             return Verdict("healthy", step=step, sure=1 - most)
         if not self.looks:
             return Verdict("warming-up", step=step)
-        enough = self.covered.peak >= UNCOVERED
-        begins = f"step {WARM_UP}" if enough else f"{UNCOVERED:.0%}"
+        enough = self.covered.peak >= levels.uncovered
+        begins = f"step {levels.warm_up}" if enough else f"{levels.uncovered:.0%}"
         meaning = f"samples cover {min(self.covered.now, 1):.0%} of the data; more is said from "
         meaning += f"{begins} on, or as soon as something shows"
-        reason = Evidence("coverage", self.covered.now, UNCOVERED, meaning)
+        reason = Evidence("coverage", self.covered.now, levels.uncovered, meaning)
         return Verdict("warming-up", step=step, evidence=(reason,))
 
     def _evidence(self, key: str) -> tuple[Evidence, ...]:
@@ -147,11 +154,16 @@ class Judge:
         return tuple(replace(one, meaning=f"{one.meaning} (at step {shown})") for one in evidence)
 
     def _most(self, failures: Sequence[Failure]) -> Failure:
-        """That with most points, of equal ones the first; one that was named stays, if it may."""
+        """That with most points, of equal ones the first; one that was named stays, if it may.
+
+        Where none has any, and something has been wrong all the same, it is the last that showed.
+        """
         score = {_key(failure): self.points[_key(failure)].score for failure in failures}
         most = max(failures, key=lambda one: score[_key(one)])
+        if not score[_key(most)] and self.grave.warned:  # several took turns, and all have faded
+            most = max(failures, key=lambda one: self.shown.get(_key(one), -1))
         named = score.get(self._named, 0.0)
-        if named and score[_key(most)] < named + CLEARLY:
+        if named and score[_key(most)] < named + self.levels.clearly:
             return next(one for one in failures if _key(one) == self._named)
         self._named = _key(most)
         return most
@@ -191,22 +203,60 @@ class Judge:
 
     def restore(self, state: dict[str, Any]) -> None:
         """As it was."""
-        self.grave = Points(**state["grave"])
-        self.points = {name: Points(**points) for name, points in state["points"].items()}
+        levels = self.levels
+        self.grave = Points(**state["grave"], levels=levels)
+        self.points = {
+            name: Points(**points, levels=levels) for name, points in state["points"].items()
+        }
         self.evidence = {
             name: tuple(Evidence(**part) for part in parts)
             for name, parts in state["evidence"].items()
         }
         self.lost = {name: tuple(lost) for name, lost in state["lost"].items()}
         self.examples = dict(state.get("examples", {}))
-        self.modes = Best(**state["modes"])
-        self.held, self.covered = Best(**state["held"]), Best(**state["covered"])
-        self.batches, self.pairs = Best(**state["batches"]), Best(**state["pairs"])
+        kept = ("modes", "held", "covered", "batches", "pairs")
+        self.modes, self.held, self.covered, self.batches, self.pairs = (
+            Best(**state[name], levels=levels) for name in kept
+        )
         self.looks, self.looked = state["looks"], state["looked"]
         self.shown = dict(state["shown"])
         self._named = state["named"]
         broken = state["broken"]
         self._broken = None if broken is None else (broken[0], Evidence(**broken[1]))
+
+
+def replay(
+    looks: Iterable[tuple[int, Mapping[str, float]]],
+    end: int,
+    levels: Levels = LEVELS,
+    broken: int | None = None,
+) -> list[Verdict]:
+    """The verdicts of a run as they changed, from what was recorded of it.
+
+    Nothing that is lost has a name. Between two looks a verdict changes at ``warm_up`` and
+    ``started`` only; a watcher says so at the next round that it sees.
+
+    Args:
+        looks: the step and the values of each comparison, in order, as :meth:`Judge.look` takes
+            them; recorded ones stay where they were, though a watcher with other levels would have
+            looked sooner or later.
+        end: the last of G's steps at which a watcher asks.
+        levels: what to compare signals with.
+        broken: the step at which something was NaN or infinite.
+    """
+    judge, told = Judge(levels), [Verdict("warming-up")]
+    moments: list[tuple[int, Mapping[str, float] | None]] = [*looks]
+    moments += [(step, None) for step in (levels.warm_up, levels.started) if step <= end]
+    moments += [] if broken is None else [(broken, None)]
+    for step, values in sorted(moments, key=lambda moment: moment[0]):
+        if values is not None:
+            judge.look(step, values)
+        elif step == broken:
+            judge.broken(step, "samples, answers or losses")
+        verdict = judge.verdict(step)
+        if (verdict.state, verdict.failure) != (told[-1].state, told[-1].failure):
+            told.append(verdict)
+    return told[1:]
 
 
 def _key(failure: Failure) -> str:

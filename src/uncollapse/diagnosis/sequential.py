@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import InitVar, dataclass
 
 import numpy as np
 
-from uncollapse.diagnosis.thresholds import ALARM, DOWN, FALLING, FOLLOWING, UP, WARN
-
-MOST = 1.5 * ALARM
+from uncollapse.diagnosis.levels import LEVELS, Levels
+from uncollapse.diagnosis.thresholds import FALLING, FOLLOWING
 
 
 @dataclass
@@ -16,7 +16,7 @@ class Points:
     """A one-sided CUSUM (Page 1954) of looks that show a failure or do not.
 
     ``S ← max(0, S + up)`` after a look that does, ``max(0, S - down)`` after one that does not, and
-    never above ``MOST``, so that a run that has recovered is soon taken to have.
+    never above ``most``, so that a run that has recovered is soon taken to have.
 
     An alarm holds until it is not even worth a warning: a run on the edge is told once.
 
@@ -24,30 +24,39 @@ class Points:
         score: S.
         alarmed: whether it is a verdict.
         since: the step of the first look of the present excursion from 0.
+
+    Args:
+        levels: how many points there are for what.
     """
 
     score: float = 0.0
     since: int | None = None
     alarmed: bool = False
+    levels: InitVar[Levels] = LEVELS
+
+    def __post_init__(self, levels: Levels) -> None:
+        self._levels = levels
 
     def look(self, step: int, shown: bool) -> None:
         """Takes a look into account."""
         if shown and self.score == 0:
             self.since = step
-        self.score = min(MOST, max(0.0, self.score + (UP if shown else -DOWN)))
+        levels = self._levels
+        move = levels.up if shown else -levels.down
+        self.score = min(levels.most, max(0.0, self.score + move))
         if self.score == 0:
             self.since = None
-        self.alarmed = self.score >= (WARN if self.alarmed else ALARM)
+        self.alarmed = self.score >= (levels.warn if self.alarmed else levels.alarm)
 
     @property
     def part(self) -> float:
         """The score, as a part of the largest that it can have."""
-        return self.score / MOST
+        return self.score / self._levels.most
 
     @property
     def warned(self) -> bool:
         """Whether it is worth a warning."""
-        return self.score >= WARN
+        return self.score >= self._levels.warn
 
 
 def followed(usual: float, now: float, least: float = 0.0) -> float:
@@ -61,18 +70,19 @@ def followed(usual: float, now: float, least: float = 0.0) -> float:
     return usual + max(least, FOLLOWING if now > usual else FALLING) * (now - usual)
 
 
-def run_length(chance: float, alarm: float = ALARM) -> float:
+def run_length(chance: float, levels: Levels = LEVELS) -> float:
     """Looks until an alarm, on average, if each shows a failure by chance, independently.
 
-    The expected time to absorption of the chain of scores (Brook and Evans 1972).
+    The expected time to absorption of the chain of scores (Brook and Evans 1972), which are
+    multiples of what ``up`` and ``down`` have in common, to a hundredth of a point.
 
     Args:
         chance: that a look of a healthy run shows it, in (0, 1).
-        alarm: the score that ends it.
+        levels: with the points of a look, and of an alarm.
     """
-    unit = min(UP, DOWN)
-    last = round(alarm / unit)
-    up, down = round(UP / unit), round(DOWN / unit)
+    up, down = round(100 * levels.up), round(100 * levels.down)
+    unit = math.gcd(up, down)
+    up, down, last = up // unit, down // unit, math.ceil(100 * levels.alarm / unit)
     moves = np.zeros((last, last))
     for score in range(last):
         if score + up < last:

@@ -20,6 +20,7 @@ from uncollapse.diagnosis.bugs import Preflight
 from uncollapse.diagnosis.clock import Clock
 from uncollapse.diagnosis.counts import Categories, Variety
 from uncollapse.diagnosis.eyes import Eyes, Features
+from uncollapse.diagnosis.failures import beside
 from uncollapse.diagnosis.judging import Judge
 from uncollapse.diagnosis.kept import Kept
 from uncollapse.diagnosis.listening import Listener
@@ -32,15 +33,7 @@ from uncollapse.diagnosis.seen import ROWS, Turn, some
 from uncollapse.diagnosis.signals import SIGNALS, Reference, Window
 from uncollapse.diagnosis.sorting import Glimpse, Sorter
 from uncollapse.diagnosis.symbols import Symbols
-from uncollapse.diagnosis.thresholds import (
-    BINS,
-    DROPPED,
-    EACH,
-    FAKES,
-    FEW,
-    FEWEST,
-    REALS,
-)
+from uncollapse.diagnosis.thresholds import BINS, DROPPED, EACH, FAKES, FEWEST, REALS
 from uncollapse.diagnosis.unseen import Unseen
 from uncollapse.diagnosis.verdict import Bug, Verdict
 from uncollapse.errors import CheckpointError, one_line
@@ -368,7 +361,7 @@ class Watch:
             real = None if glimpse.real is None else eyes(glimpse.real)
             window = replace(window, fakes=eyes(raw), raw=raw, real=real, **held_out)
             self._measure(window, heavy=True)
-            self.judge.look(glimpse.step, self._values, window)
+            self.judge.look(glimpse.step, self._values | beside(window), window)
             self._weigh(window)
             self.clock.compared(time.perf_counter() - begun)
 
@@ -403,7 +396,7 @@ class Watch:
     def _moved(self) -> bool:
         """Whether a batch is in far fewer places than usual: then samples are compared at once."""
         now = self._values.get("regions", 1.0)
-        return now < DROPPED * self._history.get("usual", now) or now < FEW
+        return now < DROPPED * self._history.get("usual", now) or now < self.judge.levels.few
 
     def _fit(self, device: torch.device) -> tuple[Eyes, Reference]:
         """What samples are compared by, made anew whenever twice as many real ones are known.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uncollapse.diagnosis.failures.discriminator_wins import DiscriminatorAhead, DiscriminatorWins
 from uncollapse.diagnosis.failures.divergence import Divergence
-from uncollapse.diagnosis.failures.failure import Best, Failure, Look, Lost
+from uncollapse.diagnosis.failures.failure import Best, Failure, Look, Lost, beside
 from uncollapse.diagnosis.failures.generator_wins import GeneratorWins
 from uncollapse.diagnosis.failures.latent_ignored import LatentIgnored
 from uncollapse.diagnosis.failures.memorisation import Memorisation
@@ -27,4 +27,4 @@ FAILURES: tuple[Failure, ...] = (
 )
 """All of them; where several show as much, the first one is the verdict."""
 
-__all__ = ["FAILURES", "Best", "Failure", "Look", "Lost"]
+__all__ = ["FAILURES", "Best", "Failure", "Look", "Lost", "beside"]

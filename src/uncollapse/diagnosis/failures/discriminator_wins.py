@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from uncollapse.diagnosis.failures.failure import Failure, Look
-from uncollapse.diagnosis.thresholds import ALL_APART, CERTAIN, FADED, OUTSIDE
 from uncollapse.diagnosis.verdict import Evidence
 
 
@@ -14,17 +13,18 @@ class DiscriminatorWins(Failure):
     state = "failed"
 
     def __call__(self, look: Look) -> list[Evidence]:
+        levels = look.levels
         apart = look.above(
             "separation",
-            ALL_APART,
+            levels.all_apart,
             "D answers higher to a real sample {value:.1%} of the time",
         )
         faded = look.below(
             "gradient",
-            FADED,
+            levels.faded,
             "its gradient at fakes has faded to {value:.1%} of its largest",
         )
-        bad = look.below("coverage", OUTSIDE, "samples cover {value:.0%} of the data")
+        bad = look.below("coverage", levels.outside, "samples cover {value:.0%} of the data")
         return (
             [*apart, *faded, *bad]
             if look.learned and not look.covered.rising and apart and faded and bad
@@ -46,7 +46,7 @@ class DiscriminatorAhead(Failure):
             return []
         return look.above(
             "separation",
-            CERTAIN,
+            look.levels.certain,
             "D answers higher to a real sample {value:.1%} of the time, and samples only follow "
             "what the generator is given",
         )

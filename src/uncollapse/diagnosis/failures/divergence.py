@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from uncollapse.diagnosis.failures.failure import Failure, Look
-from uncollapse.diagnosis.thresholds import FAR, HOT, NOT_APART, UNCOVERED
 from uncollapse.diagnosis.verdict import Evidence
 
 
@@ -17,15 +16,18 @@ class Divergence(Failure):
     state = "failed"
 
     def __call__(self, look: Look) -> list[Evidence]:
-        far = look.above("spread", FAR, "samples spread {value:.3g} times as far as the data")
-        lost = look.below("coverage", 0.1, "they cover {value:.0%} of the data")
-        blind = look.below("separation", NOT_APART, "")  # then it is D that led samples astray
-        if far and lost and not blind:
+        levels = look.levels
+        far = look.above(
+            "spread", levels.far, "samples spread {value:.3g} times as far as the data"
+        )
+        lost = look.below("coverage", levels.outside, "they cover {value:.0%} of the data")
+        blind = look.below("separation", levels.not_apart, "")
+        if far and lost and not blind:  # else it is D that led samples astray
             return [*far, *lost]
         hot = look.above(
             "update_peak",
-            HOT,
+            levels.hot,
             "a step has moved the weights by {value:.0%} of their length: a rate is too high",
         )
-        bad = look.below("coverage", UNCOVERED, "samples cover {value:.0%} of the data")
+        bad = look.below("coverage", levels.uncovered, "samples cover {value:.0%} of the data")
         return [*hot, *bad] if hot and bad and look.learned and not look.covered.rising else []

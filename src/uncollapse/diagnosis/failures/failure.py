@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from typing import ClassVar
 
 from torch import Tensor
 
+from uncollapse.diagnosis.levels import LEVELS, Levels
 from uncollapse.diagnosis.signals import Window
-from uncollapse.diagnosis.thresholds import (
-    FEW_LOOKS,
-    FOLLOWS,
-    GAIN,
-    LEARNING,
-    NARROW,
-    PARTS,
-    PATIENCE,
-    UNCOVERED,
-)
+from uncollapse.diagnosis.signals.text import repeats
 from uncollapse.diagnosis.verdict import Evidence, State
 
 Lost = dict[str, Tensor]
@@ -32,9 +24,12 @@ class Best:
     Attributes:
         peak: its largest value.
         now: its latest one.
-        stale: comparisons since it was last above the peak by more than ``GAIN``.
+        stale: comparisons since it was last above the peak by more than ``levels.gain``.
         waited: G's steps since then.
         at: the step of that comparison.
+
+    Args:
+        levels: what counts as better, and as lately.
     """
 
     peak: float = 0.0
@@ -42,11 +37,15 @@ class Best:
     stale: int = 0
     waited: int = 0
     at: int = 0
+    levels: InitVar[Levels] = LEVELS
+
+    def __post_init__(self, levels: Levels) -> None:
+        self._levels = levels
 
     def look(self, step: int, value: float) -> None:
         """Takes a value into account."""
         self.now = value
-        self.stale = 0 if value > self.peak + GAIN else self.stale + 1
+        self.stale = 0 if value > self.peak + self._levels.gain else self.stale + 1
         if not self.stale:
             self.peak, self.at = value, step
         self.waited = step - self.at
@@ -54,8 +53,8 @@ class Best:
     @property
     def rising(self) -> bool:
         """Whether it was at its best lately, and still is near it."""
-        lately = self.stale < FEW_LOOKS or self.waited < PATIENCE
-        return lately and self.peak - self.now <= PARTS
+        lately = self.stale < self._levels.few_looks or self.waited < self._levels.patience
+        return lately and self.peak - self.now <= self._levels.parts
 
 
 @dataclass
@@ -64,8 +63,9 @@ class Look:
 
     Attributes:
         step: G's steps before it.
-        values: of all signals, by name.
-        window: what they were taken of.
+        values: of all signals, and what they are compared with (:func:`beside`), by name.
+        window: what they were taken of, which knows names; None of recorded ones.
+        levels: what they are compared with.
         modes: how much of the data modes with samples have held.
         held: how much of it regions with samples have.
         covered: how much of it was covered.
@@ -75,7 +75,8 @@ class Look:
 
     step: int
     values: Mapping[str, float]
-    window: Window
+    window: Window | None
+    levels: Levels
     modes: Best
     held: Best
     covered: Best
@@ -97,13 +98,15 @@ class Look:
         return [Evidence(signal, value, threshold, meaning.format(value=value))]
 
     def gone(self) -> Lost:
-        """Classes, categories, modes or regions with hardly any samples."""
+        """Classes, categories, modes or regions with hardly any samples, where they have names."""
+        if self.window is None:
+            return {}
         return {name: part.numbers for name, part in self.window.gone.items()}
 
     @property
     def learned(self) -> bool:
         """Whether samples have been where the data is, or had their time to: before, all is new."""
-        return self.covered.peak >= UNCOVERED or self.step >= LEARNING
+        return self.covered.peak >= self.levels.uncovered or self.step >= self.levels.learning
 
     @property
     def reconstructs(self) -> bool:
@@ -111,13 +114,29 @@ class Look:
 
         If all of them are alike, it ignores what it is given.
         """
-        follows = self.values.get("paired", 0.0) >= FOLLOWS
-        return follows and self.values.get("spread", 1.0) >= NARROW
+        follows = self.values.get("paired", 0.0) >= self.levels.follows
+        return follows and self.values.get("spread", 1.0) >= self.levels.narrow
 
     @property
     def improving(self) -> bool:
         """Whether samples still get better: not yet learned is not lost."""
         return self.held.rising or self.covered.rising
+
+
+def beside(window: Window) -> dict[str, float]:
+    """What failures read beside signals.
+
+    Returns:
+        ``recent``: in how many regions recent batches were, as a share of the data's; ``twins``:
+        the share of real samples that have a twin; ``repeats``, of lines of symbols only: the share
+        of as many real lines that repeat another one.
+    """
+    found = {"twins": window.reals.twins}
+    if "recent" in window.history:
+        found["recent"] = window.history["recent"]
+    if window.lines is not None:
+        found["repeats"] = repeats(window.lines[0])
+    return found
 
 
 class Failure:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from uncollapse.diagnosis.failures.failure import Failure, Look
-from uncollapse.diagnosis.thresholds import FEW, FOOLED, NOT_APART, OUTSIDE
 from uncollapse.diagnosis.verdict import Evidence
 
 
@@ -19,12 +18,13 @@ class GeneratorWins(Failure):
     recovers = True
 
     def __call__(self, look: Look) -> list[Evidence]:
-        few = bool(look.below("regions", FEW, ""))
+        levels = look.levels
+        few = bool(look.below("regions", levels.few, ""))
         blind = look.below(
             "separation",
-            FOOLED if few else NOT_APART,
+            levels.fooled if few else levels.not_apart,
             "D answers higher to a real sample {value:.0%} of the time, by chance 50%",
         )
-        bad = look.below("coverage", OUTSIDE, "yet samples cover {value:.0%} of the data")
+        bad = look.below("coverage", levels.outside, "yet samples cover {value:.0%} of the data")
         shown = blind and bad and look.learned and not look.covered.rising
         return [*blind, *bad] if shown else []

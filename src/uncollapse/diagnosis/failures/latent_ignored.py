@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from uncollapse.diagnosis.failures.failure import Failure, Look, Lost
-from uncollapse.diagnosis.thresholds import NARROW
 from uncollapse.diagnosis.verdict import Evidence
 
 
@@ -14,15 +13,20 @@ class LatentIgnored(Failure):
     state = "collapsed"
 
     def __call__(self, look: Look) -> list[Evidence]:
+        levels = look.levels
         if not look.learned:
             return []
         within = look.below(
-            "within", NARROW, "within a class samples spread {value:.0%} as far as real ones"
+            "within", levels.narrow, "within a class samples spread {value:.0%} as far as real ones"
         )
-        spread = look.above("spread", NARROW, "and {value:.0%} as far over all classes")
+        spread = look.above("spread", levels.narrow, "and {value:.0%} as far over all classes")
         return [*within, *spread] if within and spread else []
 
     def lost(self, look: Look) -> Lost:
         window = look.window
-        narrow = [label for label, ratio in window.variety.ratios().items() if ratio < NARROW]
+        if window is None:
+            return {}
+        narrow = [
+            label for label, ratio in window.variety.ratios().items() if ratio < look.levels.narrow
+        ]
         return {f"class {label}": window.reals.of(label) for label in narrow}

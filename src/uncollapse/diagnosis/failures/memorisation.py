@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from uncollapse.diagnosis.failures.failure import Failure, Look
-from uncollapse.diagnosis.thresholds import BY_HEART, COPIED, UNCOVERED
 from uncollapse.diagnosis.verdict import Evidence
 
 
@@ -14,17 +13,18 @@ class Memorisation(Failure):
     state = "failed"
 
     def __call__(self, look: Look) -> list[Evidence]:
-        if not look.above("coverage", UNCOVERED, ""):
+        levels = look.levels
+        if not look.above("coverage", levels.uncovered, ""):
             return []  # far from all of the data, all of them have one nearest sample
         return [
             *look.above(
                 "memorised",
-                BY_HEART,
+                levels.by_heart,
                 "{value:.0%} of the samples are nearer to training samples than chance explains",
             ),
             *look.below(
                 "copied",
-                COPIED,
+                levels.copied,
                 "samples are {value:.0%} as far from the nearest real one as real ones from each "
                 "other",
             ),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from uncollapse.diagnosis.failures.failure import Failure, Look
-from uncollapse.diagnosis.thresholds import FEW, MOVING
 from uncollapse.diagnosis.verdict import Evidence
 
 
@@ -19,10 +18,13 @@ class Oscillation(Failure):
     recovers = True
 
     def __call__(self, look: Look) -> list[Evidence]:
+        levels = look.levels
         if not look.learned or look.batches.rising or look.reconstructs:
             return []
-        few = look.below("regions", FEW, "a batch is in {value:.0%} of the places of the data")
+        few = look.below(
+            "regions", levels.few, "a batch is in {value:.0%} of the places of the data"
+        )
         moved = look.above(
-            "moved", MOVING, "{value:.0%} of the samples are elsewhere than a moment ago"
+            "moved", levels.moving, "{value:.0%} of the samples are elsewhere than a moment ago"
         )
         return [*few, *moved] if few and moved else []
