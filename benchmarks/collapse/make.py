@@ -30,6 +30,7 @@ sys.path.insert(0, str(HERE))
 
 from families import part, settings  # noqa: E402
 from record import NAMES, Losses, record  # noqa: E402
+from rule import Truth, label  # noqa: E402
 from task import Setting  # noqa: E402
 
 RUNS = Path.home() / ".cache" / "uncollapse" / "collapse"
@@ -64,6 +65,8 @@ def pack(folder: Path, file: Path) -> int:
             continue
         with np.load(source) as found:
             facts = json.loads(str(found["facts"]))
+            truth = {k: found[f"truth/{k}"] for k in Truth.__dataclass_fields__}
+            facts |= label(Truth(**truth))  # by the rule as it is now
             facts |= {"shares": found["truth/shares"].round(4).tolist()}
             facts |= {"real": float(found["truth/real"]), "rows": {}}
             for name in found.files:

@@ -3,7 +3,7 @@
 Truth is a row of snapshots over a run. Each counts 1,000 fresh samples (4,000 of tables and texts)
 by the part of the data that they lie in: a mode of a mixture, a class that an independent
 classifier tells, a category, a kind of sentence. A part is *held* with at least a quarter of its
-share of them.
+share of those that lie in any part, if these are a twentieth of all at least.
 
 *Late* are the snapshots of the last fifth of the run. Of these, in this order:
 
@@ -22,7 +22,7 @@ share of them.
 6. Any part is missing for good: ``mode-dropping``.
 7. Parts go and come (one is missing from two fifths of the snapshots): ``oscillation``
    if on average at most 60 % are held at a time, else ``wobbling``.
-8. Fewer than half as many samples lie in a part as of real ones: ``blurred``.
+8. Fewer than a quarter as many samples lie in a part as of real ones: ``blurred``.
 9. ``healthy``.
 
 A run of which more is held by the second half of the late snapshots than by the first (by 15 % of
@@ -86,7 +86,8 @@ class Truth:
     @property
     def held(self) -> NDArray[np.bool_]:
         """``[t, parts]``."""
-        return self.parts >= self.shares * self.samples[:, None] / 4
+        inside = np.maximum(self.parts.sum(1), self.samples / 20)
+        return self.parts >= self.shares * inside[:, None] / 4
 
     def of(self, which: slice) -> Truth:
         """Some of the snapshots."""
@@ -133,7 +134,7 @@ def _label(late: Truth) -> str:
         return "mode-dropping"
     if (missing >= 0.4).any():
         return "oscillation" if held <= 0.6 else "wobbling"
-    return "blurred" if on < late.real / 2 else "healthy"
+    return "blurred" if on < late.real / 4 else "healthy"
 
 
 def _or(values: Numbers, default: float) -> Numbers:

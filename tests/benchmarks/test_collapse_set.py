@@ -52,7 +52,7 @@ COMES = np.vstack([ALL[:24], [[1] * 8, [0, 0, 0] + [1] * 5] * 8])
         ("oscillation", truth(HOPS)),
         ("mode-dropping", truth(SIX)),
         ("wobbling", truth(COMES)),
-        ("blurred", truth(ALL, on=0.4)),
+        ("blurred", truth(ALL, on=0.22)),
         ("discriminator-wins", truth(ALL, on=0.1, order=0.99)),
         ("generator-wins", truth(ALL, on=0.1, order=0.5)),
         ("astray", truth(ALL, on=0.1)),
