@@ -63,7 +63,7 @@ class Run:
     def judged(self, levels: Levels) -> tuple[bool, bool, bool]:
         """Whether there is an alarm, the last one has the right name, the first one is in time."""
         run = self.record
-        said = judging.replay(self.looks, run.setting["steps"], levels, self.broken)
+        said = judging.replay(self.looks, levels, self.broken)
         alarms = [v for v in said if v.state in GRAVE]
         if not alarms:
             return False, False, False

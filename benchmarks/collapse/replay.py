@@ -17,15 +17,13 @@ import math
 from collections.abc import Mapping
 
 from load import Record
-from record import EVERY
 from uncollapse.diagnosis import judging
 from uncollapse.diagnosis.levels import LEVELS, Levels
 
 
 def replay(run: Record, levels: Levels = LEVELS) -> list[tuple[int, str, str, float]]:
     """The verdicts as they change: step, state, failure, how sure."""
-    last = (run.setting["steps"] - 1) // EVERY * EVERY + 1  # the round that is looked at
-    found = judging.replay(looks(run), last, levels, broken(run))
+    found = judging.replay(looks(run), levels, broken(run))
     return [(v.step, v.state, v.failure or "", v.sure or 0.0) for v in found]
 
 

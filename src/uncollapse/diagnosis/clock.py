@@ -21,6 +21,8 @@ BURST = 4
 HIDDEN = 2.0
 """What a look may cost at most, as a multiple of the time that our own code takes: torch takes
 another way where there are hooks."""
+EARNED = 0.5
+"""Of the overhead that looks may spend at least, however little a fast loop leaves of it."""
 USUALLY = 0.1
 """How fast the time of a round that is not looked at is followed."""
 NAP = 2
@@ -81,7 +83,10 @@ class Clock:
                 paid = self._look + self._just_compared
             else:
                 self._usual += (took / rounds - self._usual) * (USUALLY if self._usual else 1)
-            self._credit = min(SAVED, self._credit + self.overhead * took - paid)
+            earned = self.overhead * took
+            if not looked:  # what listening costs asleep cannot be saved: looks go on beside it
+                earned, paid = max(earned - paid, EARNED * earned), 0.0
+            self._credit = min(SAVED, self._credit + earned - paid)
         self._last, self._just_compared = (now, spent), 0.0
         self.rounds += rounds
         if self.every != "auto":

@@ -32,6 +32,7 @@ class Judge:
         grave: whether any failure shows that is more than a warning.
         points: how much each failure has shown.
         evidence, shown: of each failure, the last time that it showed, and the step of that.
+        early: whether the run may only have been slow to start then.
         looked: the step of the last look.
         modes: how much of the data modes with samples have held.
         held: how much of it regions with samples have.
@@ -49,6 +50,7 @@ class Judge:
         self.points = {_key(failure): Points(levels=levels) for failure in failures}
         self.evidence: dict[str, tuple[Evidence, ...]] = {}
         self.shown: dict[str, int] = {}
+        self.early: dict[str, bool] = {}
         self.looked = 0
         self.lost: dict[str, tuple[str, ...]] = {}
         self.examples: dict[str, Tensor] = {}
@@ -56,6 +58,7 @@ class Judge:
         self.modes, self.held, self.covered = (Best(levels=levels) for _ in range(3))
         self.batches, self.pairs = (Best(levels=levels) for _ in range(2))
         self.looks = 0
+        self._showed = False
         self._named = ""
         self._broken: tuple[int, Evidence] | None = None
 
@@ -86,8 +89,10 @@ class Judge:
                 lost = failure.lost(look)
                 self.evidence[_key(failure)], self.shown[_key(failure)] = evidence, step
                 self.lost[_key(failure)] = tuple(lost)
+                self.early[_key(failure)] = failure.recovers and self._starting(step)
                 found |= lost
         self.grave.look(look.step, grave)
+        self._showed = grave
         if window is not None:
             self._keep_examples(found, window.reals)
 
@@ -110,6 +115,10 @@ class Judge:
             elif (which := found.get(name)) is not None and len(which):
                 self.examples[name] = reals.shown(which[:each].cpu()).detach().cpu().clone()
 
+    def _starting(self, step: int) -> bool:
+        """Whether samples have never been good, and may become so yet."""
+        return self.covered.peak < self.levels.uncovered and step < self.levels.started
+
     def broken(self, step: int, what: str) -> None:
         """Something is NaN or infinite: no more looks are needed."""
         if self._broken is None:
@@ -127,14 +136,13 @@ class Judge:
         failure = self._most(grave if self.grave.warned else mild)
         points = self.grave if self.grave.warned else self.points[_key(failure)]
         if points.warned:
-            never = self.covered.peak < levels.uncovered
-            early = failure.recovers and never and step < levels.started
+            early = self.early[_key(failure)]
             state: State = failure.state if points.alarmed and not early else "warning"
             evidence = self._evidence(_key(failure))
             lost = self.lost.get(_key(failure), ())
-            sure = points.part * (step / levels.started if early else 1)
+            sure = points.part * (min(1, step / levels.started) if early else 1)
             return Verdict(state, failure.name, points.since, step, evidence, lost, sure=sure)
-        if self.covered.peak >= levels.uncovered and step >= levels.warm_up:
+        if self.covered.peak >= levels.uncovered and self.looked >= levels.warm_up:
             most = max(several.part for several in (self.grave, *self.points.values()))
             return Verdict("healthy", step=step, sure=1 - most)
         if not self.looks:
@@ -170,9 +178,11 @@ class Judge:
 
     @property
     def unsure(self) -> bool:
-        """Whether something shows, and not yet often enough for a verdict: more looks will tell."""
-        several = (self.grave, *self.points.values())
-        return not self.grave.alarmed and any(points.score > 0 for points in several)
+        """Whether more looks would tell: something shows, and not often enough for a verdict; or
+        what is said did not show at the last look, and may be over."""
+        if self.grave.alarmed:
+            return not self._showed
+        return any(points.score > 0 for points in (self.grave, *self.points.values()))
 
     @property
     def over(self) -> bool:
@@ -197,7 +207,9 @@ class Judge:
             "looks": self.looks,
             "looked": self.looked,
             "shown": dict(self.shown),
+            "early": dict(self.early),
             "named": self._named,
+            "showed": self._showed,
             "broken": None if self._broken is None else [self._broken[0], asdict(self._broken[1])],
         }
 
@@ -219,39 +231,35 @@ class Judge:
             Best(**state[name], levels=levels) for name in kept
         )
         self.looks, self.looked = state["looks"], state["looked"]
-        self.shown = dict(state["shown"])
-        self._named = state["named"]
+        self.shown, self.early = dict(state["shown"]), dict(state["early"])
+        self._named, self._showed = state["named"], state["showed"]
         broken = state["broken"]
         self._broken = None if broken is None else (broken[0], Evidence(**broken[1]))
 
 
 def replay(
     looks: Iterable[tuple[int, Mapping[str, float]]],
-    end: int,
     levels: Levels = LEVELS,
     broken: int | None = None,
 ) -> list[Verdict]:
     """The verdicts of a run as they changed, from what was recorded of it.
 
-    Nothing that is lost has a name. Between two looks a verdict changes at ``warm_up`` and
-    ``started`` only; a watcher says so at the next round that it sees.
+    Nothing that is lost has a name.
 
     Args:
         looks: the step and the values of each comparison, in order, as :meth:`Judge.look` takes
             them; recorded ones stay where they were, though a watcher with other levels would have
             looked sooner or later.
-        end: the last of G's steps at which a watcher asks.
         levels: what to compare signals with.
         broken: the step at which something was NaN or infinite.
     """
     judge, told = Judge(levels), [Verdict("warming-up")]
     moments: list[tuple[int, Mapping[str, float] | None]] = [*looks]
-    moments += [(step, None) for step in (levels.warm_up, levels.started) if step <= end]
     moments += [] if broken is None else [(broken, None)]
     for step, values in sorted(moments, key=lambda moment: moment[0]):
         if values is not None:
             judge.look(step, values)
-        elif step == broken:
+        else:
             judge.broken(step, "samples, answers or losses")
         verdict = judge.verdict(step)
         if (verdict.state, verdict.failure) != (told[-1].state, told[-1].failure):
