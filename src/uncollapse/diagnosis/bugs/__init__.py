@@ -33,6 +33,7 @@ from uncollapse.diagnosis.bugs.missing_sigmoid import MissingSigmoid
 from uncollapse.diagnosis.bugs.nan_prone_penalty import NanPronePenalty
 from uncollapse.diagnosis.bugs.range_mismatch import RangeMismatch
 from uncollapse.diagnosis.bugs.relativistic_labels import RelativisticLabels
+from uncollapse.diagnosis.bugs.same_samples import SameSamples
 from uncollapse.diagnosis.bugs.scout import Scout
 from uncollapse.diagnosis.bugs.subtracted_penalty import SubtractedPenalty
 from uncollapse.diagnosis.bugs.swapped_labels import SwappedLabels
@@ -66,6 +67,7 @@ CHECKS: tuple[type[Check], ...] = (
     LatentConstant,
     LatentReused,
     ConstantFakes,
+    SameSamples,
     BatchStatistics,
     BatchNormOfOne,
     BlindDiscriminator,
