@@ -42,7 +42,7 @@ from uncollapse.diagnosis.bugs.untrained_network import UntrainedNetwork
 from uncollapse.diagnosis.bugs.wrong_optimizer_parameters import WrongOptimizerParameters
 from uncollapse.diagnosis.bugs.wrong_zero_grad import WrongZeroGrad
 from uncollapse.diagnosis.verdict import Bug
-from uncollapse.errors import ConfigError
+from uncollapse.errors import ConfigError, hint
 
 CHECKS: tuple[type[Check], ...] = (
     RangeMismatch,
@@ -102,7 +102,10 @@ class Preflight:
         expect = [expect] if isinstance(expect, str) else expect
         for name in expect:
             if name not in NAMES:
-                raise ConfigError(f"watch: expect: no bug is called {name!r}; {', '.join(NAMES)}")
+                raise ConfigError(
+                    f"watch: expect: no bug is called {name!r}.{hint(name, NAMES)} "
+                    f"Known: {', '.join(NAMES)}"
+                )
         self.bugs: list[Bug] = []
         self._before = 0
         self.scout = Scout(generators, discriminators, self)
