@@ -26,14 +26,13 @@ import numpy as np
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-from replay import broken, looks  # noqa: E402
-from uncollapse.diagnosis.levels import LEVELS, Levels  # noqa: E402
-
 from detectors import GRAVE  # noqa: E402
 from load import Record, load  # noqa: E402
 from measure import clear  # noqa: E402
+from replay import broken, looks  # noqa: E402
 from rule import HEALTHY  # noqa: E402
 from uncollapse.diagnosis import judging, levels  # noqa: E402
+from uncollapse.diagnosis.levels import LEVELS, Levels  # noqa: E402
 
 FILE = Path(levels.__file__).with_suffix(".json")
 FREE = {
