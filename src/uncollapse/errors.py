@@ -97,7 +97,11 @@ def unknown(what: str, name: str, known: Iterable[str]) -> ConfigError:
         known: every name there is.
     """
     names = sorted(known)
-    lower = {n.lower(): n for n in names}
+    return ConfigError(f"unknown {what} '{name}'.{hint(name, names)} Known: {', '.join(names)}")
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """A sentence with the known name that is nearest, after a space; nothing if none is near."""
+    lower = {n.lower(): n for n in known}
     near = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.5)
-    hint = f" Did you mean '{lower[near[0]]}'?" if near else ""
-    return ConfigError(f"unknown {what} '{name}'.{hint} Known: {', '.join(names)}")
+    return f" Did you mean '{lower[near[0]]}'?" if near else ""

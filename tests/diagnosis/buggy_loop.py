@@ -131,7 +131,7 @@ class Loop:
         G, D = self.G, self.D
         opt_g, opt_d = self.optimizers(G, D)
         cleared = {"G": [opt_g], "D": [opt_d], "both": [opt_g, opt_d], "": []}
-        given = {"generator": G, "discriminator": D, "optimizers": [opt_g, opt_d]}
+        given = {"generator": G, "discriminator": D, "optimizers": [o for o in (opt_g, opt_d) if o]}
         given["every"] = 1_000_000  # bugs are looked for nevertheless
         watch = uc.watch(**given | self.watch)
         for step in range(steps):

@@ -6,10 +6,24 @@ import copy
 
 import pytest
 import torch
-from buggy_loop import BATCH, LATENT, LOSSES, STYLES, Loop, discriminator, generator, ring
+from buggy_loop import (
+    BATCH,
+    LATENT,
+    LOSSES,
+    STYLES,
+    Loop,
+    bce_d,
+    bce_g,
+    discriminator,
+    generator,
+    names,
+    ring,
+)
 from torch import nn
 from torch.nn import functional as F
 from torch.optim import SGD, Adam
+
+import uncollapse as uc
 
 TWO = ("bce", "wgan-gp")
 
@@ -177,6 +191,23 @@ def test_networks_given_the_other_way_round(style, both):
     bug = found("swapped-networks", "uc.watch, buggy_loop.py", loop, 24)
     assert not loop.run(24).verdict.notes
     assert "swapped" in bug.meaning
+
+
+def test_networks_given_the_other_way_round_whose_fakes_serve_both_turns():
+    loop = Loop()
+    G, D = loop.G, loop.D
+    optimizers = [Adam(G.parameters(), 1e-3), Adam(D.parameters(), 1e-3)]
+    watch = uc.watch(generator=D, discriminator=G, optimizers=optimizers)
+    for _ in range(12):
+        optimizers[1].zero_grad()
+        fake = G(torch.randn(BATCH, LATENT))
+        bce_d(D(ring(BATCH)), D(fake.detach())).backward()
+        optimizers[1].step()
+        optimizers[0].zero_grad()
+        bce_g(None, D(fake)).backward()
+        optimizers[0].step()
+    watch.close()
+    assert names(watch) == ["swapped-networks"]
 
 
 @pytest.mark.parametrize("style", TWO)
@@ -645,3 +676,73 @@ def test_a_last_layer_that_begins_at_zero_is_not_blind():
     D = discriminator()
     nn.init.zeros_(D[2].weight)
     assert not Loop(D=D).run().bugs
+
+
+@pytest.mark.parametrize("style", ["bce", "probabilities", "hinge", "least-squares", "wgan-gp"])
+@pytest.mark.parametrize(
+    ("twice", "missing"), [("fake", "real samples are never"), ("real", "fakes are never")]
+)
+def test_the_same_samples_twice(style, twice, missing):
+    loop = Loop(style)
+    loop.judge = lambda real, fake: (
+        (loop.D(fake), loop.D(fake)) if twice == "fake" else (loop.D(real), loop.D(real))
+    )
+    bug = named("same-samples", loop.run(30))
+    assert missing in bug.meaning
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_the_same_samples_in_two_steps_or_beside_gs_loss(apart):
+    """A step for each label, or both networks' steps after both losses."""
+    loop = Loop()
+    G, D = loop.G, loop.D
+    opt_g, opt_d = Adam(G.parameters(), 1e-3), Adam(D.parameters(), 1e-3)
+    watch = uc.watch(generator=G, discriminator=D, optimizers=[opt_g, opt_d])
+    bce = F.binary_cross_entropy_with_logits
+    for _ in range(16):
+        real, fake = ring(BATCH), G(torch.randn(BATCH, LATENT))
+        for label in (1.0, 0.0):
+            bce(D(real), torch.full((BATCH, 1), label)).backward()
+            if apart:
+                opt_d.step()
+                opt_d.zero_grad()
+        bce(D(fake), torch.ones(BATCH, 1)).backward()
+        opt_g.step()
+        if not apart:
+            opt_d.step()
+        opt_g.zero_grad()
+        opt_d.zero_grad()
+    watch.close()
+    named("same-samples", watch)
+
+
+def named(name, watch):
+    """The one bug of this name."""
+    (bug,) = [bug for bug in watch.bugs if bug.name == name]
+    return bug
+
+
+def test_word_numbers_tell_batches_apart():
+    """A mask beside them is the same for real lines and fakes."""
+    G, D = generator(), Reader()
+    opt_g, opt_d = Adam(G.parameters(), 1e-3), Adam(D.parameters(), 1e-3)
+    watch = uc.watch(generator=G, discriminator=D, optimizers=[opt_g, opt_d])
+    mask = torch.ones(BATCH, 6)
+    for _ in range(12):
+        opt_d.zero_grad()
+        real, fake = (torch.randint(9, (BATCH, 6)) for _ in range(2))
+        bce_d(D(real, mask), D(fake, mask)).backward()
+        opt_d.step()
+        G(torch.randn(BATCH, LATENT))
+        opt_g.step()
+    watch.close()
+    assert "same-samples" not in names(watch)
+
+
+class Reader(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.words = nn.Embedding(9, 1)
+
+    def forward(self, lines, mask):
+        return (self.words(lines)[..., 0] * mask).sum(1, keepdim=True)

@@ -65,3 +65,10 @@ def test_what_cannot_be_told_is_said():
         uc.duality_gap(Shift(0), nn.Linear(1, 2), normal(0), normal(1))
     with pytest.raises(ConfigError, match="needs 4 real samples"):
         uc.duality_gap(Shift(0), linear(0, 0), normal(0)[:2], normal(1))
+    with pytest.raises(ConfigError, match=r"real must be a tensor .*, not NoneType"):
+        uc.duality_gap(Shift(0), linear(0, 0), None, None)
+    said = r"generator cannot take latents of shape \[1\] \(RuntimeError: [^\n]*\)$"
+    with pytest.raises(ConfigError, match=said):
+        uc.duality_gap(nn.Linear(3, 1), linear(0, 0), normal(0), normal(1))
+    with pytest.raises(ConfigError, match=r"discriminator cannot take fakes of shape \[2\]"):
+        uc.duality_gap(nn.Linear(1, 2), linear(0, 0), normal(0), normal(1))

@@ -14,6 +14,7 @@ PAIR = {"generator": nn.Linear(2, 2), "discriminator": nn.Linear(2, 1)}
 SHARING = nn.Sequential(PAIR["generator"], nn.Linear(2, 2))
 OPTIMIZER = SGD(PAIR["generator"].parameters(), 0.1)
 ROWS = torch.randn(40, 2)
+WORDS = torch.arange(48).reshape(8, 6) % 7
 
 
 def loader(*names):
@@ -46,6 +47,13 @@ def loader(*names):
         ({"real": torch.full((9, 2), torch.nan)}, "real holds NaN or infinity"),
         ({"optimizers": ["adam"]}, "optimizers: a str is no optimiser"),
         ({"out": 5}, "out must be a folder, not int"),
+        ({"out": ""}, "out must be a folder, not ''"),
+        ({"optimizers": [OPTIMIZER, None]}, "optimizers[1] is None: leave it out"),
+        ({"optimizers": {"g": OPTIMIZER, "d": "adam"}}, "optimizers: a str is no optimiser"),
+        ({"real": torch.zeros(1, 2)}, "real must hold at least 2 samples, not 1"),
+        ({"real": []}, "real is empty"),
+        ({"real": [[1, 2], [3]]}, "real cannot be read as samples (ValueError"),
+        ({"expect": "same-sample"}, "Did you mean 'same-samples'?"),
         ({"discriminator": PAIR["generator"]}, "are the same module"),
         ({"expect": "no-such-bug"}, "no bug is called 'no-such-bug'"),
         ({"labels": torch.zeros(3)}, "labels are those of real="),
@@ -98,12 +106,97 @@ def test_bad_words_of_observe():
         watch.observe(real=torch.zeros(8, 2), fake=torch.zeros(8, 3))
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            {"real": WORDS, "fake": torch.randn(8, 6)},
+            "fake must be whole numbers [n, T], as real is",
+        ),
+        (
+            {"real": torch.randn(8, 5), "fake": WORDS},
+            "real must be whole numbers [n, T], as fake is",
+        ),
+        ({"real": WORDS, "fake": WORDS[:, :5]}, "real has lines of 6 symbols, and fake of 5"),
+        (
+            {"real": WORDS, "fake": nn.functional.one_hot(WORDS).float()},
+            "fake must be whole numbers [n, T], as real is",
+        ),
+        ({"real": ROWS, "d_real": torch.zeros(7, 1)}, "d_real has 7 rows, and real 40 samples"),
+        ({"fake": ROWS, "d_fake": torch.zeros(41)}, "d_fake has 41 rows, and fake 40 samples"),
+        ({"fake": ROWS, "latents": torch.zeros(3, 2)}, "latents has 3 rows, and fake 40 samples"),
+        ({"fake": ROWS[:0]}, "fake is an empty batch"),
+    ],
+)
+@pytest.mark.parametrize("apart", [False, True])
+def test_what_observe_cannot_compare_is_refused_in_one_line(words, said, apart):
+    watch = uc.watch(**PAIR)
+    if apart and {"real", "fake"} <= words.keys():  # a call for each
+        watch.observe(real=words["real"])
+        words = {"fake": words["fake"]}
+    with pytest.raises(uc.UncollapseError) as caught:
+        watch.observe(**words)
+    watch.close()
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_lines_may_be_said_one_hot_or_as_numbers():
+    watch = uc.watch(**PAIR)
+    for fake in (WORDS, nn.functional.one_hot(WORDS).float(), WORDS.float() * torch.nan):
+        watch.observe(real=nn.functional.one_hot(WORDS).float(), fake=fake)
+    watch.close()
+    assert watch.verdict.state == "failed"
+
+
+def test_an_average_of_another_shape_is_not_listened_to():
+    """The verdict is about the generator's own samples, and says so."""
+    G, D, average = nn.Linear(2, 2), nn.Linear(2, 1), nn.Linear(2, 3)
+    steps = SGD(G.parameters(), 0.01), SGD(D.parameters(), 0.01)
+    watch = uc.watch(generator=G, discriminator=D, ema=average, every=1)
+    for _ in range(40):
+        fake = G(torch.randn(32, 2))
+        (D(fake.detach()) - D(torch.randn(32, 2))).mean().backward()
+        steps[1].step()
+        steps[1].zero_grad()
+        (-D(fake)).mean().backward()
+        steps[0].step()
+        steps[0].zero_grad()
+    watch.close()
+    assert watch.fakes.rows().shape[1:] == (2,)
+    (note,) = [note for note in watch.verdict.notes if "ema=" in note]
+    assert "samples are the generator's own" in note
+    assert "it gives samples of shape [3], and the generator [2]" in note
+
+
+def test_optimisers_by_name():
+    uc.watch(**PAIR, optimizers={"g": OPTIMIZER}).close()
+
+
+def test_a_folder_is_of_one_open_watch(tmp_path):
+    first = uc.watch(**PAIR, out=tmp_path)
+    with pytest.raises(uc.UncollapseError, match="another watch that is still open: give each its"):
+        uc.watch(**PAIR, out=tmp_path / "sub" / "..")
+    first.close()
+    second = uc.watch(**PAIR, out=tmp_path)
+    del second  # which nobody can close any more
+    uc.watch(**PAIR, out=tmp_path).close()
+
+
 def test_real_samples_in_any_form():
     samples = torch.randn(40, 2)
     loader = DataLoader(TensorDataset(samples, torch.zeros(40)), batch_size=16)
     pair = samples, torch.zeros(40)
     by_name = DataLoader([{"x": row} for row in samples], batch_size=16)
-    forms = [samples, samples.numpy(), TensorDataset(samples), loader, by_name, pair]
+    forms = [
+        samples,
+        samples.numpy(),
+        samples.tolist(),
+        TensorDataset(samples),
+        loader,
+        by_name,
+        pair,
+    ]
     forms.append(lambda: samples)
     for form in forms:
         rows, labels = taken(form, None)

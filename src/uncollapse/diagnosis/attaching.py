@@ -6,7 +6,7 @@ import functools
 import importlib
 import itertools
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar
 
@@ -17,7 +17,7 @@ from uncollapse.diagnosis.eyes import Features
 from uncollapse.diagnosis.reals import names, same, taken
 from uncollapse.diagnosis.signals import prepare
 from uncollapse.diagnosis.verdict import Verdict
-from uncollapse.diagnosis.watch import Watch
+from uncollapse.diagnosis.watch import Watch, is_watched
 from uncollapse.errors import ConfigError
 from uncollapse.files import home, is_run
 from uncollapse.ranks import first_process
@@ -66,7 +66,7 @@ def watch(
     Args:
         generator: the module that the loop calls (compiled or wrapped, if it is), or several.
         discriminator: likewise.
-        optimizers: of the loop, each once, for the preflight.
+        optimizers: of the loop, each once, or a dict of them; for the preflight.
         real: real samples ``[n, *shape]`` as D is given them, a data set, a loader, or a function
             that gives a batch; None takes what D sees and G did not make. The columns of a data
             frame give their names to lost categories.
@@ -89,7 +89,7 @@ def watch(
 
     Raises:
         ConfigError: something is no module, unknown, unnamed, given twice, or out of range;
-            ``out`` is a run's folder.
+            ``out`` is a run's folder, or that of another open watch.
         ShapeError: ``real`` has no samples, or not as many labels.
         DataError: ``real`` holds NaN or infinity.
     """
@@ -110,8 +110,9 @@ def watch(
         raise ConfigError(f"watch: on_change must be a function, not {type(on_change).__name__}")
     if labels is not None and real is None:
         raise ConfigError("watch: labels are those of real=, which is not given")
-    if out is not None and not isinstance(out, (str, Path)):
-        raise ConfigError(f"watch: out must be a folder, not {type(out).__name__}")
+    if out is not None and (not isinstance(out, (str, Path)) or out == ""):
+        what = "''" if out == "" else type(out).__name__
+        raise ConfigError(f"watch: out must be a folder, not {what}")
     meant = (expect,) if isinstance(expect, str) else expect
     if not isinstance(meant, Iterable) or not all(isinstance(name, str) for name in meant):
         raise ConfigError(f"watch: expect must be names of bugs, not {expect!r}")
@@ -140,6 +141,11 @@ def watch(
         except OSError as error:
             reason = error.strerror or error
             raise ConfigError(f"watch: out: {folder} cannot be made: {reason}") from None
+        if is_watched(folder):
+            raise ConfigError(
+                f"watch: out: {folder} is the folder of another watch that is still open: give "
+                "each its own, or close the other one first (watch.close())"
+            )
     _prepare()
     return Watch(
         generators,
@@ -176,12 +182,14 @@ def _modules(given: nn.Module | Iterable[nn.Module], word: str) -> list[nn.Modul
 
 
 def _optimizers(given: Any) -> list[Any]:
-    """One, several or none; wrapped ones have a ``step`` too."""
+    """One, several (by name or not) or none; wrapped ones have a ``step`` too."""
     if given is not None and not hasattr(given, "step") and not isinstance(given, Iterable):
         raise ConfigError(f"watch: optimizers must be optimisers, not {given!r}")
-    several = [] if given is None else [given] if hasattr(given, "step") else list(given)
-    found = [optimizer for optimizer in several if optimizer is not None]
-    for optimizer in found:
+    several = given.values() if isinstance(given, Mapping) else given
+    found = [] if given is None else [given] if hasattr(given, "step") else list(several)
+    for number, optimizer in enumerate(found):
+        if optimizer is None:
+            raise ConfigError(f"watch: optimizers[{number}] is None: leave it out")
         if not hasattr(optimizer, "step"):
             raise ConfigError(f"watch: optimizers: a {type(optimizer).__name__} is no optimiser")
     seen: dict[int, int] = {}

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 from torch.nn.parallel import DistributedDataParallel
 
-from uncollapse.errors import ConfigError
+from uncollapse.errors import ConfigError, one_line
 
 BATCH = 128
 """Samples of a step, and half of the samples that the value is told on, at most."""
@@ -45,8 +45,13 @@ def duality_gap(
         In nats, at least about 0.
 
     Raises:
-        ConfigError: too few samples, or a discriminator with several answers for a sample.
+        ConfigError: too few samples, something that a network cannot take, or a discriminator with
+            several answers for a sample.
     """
+    for word, tensor in (("real", real), ("latents", latents)):
+        if not isinstance(tensor, Tensor) or not tensor.ndim:
+            kind = type(tensor).__name__
+            raise ConfigError(f"duality_gap: {word} must be a tensor [n, …], not {kind}")
     if min(len(real), len(latents)) < 4 or steps < 1:
         raise ConfigError("duality_gap: needs 4 real samples, 4 latents and 1 step at least")
     chance = torch.Generator().manual_seed(0)
@@ -59,7 +64,10 @@ def duality_gap(
     (x, x_told), (z, z_told) = draws(real), draws(latents)
 
     def value(G: nn.Module, D: nn.Module, x: Tensor, z: Tensor) -> Tensor:
-        of_real, of_fake = D(x), D(G(z))
+        fake = _asked("generator", G, "latents", z)
+        of_real, of_fake = (
+            _asked("discriminator", D, *of) for of in (("real", x), ("fakes", fake))
+        )
         if of_real.numel() != len(x):
             raise ConfigError("duality_gap: the discriminator must give one logit for each sample")
         return -softplus(-of_real).mean() - softplus(of_fake).mean()
@@ -86,6 +94,17 @@ def duality_gap(
         G, D = _copy(generator), _copy(discriminator)
         lowest = best(G, lambda x, z: value(G, D, x, z), 1.0)
     return highest - lowest
+
+
+def _asked(word: str, network: nn.Module, of: str, rows: Tensor) -> Any:
+    """What a network gives for something; where it cannot take that, an error of one line."""
+    try:
+        return network(rows)
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        shape = list(rows.shape[1:])
+        raise ConfigError(
+            f"duality_gap: the {word} cannot take {of} of shape {shape} ({one_line(error)})"
+        ) from error
 
 
 def _copy(network: nn.Module) -> Any:

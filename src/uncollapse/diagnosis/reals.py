@@ -24,9 +24,9 @@ def taken(real: Any, labels: Any, word: str = "real") -> tuple[Tensor, Tensor | 
     More are taken of rows ``[n, d]`` than are compared: categories of a table are counted in all.
 
     Args:
-        real: a tensor, array or data frame ``[n, *shape]``; what gives samples by number, or
-            batches in turn (a data set, a loader; of tuples the first part is taken, of dicts the
-            only one); or a function without arguments that gives a batch.
+        real: a tensor, array, data frame or lists of numbers ``[n, *shape]``; what gives samples
+            by number, or batches in turn (a data set, a loader; of tuples the first part is taken,
+            of dicts the only one); or a function without arguments that gives a batch.
         labels: classes ``[n]`` of a tensor's samples.
         word: what it is called in messages.
 
@@ -36,7 +36,9 @@ def taken(real: Any, labels: Any, word: str = "real") -> tuple[Tensor, Tensor | 
         DataError: NaN or infinity, other things than numbers, or labels that are not whole.
     """
     rows = _read(real, word)
-    if rows.ndim < 2 or len(rows) < 2:
+    if rows.ndim >= 2 and len(rows) == 1:
+        raise ShapeError(f"watch: {word} must hold at least 2 samples, not 1")
+    if rows.ndim < 2 or not len(rows):
         raise ShapeError(f"watch: {word} must hold samples [n, *shape], not {list(rows.shape)}")
     if not torch.isfinite(rows).all():
         raise DataError(f"watch: {word} holds NaN or infinity")
@@ -132,7 +134,11 @@ def _rows(real: Any, word: str) -> Tensor:
         return _joined(_calls(real, word))
     if isinstance(real, (tuple, dict)):  # samples with labels, or by name
         return _rows(_first(real, word), word)
+    if isinstance(real, list) and real and _is_plain(real[0]):
+        return torch.as_tensor(real)
     if hasattr(real, "__getitem__") and hasattr(real, "__len__"):
+        if not len(real):
+            raise ShapeError(f"watch: {word} is empty")
         index = _choice(len(real)).tolist()
         return torch.stack([torch.as_tensor(_first(real[i], word)) for i in index])
     if isinstance(real, Iterable):
@@ -141,6 +147,13 @@ def _rows(real: Any, word: str) -> Tensor:
         f"watch: {word} must be samples, a data set, a loader or a function, not "
         f"{type(real).__name__}"
     )
+
+
+def _is_plain(sample: Any) -> bool:
+    """Whether it is a list of numbers, or of such lists."""
+    if not isinstance(sample, list):
+        return False
+    return all(isinstance(part, (int, float)) or _is_plain(part) for part in sample)
 
 
 def _first(batch: Any, word: str) -> Any:

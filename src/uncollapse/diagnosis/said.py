@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from uncollapse.diagnosis.seen import ROWS, some
+from uncollapse.diagnosis.symbols import Symbols
 from uncollapse.errors import ConfigError, ShapeError
 
 WHAT = {
@@ -17,24 +19,63 @@ WHAT = {
     "fooled": "the discriminator's answers to fakes",
 }
 
+OF = {"d_real": "real", "d_fake": "fake", "latents": "fake"}
+"""What must have a row for each sample of the same call."""
+WHOLE = "whole numbers [n, T]"
+
 
 def check_said(**said: Any) -> None:
     """Refuses what cannot be looked at.
 
     Raises:
         ConfigError: it is no tensor of a batch.
-        ShapeError: real samples and fakes of different shapes.
+        ShapeError: nothing in it, or not one for each sample.
     """
     for name, value in said.items():
         if value is not None and not (isinstance(value, Tensor) and value.ndim):
             raise ConfigError(
                 f"observe: {name} must be a tensor of a batch, not {type(value).__name__}"
             )
-    pair = [said[name] for name in ("real", "fake") if said[name] is not None]
-    numbers = all(samples.is_floating_point() for samples in pair)
-    if numbers and len({tuple(samples.shape[1:]) for samples in pair}) > 1:
-        real, fake = (list(samples.shape[1:]) for samples in pair)
-        raise ShapeError(f"observe: real has samples of shape {real}, and fake of {fake}")
+        if value is not None and not len(value):
+            raise ShapeError(f"observe: {name} is an empty batch")
+    for name, of in OF.items():
+        counts = [len(said[word]) for word in (name, of) if said.get(word) is not None]
+        if len(set(counts)) > 1:
+            raise ShapeError(
+                f"observe: {name} has {counts[0]} rows, and {of} {counts[1]} samples: give one "
+                "for each"
+            )
+
+
+def check_pair(symbols: Symbols, real: Tensor | None, fake: Tensor | None) -> None:
+    """Refuses real samples and fakes that cannot be compared.
+
+    Args:
+        symbols: what is known of earlier ones; it learns.
+        real, fake: some rows of each, as they were said.
+
+    Raises:
+        ShapeError: one of them is no line of symbols, where the other is, or has another shape.
+    """
+    symbols.learn(real)
+    symbols.learn(None if fake is None or fake.is_floating_point() else fake)
+    said = {"real": real, "fake": fake}
+    read = {name: symbols(rows) for name, rows in said.items() if rows is not None}
+    for name, rows in read.items():
+        if symbols.known and rows.is_floating_point():
+            if not torch.isfinite(rows).all():  # which is a verdict of its own
+                return
+            other = "fake" if name == "real" else "real"
+            form = "lines, one-hot or whole numbers [n, T]" if symbols.axis else WHOLE
+            raise ShapeError(f"observe: {name} must be {form}, as {other} is")
+    shapes = [list(rows.shape[1:]) for rows in read.values()]
+    if len(shapes) > 1 and shapes[0] != shapes[1]:
+        if symbols.known:
+            raise ShapeError(
+                f"observe: real has lines of {shapes[0][0]} symbols, and fake of {shapes[1][0]}: "
+                "pad them to one length"
+            )
+        raise ShapeError(f"observe: real has samples of shape {shapes[0]}, and fake of {shapes[1]}")
 
 
 def rows_of(given: Tensor | None) -> Tensor | None:

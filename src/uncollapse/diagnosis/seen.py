@@ -157,6 +157,11 @@ def tensors(value: Any) -> Iterator[Tensor]:
     return (tensor for tensor in _opened(value) if tensor.is_floating_point())
 
 
+def others(value: Any) -> Iterator[Tensor]:
+    """The tensors with rows that are no floating-point ones: word numbers, classes, masks."""
+    return (tensor for tensor in _opened(value) if not tensor.is_floating_point())
+
+
 def classes(value: Any, count: int, most: int) -> Tensor | None:
     """The first whole number for each of so many rows, in what a network takes: some of them."""
     for tensor in _opened(value):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +29,7 @@ from uncollapse.diagnosis.liveness import Liveness
 from uncollapse.diagnosis.places import Shown
 from uncollapse.diagnosis.pools import Recent, Reservoir
 from uncollapse.diagnosis.pulse import Pulse
-from uncollapse.diagnosis.said import WHAT, answers_of, check_said, rows_of
+from uncollapse.diagnosis.said import WHAT, answers_of, check_pair, check_said, rows_of
 from uncollapse.diagnosis.seen import ROWS, Turn, some
 from uncollapse.diagnosis.signals import SIGNALS, Reference, Window
 from uncollapse.diagnosis.sorting import Glimpse, Sorter
@@ -47,6 +48,20 @@ def _close_all() -> None:
     for watch in tuple(_OPEN):
         with contextlib.suppress(Exception):
             watch.close()
+
+
+def is_watched(folder: Path) -> bool:
+    """Whether an open watch of this process writes into a folder."""
+    at = folder.resolve()
+
+    def held() -> bool:
+        kept = [watch.kept for watch in _OPEN]
+        return any(one is not None and one.folder.resolve() == at for one in kept)
+
+    if not held():
+        return False
+    gc.collect()  # one that nobody holds any more is in nobody's way
+    return held()
 
 
 class Watch:
@@ -232,12 +247,14 @@ class Watch:
 
         Raises:
             ConfigError: something is no tensor.
-            ShapeError: real samples and fakes of different shapes.
+            ShapeError: real samples and fakes of different shapes, an empty batch, or answers or
+                latents of another number than the samples of the same call.
         """
         check_said(
             real=real, fake=fake, d_real=d_real, d_fake=d_fake, latents=latents, labels=labels,
             gradients=gradients,
         )  # fmt: skip
+        self._check_pair(rows_of(real), rows_of(fake))
         self.liveness.observed = True
         before = self._told or self._begin_told()
         if step is not None:
@@ -264,6 +281,18 @@ class Watch:
             self._told = Glimpse(self.step)
             self._round(told)
         self._beat()
+
+    def _check_pair(self, real: Tensor | None, fake: Tensor | None) -> None:
+        """Refuses samples that do not fit each other, or those that were said before."""
+        symbols, told, given = Symbols(), self._told, self._given[0]
+        if told is not None:
+            symbols.restore(self.symbols.state())
+        elif given is not None and given.is_floating_point():
+            symbols.learn(given)
+        if real is None and told is not None:
+            known = self.reals.rows()[:1] if self.given is None and len(self.reals) else None
+            real = known if told.real is None else told.real
+        check_pair(symbols, real, fake)
 
     def _begin_told(self) -> Glimpse:
         """What was heard before the first word may have had another form."""

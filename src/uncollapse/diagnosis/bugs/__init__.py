@@ -33,6 +33,7 @@ from uncollapse.diagnosis.bugs.missing_sigmoid import MissingSigmoid
 from uncollapse.diagnosis.bugs.nan_prone_penalty import NanPronePenalty
 from uncollapse.diagnosis.bugs.range_mismatch import RangeMismatch
 from uncollapse.diagnosis.bugs.relativistic_labels import RelativisticLabels
+from uncollapse.diagnosis.bugs.same_samples import SameSamples
 from uncollapse.diagnosis.bugs.scout import Scout
 from uncollapse.diagnosis.bugs.subtracted_penalty import SubtractedPenalty
 from uncollapse.diagnosis.bugs.swapped_labels import SwappedLabels
@@ -41,7 +42,7 @@ from uncollapse.diagnosis.bugs.untrained_network import UntrainedNetwork
 from uncollapse.diagnosis.bugs.wrong_optimizer_parameters import WrongOptimizerParameters
 from uncollapse.diagnosis.bugs.wrong_zero_grad import WrongZeroGrad
 from uncollapse.diagnosis.verdict import Bug
-from uncollapse.errors import ConfigError
+from uncollapse.errors import ConfigError, hint
 
 CHECKS: tuple[type[Check], ...] = (
     RangeMismatch,
@@ -66,6 +67,7 @@ CHECKS: tuple[type[Check], ...] = (
     LatentConstant,
     LatentReused,
     ConstantFakes,
+    SameSamples,
     BatchStatistics,
     BatchNormOfOne,
     BlindDiscriminator,
@@ -100,7 +102,10 @@ class Preflight:
         expect = [expect] if isinstance(expect, str) else expect
         for name in expect:
             if name not in NAMES:
-                raise ConfigError(f"watch: expect: no bug is called {name!r}; {', '.join(NAMES)}")
+                raise ConfigError(
+                    f"watch: expect: no bug is called {name!r}.{hint(name, NAMES)} "
+                    f"Known: {', '.join(NAMES)}"
+                )
         self.bugs: list[Bug] = []
         self._before = 0
         self.scout = Scout(generators, discriminators, self)

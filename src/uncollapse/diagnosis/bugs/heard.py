@@ -45,6 +45,7 @@ class Judged:
         network: which of them.
         module: itself.
         given: tensors that it was given.
+        beside: some rows of those of whole numbers.
         answered: some rows of each answer.
         bounds: the range that attached samples cannot leave, where the graph tells.
         training: whether it was in training mode.
@@ -58,6 +59,7 @@ class Judged:
     network: int
     module: nn.Module
     given: list[Given]
+    beside: list[Tensor]
     answered: list[Tensor]
     bounds: tuple[float, float] | None
     training: bool

@@ -23,7 +23,7 @@ from uncollapse.diagnosis.bugs.heard import Backward, Drawn, Judged, Penalty, Pu
 from uncollapse.diagnosis.bugs.lines import Asked, asked, line
 from uncollapse.diagnosis.hooks import Guarded, StepHooks, hang, on_gradient, when_pass_ends
 from uncollapse.diagnosis.lineage import Lineage
-from uncollapse.diagnosis.seen import Given, Side, some, tensors
+from uncollapse.diagnosis.seen import Given, Side, others, some, tensors
 
 LOOKED = 48
 """Steps of each side that are looked at."""
@@ -92,6 +92,7 @@ class Scout:
             for side, nets in self.networks.items()
         }
         self.lineage = Lineage(generators)
+        self.answered = Lineage(discriminators)
         self.guard = Guarded(self)
         self._now: Backward | None = None
         self._asked: Asked | None = None
@@ -137,7 +138,9 @@ class Scout:
         self.told.drawn(drawn)
 
     def _is_answer(self, tensor: Tensor) -> bool:
-        """Whether D gave it, or something near it is made of what D gave."""
+        """Whether D gave it, detached or not, or something near it is made of what D gave."""
+        if self.answered.in_memory(tensor):
+            return True
         near = graphs.walk([tensor.grad_fn], lambda node: True, graphs.NEAR)
         return any(graphs.place(node) in self._answers for node in near)
 
@@ -147,6 +150,7 @@ class Scout:
         if not taken or not answers:
             return
         self._meet("discriminator", module)
+        self.answered.made(answers, taken)
         given = []
         for tensor in taken:
             to = self.lineage.attached(tensor)
@@ -157,6 +161,7 @@ class Scout:
             number,
             module,
             given,
+            [_few(tensor) for tensor in others(inputs)],
             [_few(tensor) for tensor in answers],
             graphs.bounds(largest[0]) if largest[1].attached else None,
             module.training,
@@ -371,6 +376,7 @@ class Scout:
 
     def _forget(self) -> None:
         self.lineage.forget()
+        self.answered.forget()
         self._answers.clear()
         self._penalties.clear()
         self._drawn.clear()
