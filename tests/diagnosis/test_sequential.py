@@ -54,6 +54,19 @@ def test_an_alarm_holds_until_it_is_not_even_a_warning():
     assert not Points(score=3.0).alarmed
 
 
+def test_a_look_long_after_the_last_one_forgets_as_much_as_those_between_would_have():
+    often, seldom = Points(), Points()
+    for points in (often, seldom):
+        for step in range(0, 320, LEVELS.renewed):
+            points.look(step, True)
+    for step in range(320, 320 + 4 * LEVELS.renewed, LEVELS.renewed):
+        often.look(step, False)
+    seldom.look(288 + 4 * LEVELS.renewed, False)
+    assert seldom.score == often.score == LEVELS.most - 4 * LEVELS.down
+    seldom.look(10**6, False)
+    assert seldom.score == LEVELS.most - 8 * LEVELS.down
+
+
 @pytest.mark.parametrize("chance", [0.2, 0.5])
 def test_run_length_is_that_of_many_runs(chance):
     random = torch.Generator().manual_seed(0)

@@ -68,6 +68,7 @@ class Levels:
         monotonous: different pairs of symbols, as a share of the real lines', below which texts say
             little.
         up, down: points for a look that shows a failure, and off for one that does not.
+        renewed: steps in which some of the samples that are looked at become others.
         warn, alarm, most: points of a failure from which on it is a warning, and a verdict, and
             those that it has at most.
         clearly: points by which another failure must be ahead for a verdict to change its name.
@@ -107,6 +108,7 @@ class Levels:
     monotonous: float
     up: float
     down: float
+    renewed: int
     warn: float
     alarm: float
     most: float

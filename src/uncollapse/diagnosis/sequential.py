@@ -10,6 +10,9 @@ import numpy as np
 from uncollapse.diagnosis.levels import LEVELS, Levels
 from uncollapse.diagnosis.thresholds import FALLING, FOLLOWING
 
+AT_ONCE = 4.0
+"""Looks that one may count for: by then all samples are others."""
+
 
 @dataclass
 class Points:
@@ -18,12 +21,16 @@ class Points:
     ``S ← max(0, S + up)`` after a look that does, ``max(0, S - down)`` after one that does not, and
     never above ``most``, so that a run that has recovered is soon taken to have.
 
+    Looks soon after each other are of much the same samples. One that does not show it counts for
+    as many as would have fitted since the last one, up to ``AT_ONCE``: seldom looks forget as fast.
+
     An alarm holds until it is not even worth a warning: a run on the edge is told once.
 
     Attributes:
         score: S.
         alarmed: whether it is a verdict.
         since: the step of the first look of the present excursion from 0.
+        at: the step of the last look.
 
     Args:
         levels: how many points there are for what.
@@ -32,6 +39,7 @@ class Points:
     score: float = 0.0
     since: int | None = None
     alarmed: bool = False
+    at: int | None = None
     levels: InitVar[Levels] = LEVELS
 
     def __post_init__(self, levels: Levels) -> None:
@@ -42,7 +50,9 @@ class Points:
         if shown and self.score == 0:
             self.since = step
         levels = self._levels
-        move = levels.up if shown else -levels.down
+        fitted = 1.0 if self.at is None else (step - self.at) / levels.renewed
+        self.at = step
+        move = levels.up if shown else -levels.down * min(AT_ONCE, max(1.0, fitted))
         self.score = min(levels.most, max(0.0, self.score + move))
         if self.score == 0:
             self.since = None
