@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 import uncollapse as uc
-from loops import LOOPS
 from rule import label
+from styles import LOOPS
 from task import EVENTS, Setting, Task
 from truth import Snapshots
 from uncollapse.diagnosis.judging import Judge

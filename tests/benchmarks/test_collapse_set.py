@@ -10,7 +10,7 @@ import pytest
 import torch
 
 SET = Path(__file__).parents[2] / "benchmarks" / "collapse"
-sys.path.insert(0, str(SET))
+sys.path.append(str(SET))
 
 from families import part, settings  # noqa: E402
 from load import load  # noqa: E402

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from loops import STYLES, Loop, Truth
 from torch import Tensor
 
 import uncollapse as uc
-from loops import STYLES, Loop, Truth
 from uncollapse.diagnosis.sorting import Glimpse
 
 ROUNDS = 26

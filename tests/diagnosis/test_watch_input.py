@@ -122,8 +122,6 @@ def test_bad_words_of_observe():
             {"real": WORDS, "fake": nn.functional.one_hot(WORDS).float()},
             "fake must be whole numbers [n, T], as real is",
         ),
-        ({"real": ROWS, "d_real": torch.zeros(7, 1)}, "d_real has 7 rows, and real 40 samples"),
-        ({"fake": ROWS, "d_fake": torch.zeros(41)}, "d_fake has 41 rows, and fake 40 samples"),
         ({"fake": ROWS, "latents": torch.zeros(3, 2)}, "latents has 3 rows, and fake 40 samples"),
         ({"fake": ROWS[:0]}, "fake is an empty batch"),
     ],

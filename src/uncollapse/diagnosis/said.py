@@ -19,8 +19,6 @@ WHAT = {
     "fooled": "the discriminator's answers to fakes",
 }
 
-OF = {"d_real": "real", "d_fake": "fake", "latents": "fake"}
-"""What must have a row for each sample of the same call."""
 WHOLE = "whole numbers [n, T]"
 
 
@@ -29,7 +27,7 @@ def check_said(**said: Any) -> None:
 
     Raises:
         ConfigError: it is no tensor of a batch.
-        ShapeError: nothing in it, or not one for each sample.
+        ShapeError: nothing in it, or not one latent for each fake.
     """
     for name, value in said.items():
         if value is not None and not (isinstance(value, Tensor) and value.ndim):
@@ -38,13 +36,12 @@ def check_said(**said: Any) -> None:
             )
         if value is not None and not len(value):
             raise ShapeError(f"observe: {name} is an empty batch")
-    for name, of in OF.items():
-        counts = [len(said[word]) for word in (name, of) if said.get(word) is not None]
-        if len(set(counts)) > 1:
-            raise ShapeError(
-                f"observe: {name} has {counts[0]} rows, and {of} {counts[1]} samples: give one "
-                "for each"
-            )
+    latents, fake = said.get("latents"), said.get("fake")
+    if latents is not None and fake is not None and len(latents) != len(fake):
+        raise ShapeError(
+            f"observe: latents has {len(latents)} rows, and fake {len(fake)} samples: give one for "
+            "each"
+        )
 
 
 def check_pair(symbols: Symbols, real: Tensor | None, fake: Tensor | None) -> None:
