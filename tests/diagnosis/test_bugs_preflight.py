@@ -77,8 +77,6 @@ def test_a_bug_is_told_once_and_kept_in_a_state():
 def test_what_is_expected():
     assert not Loop(zero_d="", watch={"expect": ["gradients-accumulate"]}).run().bugs
     with pytest.raises(ConfigError, match=r"called 'frozen'\. Did you mean 'frozen-network'"):
-        ConfigError, match="no bug is called 'frozen'. Did you mean 'frozen-network'"
-    ):
         uc.watch(generator=generator(), discriminator=discriminator(), expect=["frozen"])
 
 
