@@ -6,6 +6,7 @@ wrong has points of its own, and each failure has some for its name.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -149,7 +150,8 @@ class Judge:
             return Verdict("warming-up", step=step)
         enough = self.covered.peak >= levels.uncovered
         begins = f"step {levels.warm_up}" if enough else f"{levels.uncovered:.0%}"
-        meaning = f"samples cover {min(self.covered.now, 1):.0%} of the data; more is said from "
+        now = math.floor(100 * min(self.covered.now, 1))  # 24.9 % is not the 25 % that it takes
+        meaning = f"samples cover {now}% of the data; more is said from "
         meaning += f"{begins} on, or as soon as something shows"
         reason = Evidence("coverage", self.covered.now, levels.uncovered, meaning)
         return Verdict("warming-up", step=step, evidence=(reason,))

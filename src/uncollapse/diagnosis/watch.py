@@ -247,8 +247,8 @@ class Watch:
 
         Raises:
             ConfigError: something is no tensor.
-            ShapeError: real samples and fakes of different shapes, an empty batch, or answers or
-                latents of another number than the samples of the same call.
+            ShapeError: real samples and fakes of different shapes, an empty batch, or latents of
+                another number than the fakes of the same call.
         """
         check_said(
             real=real, fake=fake, d_real=d_real, d_fake=d_fake, latents=latents, labels=labels,
@@ -567,7 +567,7 @@ class Watch:
         self.variety.restore(state["variety"])
         self._history.update(state["history"])
         self._values.update(state["values"])
-        self._shares = dict(state.get("shares", {}))
+        self._shares = dict(state["shares"])
         self._eyes = self._reference = None
         self._fitted = 0
         if state.get("fitted") is not None:
