@@ -85,7 +85,8 @@ class Clock:
                 self._usual += (took / rounds - self._usual) * (USUALLY if self._usual else 1)
             earned = self.overhead * took
             if not looked:  # what listening costs asleep cannot be saved: looks go on beside it
-                earned, paid = max(earned - paid, EARNED * earned), 0.0
+                asleep = paid - self._just_compared
+                earned, paid = max(earned - asleep, EARNED * earned), self._just_compared
             self._credit = min(SAVED, self._credit + earned - paid)
         self._last, self._just_compared = (now, spent), 0.0
         self.rounds += rounds
@@ -126,6 +127,11 @@ class Clock:
         self._compared = self._looks
         self._comparisons += 1
         return True
+
+    def affords(self, urgent: bool) -> bool:
+        """Whether a comparison may be taken of what was glanced at."""
+        least = -OVERDRAFT * self._cost if urgent else self._comparison
+        return self.every == "auto" and self._credit > least
 
     def hurry(self) -> None:
         """Something has moved: the next rounds are looked at, to be paid for later."""

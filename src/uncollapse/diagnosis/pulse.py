@@ -1,7 +1,7 @@
 """A glance at every few batches while nothing else is looked at: a late collapse takes 100 steps.
 
-Only G's own output is seen, not what lies between it and D, so a glance tells nothing but a change:
-it asks for a proper look.
+Only G's own output is seen, and not what lies between it and D, nor D. So a glance tells a change,
+and asks for a proper look; where D is given just what G gives, its samples are compared as well.
 """
 
 from __future__ import annotations
@@ -38,15 +38,21 @@ class Pulse:
         generators: as the loop calls them; the first is heard.
         overhead: of the watcher.
         moved: is called when a batch is in far fewer places than usual.
+        shown: is given the samples of each glance.
 
     Attributes:
         guard: through which it is told; its time counts.
     """
 
     def __init__(
-        self, generators: Sequence[nn.Module], overhead: float, moved: Callable[[], None]
+        self,
+        generators: Sequence[nn.Module],
+        overhead: float,
+        moved: Callable[[], None],
+        shown: Callable[[Tensor], None],
     ) -> None:
         self.moved = moved
+        self.shown = shown
         self.guard = Guarded(self)
         self._generators = generators[:1]
         self._share = SHARE * overhead
@@ -54,6 +60,7 @@ class Pulse:
         self._handles: list[Any] = []
         self._waiting: list[Tensor] = []
         self._begun = time.perf_counter()
+        self._beside = 0.0
         self._glances = 0
         self._usual = 0.0
 
@@ -77,7 +84,7 @@ class Pulse:
             self._waiting.clear()
         elif self._shape is not None:
             elapsed = time.perf_counter() - self._begun
-            self.awake = self.guard.spent <= self._share * elapsed
+            self.awake = self.guard.spent - self._beside <= self._share * elapsed
 
     @property
     def awake(self) -> bool:
@@ -100,6 +107,9 @@ class Pulse:
             if tuple(samples.shape[1:]) == self._shape and len(samples) > 1:
                 self.awake = False
                 self._glance(samples.detach()[:ROWS])
+                begun = time.perf_counter()
+                self.shown(samples)
+                self._beside += time.perf_counter() - begun
                 return
 
     def _glance(self, samples: Tensor) -> None:

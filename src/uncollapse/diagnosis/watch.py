@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from uncollapse.diagnosis.averages import Averages
 from uncollapse.diagnosis.bugs import Preflight
-from uncollapse.diagnosis.clock import Clock
+from uncollapse.diagnosis.clock import BURST, Clock
 from uncollapse.diagnosis.counts import Categories, Variety
 from uncollapse.diagnosis.eyes import Eyes, Features
 from uncollapse.diagnosis.failures import beside
@@ -98,7 +98,8 @@ class Watch:
         self.sorter = Sorter()
         self.liveness = Liveness(self.listener, self.sorter)
         self.clock = Clock(every, overhead)
-        self.pulse = Pulse(generators, overhead, self.clock.hurry)
+        self.pulse = Pulse(generators, overhead, self.clock.hurry, self._glanced)
+        self._direct, self._unread = False, 0
         self.judge = Judge()
         self.preflight = Preflight(generators, discriminators, optimizers, expect, real)
         self.unseen = None if held_out is None else Unseen(held_out)
@@ -318,9 +319,24 @@ class Watch:
         self._check(glimpse)
         glimpse = self._read(glimpse)
         self._keep(glimpse)
+        self._direct, self._unread = _is_direct(glimpse) and not self.listener.averages, 0
         self._look(glimpse)
         self._tell()
         self.listener.nap(self._next_round(looked=True))
+
+    def _glanced(self, samples: Tensor) -> None:
+        """Between looks: G's own samples, where D is given just these, and compared now and then.
+
+        What is known of D is of the last look.
+        """
+        if not self._direct or self.judge.over:
+            return
+        glimpse = self._read(Glimpse(self.step, fake=some(samples, ROWS)))
+        self._keep(glimpse)
+        self._unread += 1
+        if self._unread >= BURST and self.clock.affords(self._moved() or self.judge.unsure):
+            self._look(glimpse, glanced=True)
+            self._tell()
 
     def _check(self, glimpse: Glimpse) -> None:
         for name in ("fake", "real", "d_real", "d_fake", "fooled"):
@@ -367,7 +383,7 @@ class Watch:
         self.reals, self.categories = Reservoir(REALS), Categories()
         self.symbols = Symbols()
 
-    def _look(self, glimpse: Glimpse) -> None:
+    def _look(self, glimpse: Glimpse, glanced: bool = False) -> None:
         if glimpse.fake is None or len(self.reals) < 2 or self.judge.over:
             return
         begun = time.perf_counter()
@@ -384,7 +400,8 @@ class Watch:
         self._measure(window, heavy=False)
         fewest = FEWEST if self.given is None else min(FEWEST, len(self.given))
         enough = len(self.fakes) >= FEWEST and len(self.reals) >= fewest
-        if enough and self.clock.compares(self._moved() or self.judge.unsure):
+        if enough and (glanced or self.clock.compares(self._moved() or self.judge.unsure)):
+            self._unread = 0
             raw = self.fakes.rows()
             held_out = self._held_out(glimpse, eyes)
             real = None if glimpse.real is None else eyes(glimpse.real)
@@ -573,3 +590,11 @@ class Watch:
         if state.get("fitted") is not None:
             self._fit_on(state["fitted"])
         self.averages.begin()
+
+
+def _is_direct(glimpse: Glimpse) -> bool:
+    """Whether D is given just what G gives."""
+    if glimpse.fake is None or glimpse.latents is None:
+        return False
+    gave = glimpse.latents[1]
+    return gave.shape == glimpse.fake.shape and torch.equal(gave, glimpse.fake)
