@@ -27,7 +27,7 @@ USUALLY = 0.1
 """How fast the time of a round that is not looked at is followed."""
 NAP = 2
 """Rounds that pass before time is asked again: asking costs as much as counting a round."""
-SELDOM = 500
+SELDOM = 200
 """Rounds after which some are looked at though the overhead does not allow it."""
 
 
@@ -35,17 +35,23 @@ class Clock:
     """Says whether the next round is looked at, and whether samples are compared.
 
     The first rounds, in which bugs show, are all looked at, and not held against the others. Then
-    ``auto`` looks at a few in a row, and compares, whenever there is time for it.
+    ``auto`` looks at a few in a row, and compares, whenever there is time for it. Where a glance
+    shows the same samples as a look, for a tenth of the time, only the last of them is a look.
 
     Args:
         every: rounds between looks, or ``auto``: as often as the overhead allows.
         overhead: share of the loop's time that may be spent.
+
+    Attributes:
+        rounds: so far.
+        glances: since the last look, if their samples are compared; None if they are not.
     """
 
     def __init__(self, every: int | Literal["auto"], overhead: float) -> None:
         self.every = every
         self.overhead = overhead
         self.rounds = 0
+        self.glances: int | None = None
         self._looks = self._comparisons = 0
         self._compared = -APART
         self._last: tuple[float, float] | None = None
@@ -85,8 +91,7 @@ class Clock:
                 self._usual += (took / rounds - self._usual) * (USUALLY if self._usual else 1)
             earned = self.overhead * took
             if not looked:  # what listening costs asleep cannot be saved: looks go on beside it
-                asleep = paid - self._just_compared
-                earned, paid = max(earned - asleep, EARNED * earned), self._just_compared
+                earned, paid = max(earned - paid, EARNED * earned), 0.0
             self._credit = min(SAVED, self._credit + earned - paid)
         self._last, self._just_compared = (now, spent), 0.0
         self.rounds += rounds
@@ -96,17 +101,28 @@ class Clock:
             return 0
         if self._left:
             self._left -= 1
-            return 0
+            return self._passing
         self._idle += rounds
         if self._credit < self._cost and self._idle < SELDOM:
             return NAP
-        self._idle, self._left = 0, BURST - 1
-        return 0
+        self._idle, self._left = 0, max(0, BURST - 1 - (self.glances or 0))
+        return self._passing
+
+    @property
+    def hurried(self) -> bool:
+        """Whether the next round is to be glanced at, whatever time there is."""
+        return self.glances is not None and self._left > 0
+
+    @property
+    def _passing(self) -> int:
+        """Rounds that pass in a row of looks: glances stand for all of them but the last."""
+        return int(self.hurried)
 
     @property
     def _cost(self) -> float:
         """Seconds of a few rounds that are looked at, and of the comparison after them."""
-        return BURST * self._look + self._comparison
+        looks = BURST if self.glances is None else 1
+        return looks * self._look + self._comparison
 
     def compares(self, urgent: bool) -> bool:
         """Whether this look is one at which samples are compared with the data.
@@ -127,11 +143,6 @@ class Clock:
         self._compared = self._looks
         self._comparisons += 1
         return True
-
-    def affords(self, urgent: bool) -> bool:
-        """Whether a comparison may be taken of what was glanced at."""
-        least = -OVERDRAFT * self._cost if urgent else self._comparison
-        return self.every == "auto" and self._credit > least
 
     def hurry(self) -> None:
         """Something has moved: the next rounds are looked at, to be paid for later."""

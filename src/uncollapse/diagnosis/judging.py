@@ -118,7 +118,7 @@ class Judge:
 
     def _starting(self, step: int) -> bool:
         """Whether samples have never been good, and may become so yet."""
-        return self.covered.peak < self.levels.uncovered and step < self.levels.started
+        return not self.good and step < self.levels.started
 
     def broken(self, step: int, what: str) -> None:
         """Something is NaN or infinite: no more looks are needed."""
@@ -143,13 +143,12 @@ class Judge:
             lost = self.lost.get(_key(failure), ())
             sure = points.part * (min(1, step / levels.started) if early else 1)
             return Verdict(state, failure.name, points.since, step, evidence, lost, sure=sure)
-        if self.covered.peak >= levels.uncovered and self.looked >= levels.warm_up:
+        if self.good and self.looked >= levels.warm_up:
             most = max(several.part for several in (self.grave, *self.points.values()))
             return Verdict("healthy", step=step, sure=1 - most)
         if not self.looks:
             return Verdict("warming-up", step=step)
-        enough = self.covered.peak >= levels.uncovered
-        begins = f"step {levels.warm_up}" if enough else f"{levels.uncovered:.0%}"
+        begins = f"step {levels.warm_up}" if self.good else f"{levels.uncovered:.0%}"
         now = math.floor(100 * min(self.covered.now, 1))  # 24.9 % is not the 25 % that it takes
         meaning = f"samples cover {now}% of the data; more is said from "
         meaning += f"{begins} on, or as soon as something shows"
@@ -184,7 +183,15 @@ class Judge:
         what is said did not show at the last look, and may be over."""
         if self.grave.alarmed:
             return not self._showed
-        return any(points.score > 0 for points in (self.grave, *self.points.values()))
+        return any(
+            points.score > 0 and not points.alarmed and not self.early.get(key)
+            for key, points in self.points.items()
+        )
+
+    @property
+    def good(self) -> bool:
+        """Whether samples have ever been good."""
+        return self.covered.peak >= self.levels.uncovered
 
     @property
     def over(self) -> bool:

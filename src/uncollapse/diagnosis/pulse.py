@@ -38,7 +38,7 @@ class Pulse:
         generators: as the loop calls them; the first is heard.
         overhead: of the watcher.
         moved: is called when a batch is in far fewer places than usual.
-        shown: is given the samples of each glance.
+        shown: is given some of the samples of each glance.
 
     Attributes:
         guard: through which it is told; its time counts.
@@ -60,7 +60,6 @@ class Pulse:
         self._handles: list[Any] = []
         self._waiting: list[Tensor] = []
         self._begun = time.perf_counter()
-        self._beside = 0.0
         self._glances = 0
         self._usual = 0.0
 
@@ -77,14 +76,14 @@ class Pulse:
         self._shape, self._places, self._regions = tuple(shape), places, regions
         self._glances = 0
 
-    def next_round(self, idle: bool) -> None:
-        """Hears the next round if there is time, and nobody looks at it anyway (``idle``)."""
+    def next_round(self, idle: bool, hurried: bool) -> None:
+        """Hears the next round if nobody looks at it (``idle``), and time allows or it must."""
         if not idle:
             self.awake = False
             self._waiting.clear()
         elif self._shape is not None:
             elapsed = time.perf_counter() - self._begun
-            self.awake = self.guard.spent - self._beside <= self._share * elapsed
+            self.awake = hurried or self.guard.spent <= self._share * elapsed
 
     @property
     def awake(self) -> bool:
@@ -106,10 +105,9 @@ class Pulse:
         for samples in tensors(output):
             if tuple(samples.shape[1:]) == self._shape and len(samples) > 1:
                 self.awake = False
-                self._glance(samples.detach()[:ROWS])
-                begun = time.perf_counter()
-                self.shown(samples)
-                self._beside += time.perf_counter() - begun
+                glanced = samples.detach()[:ROWS]
+                self._glance(glanced)
+                self.shown(glanced)
                 return
 
     def _glance(self, samples: Tensor) -> None:
@@ -123,5 +121,6 @@ class Pulse:
             self._glances += 1
             if self._glances > SETTLED and regions < DROPPED * self._usual:
                 self.moved()
+                self._usual = regions  # told once, and again if it falls further
             self._usual = followed(self._usual, regions, least=1 / self._glances)
         self._waiting.clear()

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from uncollapse.diagnosis.averages import Averages
 from uncollapse.diagnosis.bugs import Preflight
-from uncollapse.diagnosis.clock import BURST, Clock
+from uncollapse.diagnosis.clock import Clock
 from uncollapse.diagnosis.counts import Categories, Variety
 from uncollapse.diagnosis.eyes import Eyes, Features
 from uncollapse.diagnosis.failures import beside
@@ -99,7 +99,6 @@ class Watch:
         self.liveness = Liveness(self.listener, self.sorter)
         self.clock = Clock(every, overhead)
         self.pulse = Pulse(generators, overhead, self.clock.hurry, self._glanced)
-        self._direct, self._unread = False, 0
         self.judge = Judge()
         self.preflight = Preflight(generators, discriminators, optimizers, expect, real)
         self.unseen = None if held_out is None else Unseen(held_out)
@@ -208,7 +207,8 @@ class Watch:
         """How many rounds may pass before this is asked again; G is glanced at meanwhile."""
         spent = self.listener.guard.so_far + self.pulse.guard.spent
         nap = self.clock.next_round(spent, looked, rounds)
-        self.pulse.next_round(idle=nap > 0 and self.clock.every == "auto")
+        idle = nap > 0 and self.clock.every == "auto"
+        self.pulse.next_round(idle, self.clock.hurried)
         return nap
 
     def _turn(self, turn: Turn) -> None:
@@ -319,24 +319,16 @@ class Watch:
         self._check(glimpse)
         glimpse = self._read(glimpse)
         self._keep(glimpse)
-        self._direct, self._unread = _is_direct(glimpse) and not self.listener.averages, 0
+        self.clock.glances = 0 if _is_direct(glimpse) and not self.listener.averages else None
         self._look(glimpse)
         self._tell()
         self.listener.nap(self._next_round(looked=True))
 
     def _glanced(self, samples: Tensor) -> None:
-        """Between looks: G's own samples, where D is given just these, and compared now and then.
-
-        What is known of D is of the last look.
-        """
-        if not self._direct or self.judge.over:
-            return
-        glimpse = self._read(Glimpse(self.step, fake=some(samples, ROWS)))
-        self._keep(glimpse)
-        self._unread += 1
-        if self._unread >= BURST and self.clock.affords(self._moved() or self.judge.unsure):
-            self._look(glimpse, glanced=True)
-            self._tell()
+        """Keeps what G gave between two looks, where D is given just that."""
+        if self.clock.glances is not None:
+            self.clock.glances += 1
+            self._keep(self._read(Glimpse(self.step, fake=samples.clone())))
 
     def _check(self, glimpse: Glimpse) -> None:
         for name in ("fake", "real", "d_real", "d_fake", "fooled"):
@@ -383,7 +375,7 @@ class Watch:
         self.reals, self.categories = Reservoir(REALS), Categories()
         self.symbols = Symbols()
 
-    def _look(self, glimpse: Glimpse, glanced: bool = False) -> None:
+    def _look(self, glimpse: Glimpse) -> None:
         if glimpse.fake is None or len(self.reals) < 2 or self.judge.over:
             return
         begun = time.perf_counter()
@@ -400,8 +392,7 @@ class Watch:
         self._measure(window, heavy=False)
         fewest = FEWEST if self.given is None else min(FEWEST, len(self.given))
         enough = len(self.fakes) >= FEWEST and len(self.reals) >= fewest
-        if enough and (glanced or self.clock.compares(self._moved() or self.judge.unsure)):
-            self._unread = 0
+        if enough and self.clock.compares(self._moved() or self.judge.unsure):
             raw = self.fakes.rows()
             held_out = self._held_out(glimpse, eyes)
             real = None if glimpse.real is None else eyes(glimpse.real)
@@ -409,6 +400,7 @@ class Watch:
             self._measure(window, heavy=True)
             self.judge.look(glimpse.step, self._values | beside(window), window)
             self._weigh(window)
+            self._history["compared"] = self._values.get("regions", 1.0)
             self.clock.compared(time.perf_counter() - begun)
 
     def _weigh(self, window: Window) -> None:
@@ -440,9 +432,10 @@ class Watch:
                     self._values[signal.name] = value
 
     def _moved(self) -> bool:
-        """Whether a batch is in far fewer places than usual: then samples are compared at once."""
-        now = self._values.get("regions", 1.0)
-        return now < DROPPED * self._history.get("usual", now) or now < self.judge.levels.few
+        """Whether a batch is in far fewer places than usual, and than when last compared: then
+        samples are compared at once."""
+        now, before = self._values.get("regions", 1.0), self._history.get("compared", 1.0)
+        return now < DROPPED * min(before, self._history.get("usual", now))
 
     def _fit(self, device: torch.device) -> tuple[Eyes, Reference]:
         """What samples are compared by, made anew whenever twice as many real ones are known.
