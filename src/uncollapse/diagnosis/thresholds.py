@@ -25,6 +25,8 @@ APART = 8
 
 DROPPED = 0.7
 """Regions of a batch, as a share of the usual number, below which samples are compared at once."""
+CALMING = 0.25
+"""How fast comparisons get used to fewer regions, and are no longer hurried."""
 FOLLOWING, FALLING, RECENTLY = 0.05, 0.005, 0.1
 """How fast the usual number follows upwards, and downwards: a slow fall is to be seen too; and how
 fast the number of recent batches does."""

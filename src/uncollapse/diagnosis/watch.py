@@ -34,7 +34,7 @@ from uncollapse.diagnosis.seen import ROWS, Turn, some
 from uncollapse.diagnosis.signals import SIGNALS, Reference, Window
 from uncollapse.diagnosis.sorting import Glimpse, Sorter
 from uncollapse.diagnosis.symbols import Symbols
-from uncollapse.diagnosis.thresholds import BINS, DROPPED, EACH, FAKES, FEWEST, REALS
+from uncollapse.diagnosis.thresholds import BINS, CALMING, DROPPED, EACH, FAKES, FEWEST, REALS
 from uncollapse.diagnosis.unseen import Unseen
 from uncollapse.diagnosis.verdict import Bug, Verdict
 from uncollapse.errors import CheckpointError, one_line
@@ -400,7 +400,8 @@ class Watch:
             self._measure(window, heavy=True)
             self.judge.look(glimpse.step, self._values | beside(window), window)
             self._weigh(window)
-            self._history["compared"] = self._values.get("regions", 1.0)
+            now, before = self._values.get("regions", 1.0), self._history.get("compared", 1.0)
+            self._history["compared"] = before + CALMING * (now - before)
             self.clock.compared(time.perf_counter() - begun)
 
     def _weigh(self, window: Window) -> None:
@@ -432,7 +433,7 @@ class Watch:
                     self._values[signal.name] = value
 
     def _moved(self) -> bool:
-        """Whether a batch is in far fewer places than usual, and than when last compared: then
+        """Whether a batch is in far fewer places than usual, and than at comparisons before: then
         samples are compared at once."""
         now, before = self._values.get("regions", 1.0), self._history.get("compared", 1.0)
         return now < DROPPED * min(before, self._history.get("usual", now))
