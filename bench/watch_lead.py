@@ -84,6 +84,7 @@ SETTINGS = {
     "ring, plain": Setting(ring, 0.05),
     "ring, slow start": Setting(ring, 0.05, beta=0.9),
     "grid, R1": GRID,
+    "grid, plain": Setting(grid, 0.03),
     "grid, D slows down": GRID._replace(later=slows),
     "grid, D's momentum": GRID._replace(later=momentum),
     "grid, G warms up": GRID._replace(later=warms),

@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -94,6 +95,9 @@ def test_moved_is_0_for_one_distribution_and_the_share_that_left_for_two():
     half = torch.cat([ring(256, 1, range(4)), ring(256, 2, range(2, 6))])
     assert moved(window(half)) == pytest.approx(0.5, abs=0.1)
     assert moved(window(torch.cat([ring(256, 1, [0]), ring(256, 2, [4])]))) > 0.9
+    assert moved(window(torch.cat([ring(256, 1), ring(256, 2, [0])]))) < 0.1  # collapsed, not moved
+    before = replace(window(ring(512, 1, [0])), before=ring(256, 2, [4]))
+    assert moved(before) > 0.9
 
 
 def test_together_tells_a_batch_in_one_place_from_batches_everywhere():

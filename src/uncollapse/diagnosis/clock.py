@@ -18,6 +18,8 @@ URGENT = 2
 """Looks between two comparisons at least when something moves."""
 BURST = 4
 """Rounds in a row that are looked at, so that the samples that are compared are of one time."""
+GLANCED = 8
+"""As many where all but the last of them are only glanced at."""
 HIDDEN = 2.0
 """What a look may cost at most, as a multiple of the time that our own code takes: torch takes
 another way where there are hooks."""
@@ -44,14 +46,14 @@ class Clock:
 
     Attributes:
         rounds: so far.
-        glances: since the last look, if their samples are compared; None if they are not.
+        direct: whether a glance shows the same samples.
     """
 
     def __init__(self, every: int | Literal["auto"], overhead: float) -> None:
         self.every = every
         self.overhead = overhead
         self.rounds = 0
-        self.glances: int | None = None
+        self.direct = False
         self._looks = self._comparisons = 0
         self._compared = -APART
         self._last: tuple[float, float] | None = None
@@ -105,13 +107,13 @@ class Clock:
         self._idle += rounds
         if self._credit < self._cost and self._idle < SELDOM:
             return NAP
-        self._idle, self._left = 0, max(0, BURST - 1 - (self.glances or 0))
+        self._idle, self._left = 0, (GLANCED if self.direct else BURST) - 1
         return self._passing
 
     @property
     def hurried(self) -> bool:
         """Whether the next round is to be glanced at, whatever time there is."""
-        return self.glances is not None and self._left > 0
+        return self.direct and self._left > 0
 
     @property
     def _passing(self) -> int:
@@ -121,7 +123,7 @@ class Clock:
     @property
     def _cost(self) -> float:
         """Seconds of a few rounds that are looked at, and of the comparison after them."""
-        looks = BURST if self.glances is None else 1
+        looks = 1 if self.direct else BURST
         return looks * self._look + self._comparison
 
     def compares(self, urgent: bool) -> bool:

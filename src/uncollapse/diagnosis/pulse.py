@@ -7,6 +7,7 @@ and asks for a proper look; where D is given just what G gives, its samples are 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,6 +27,11 @@ TOGETHER = 8
 """Glances on a GPU that are waited for at once, as each waiting costs."""
 SETTLED = 16
 """Glances after which it is known what is usual."""
+POOLED = 8
+"""Glances whose samples are put together: less chance, so a slow fall shows sooner."""
+LEAST = DROPPED, 0.85
+"""Regions of a batch, and of these together, as a share of the usual number, below which something
+has moved."""
 
 
 class Pulse:
@@ -59,9 +65,10 @@ class Pulse:
         self._shape: tuple[int, ...] | None = None
         self._handles: list[Any] = []
         self._waiting: list[Tensor] = []
+        self._counts: deque[Tensor] = deque(maxlen=POOLED)
         self._begun = time.perf_counter()
         self._glances = 0
-        self._usual = 0.0
+        self._usual = [0.0, 0.0]
 
     def look_by(
         self, shape: Sequence[int], places: Callable[[Tensor], Tensor], regions: int
@@ -75,6 +82,7 @@ class Pulse:
         """
         self._shape, self._places, self._regions = tuple(shape), places, regions
         self._glances = 0
+        self._counts.clear()
 
     def next_round(self, idle: bool, hurried: bool) -> None:
         """Hears the next round if nobody looks at it (``idle``), and time allows or it must."""
@@ -111,16 +119,22 @@ class Pulse:
                 return
 
     def _glance(self, samples: Tensor) -> None:
-        """How many regions a batch is in, beside what is usual of late: ``exp(entropy)``."""
-        homes = self._places(samples)
-        shares = torch.bincount(homes, minlength=self._regions) / len(homes)
-        self._waiting.append(torch.special.entr(shares).sum().exp())
+        """In how many regions a batch is, and the last few together: ``exp(entropy)`` each.
+
+        Either is compared with what is usual of late; a fall is told once, and again if it goes on.
+        """
+        self._counts.append(torch.bincount(self._places(samples), minlength=self._regions))
+        counts = torch.stack([self._counts[-1], torch.stack(list(self._counts)).sum(0)])
+        shares = counts / counts.sum(1, keepdim=True)
+        self._waiting.append(torch.special.entr(shares).sum(1).exp())
         if samples.is_cuda and len(self._waiting) < TOGETHER:
             return
         for regions in torch.stack(self._waiting).tolist():
             self._glances += 1
-            if self._glances > SETTLED and regions < DROPPED * self._usual:
-                self.moved()
-                self._usual = regions  # told once, and again if it falls further
-            self._usual = followed(self._usual, regions, least=1 / self._glances)
+            for which, (now, least) in enumerate(zip(regions, LEAST, strict=True)):
+                usual = self._usual[which]
+                if self._glances > SETTLED and now < least * usual:
+                    self.moved()
+                    usual = now
+                self._usual[which] = followed(usual, now, least=1 / self._glances)
         self._waiting.clear()

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 FAKES = 512
 """Recent fakes that are looked at together."""
+BEFORE = 256
+"""Fakes before these, beside which they may have moved."""
 FEWEST = 128
 """Fakes below which nothing is said of samples."""
 EACH = 64

@@ -34,7 +34,16 @@ from uncollapse.diagnosis.seen import ROWS, Turn, some
 from uncollapse.diagnosis.signals import SIGNALS, Reference, Window
 from uncollapse.diagnosis.sorting import Glimpse, Sorter
 from uncollapse.diagnosis.symbols import Symbols
-from uncollapse.diagnosis.thresholds import BINS, CALMING, DROPPED, EACH, FAKES, FEWEST, REALS
+from uncollapse.diagnosis.thresholds import (
+    BEFORE,
+    BINS,
+    CALMING,
+    DROPPED,
+    EACH,
+    FAKES,
+    FEWEST,
+    REALS,
+)
 from uncollapse.diagnosis.unseen import Unseen
 from uncollapse.diagnosis.verdict import Bug, Verdict
 from uncollapse.errors import CheckpointError, one_line
@@ -304,7 +313,7 @@ class Watch:
     def _take(self, real: Tensor | None, labels: Tensor | None) -> None:
         """Begins with real samples that were given, or with none."""
         self.given, self.labels, self._unfit = real, None if labels is None else labels[:REALS], ""
-        self.fakes, self.reals = Recent(FAKES, EACH), Reservoir(REALS)
+        self.fakes, self.reals = Recent(FAKES + BEFORE, EACH), Reservoir(REALS)
         self.categories, self.variety = Categories(self._names), Variety()
         self.symbols = Symbols()
         if real is not None:
@@ -319,15 +328,14 @@ class Watch:
         self._check(glimpse)
         glimpse = self._read(glimpse)
         self._keep(glimpse)
-        self.clock.glances = 0 if _is_direct(glimpse) and not self.listener.averages else None
+        self.clock.direct = _is_direct(glimpse) and not self.listener.averages
         self._look(glimpse)
         self._tell()
         self.listener.nap(self._next_round(looked=True))
 
     def _glanced(self, samples: Tensor) -> None:
-        """Keeps what G gave between two looks, where D is given just that."""
-        if self.clock.glances is not None:
-            self.clock.glances += 1
+        """Keeps what G gave just before a look, where D is given just that."""
+        if self.clock.hurried:
             self._keep(self._read(Glimpse(self.step, fake=samples.clone())))
 
     def _check(self, glimpse: Glimpse) -> None:
@@ -396,12 +404,14 @@ class Watch:
             raw = self.fakes.rows()
             held_out = self._held_out(glimpse, eyes)
             real = None if glimpse.real is None else eyes(glimpse.real)
-            window = replace(window, fakes=eyes(raw), raw=raw, real=real, **held_out)
+            seen = eyes(raw)
+            before, fakes, raw = seen[:-FAKES], seen[-FAKES:], raw[-FAKES:]
+            window = replace(window, fakes=fakes, before=before, raw=raw, real=real, **held_out)
             self._measure(window, heavy=True)
             self.judge.look(glimpse.step, self._values | beside(window), window)
             self._weigh(window)
-            now, before = self._values.get("regions", 1.0), self._history.get("compared", 1.0)
-            self._history["compared"] = before + CALMING * (now - before)
+            known, now = self._history.get("compared", 1.0), self._values.get("regions", 1.0)
+            self._history["compared"] = known + CALMING * (now - known)
             self.clock.compared(time.perf_counter() - begun)
 
     def _weigh(self, window: Window) -> None:

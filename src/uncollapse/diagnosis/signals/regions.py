@@ -9,6 +9,9 @@ from uncollapse.diagnosis.signals.signal import Signal
 from uncollapse.diagnosis.signals.window import Window, effective
 from uncollapse.diagnosis.thresholds import RECENTLY
 
+HARDLY = 0.1
+"""Of the data's share of a region, below which hardly any fakes are there."""
+
 
 class Lost(Signal):
     """The share of the data in regions with less than a tenth of their fakes, beyond chance."""
@@ -44,28 +47,25 @@ class LostModes(Signal):
 
 
 class Moved(Signal):
-    """Total variation between the older and the newer half's regions, beyond chance.
+    """The share of the newest fakes in regions where older ones were hardly ever.
 
-    What halves of one distribution differ by, of the same sizes, is subtracted:
-    ``E|p - q| ≈ sqrt(2 p (1 - p) (1/n + 1/m) / π)`` for each region.
+    Older ones are of before the window, or its older half. *Hardly ever* is less than a tenth of
+    what the data has there. Fakes that were everywhere and are in one place now have not moved.
     """
 
     name = "moved"
-    what = "share of the fakes that are in other regions than a window ago"
+    what = "share of the newest fakes that are where those of a window ago were not"
     high = 1.0
-    healthy = "below 0.2"
+    healthy = "below 0.1"
     heavy = True
     fakes = 256
 
     def __call__(self, window: Window) -> float | None:
-        half = len(window.places) // 2
-        older, newer = (
-            torch.bincount(part, minlength=len(window.reals.bins)).double() / len(part)
-            for part in (window.places[:half], window.places[half:])
-        )
-        mean = (older + newer) / 2
-        chance = (2 * mean * (1 - mean) * 4 / len(window.places) / torch.pi).sqrt().sum() / 2
-        return max(0.0, float((older - newer).abs().sum() / 2 - chance))
+        half, before = len(window.places) // 2, window.places_before
+        older = window.places[:half] if len(before) < half else before
+        shares = torch.bincount(older, minlength=len(window.reals.bins)).double() / len(older)
+        new = shares < HARDLY * window.reals.shares
+        return float(new[window.places[half:]].double().mean())
 
 
 class Regions(Signal):
@@ -109,14 +109,14 @@ class RegionsKept(Signal):
 
 
 class Hopping(Signal):
-    """Regions in one batch as a share of those in the window, both as effective numbers.
+    """Regions in one batch as a share of those in older fakes, both as effective numbers.
 
-    The effective number of regions is ``exp(entropy)``. A batch that lies in one place, while the
-    window has been everywhere, is a generator that hops.
+    The effective number of regions is ``exp(entropy)``. A batch that lies in one place, while those
+    before it have been everywhere, is a generator that hops.
     """
 
     name = "together"
-    what = "effective number of regions in one batch, as a share of the window's"
+    what = "effective number of regions in one batch, as a share of that of older ones"
     high = 1.1
     healthy = "0.75 and more"
     heavy = True
@@ -126,4 +126,5 @@ class Hopping(Signal):
         if len(window.batch) < 16:
             return None
         batch = window.reals.place(window.batch)
-        return effective(batch) / effective(window.places[: -len(batch)])
+        older = torch.cat([window.places_before, window.places[: -len(batch)]])
+        return effective(batch) / effective(older)

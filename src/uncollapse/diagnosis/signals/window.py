@@ -161,6 +161,7 @@ class Window:
         overfit: the chance that D answers higher to a sample it learns from than to one of these.
         real: real samples of the newest round, in its order.
         raw: the fakes themselves, ``[n, *shape]``, once they are compared with the data.
+        before: fakes before these, as features ``[k, d]``.
     """
 
     glimpse: Glimpse
@@ -175,6 +176,7 @@ class Window:
     overfit: float | None = None
     real: Tensor | None = None
     raw: Tensor | None = None
+    before: Tensor | None = None
 
     @cached_property
     def spectra(self) -> tuple[float, float] | None:
@@ -210,6 +212,13 @@ class Window:
     def places(self) -> Tensor:
         """The region of each fake, ``[n]``."""
         return self.reals.place(self.fakes)
+
+    @cached_property
+    def places_before(self) -> Tensor:
+        """The region of each fake before these, ``[k]``."""
+        if self.before is None or not len(self.before):
+            return self.places[:0]
+        return self.reals.place(self.before)
 
     @cached_property
     def lost(self) -> list[int]:
