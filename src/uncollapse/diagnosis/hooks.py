@@ -173,14 +173,14 @@ class _Relay:
 
     torch goes through its own dictionary of hooks while they are called, and raises into the step
     if one is taken off meanwhile: by a listener that has heard enough, or where the garbage of an
-    earlier one is collected. So hooks are taken off only when none is being called.
+    earlier one is collected. So a hook is taken off only while none of its kind is being called.
     """
 
     def __init__(self) -> None:
         self.listeners: dict[int, weakref.ref[Guarded]] = {}
         self.before: set[int] = set()
         self.handles: dict[str, torch.utils.hooks.RemovableHandle] = {}
-        self.inside = 0
+        self.inside = {"before": 0, "after": 0}
 
     def add(self, listener: Guarded) -> None:
         self.listeners[id(listener)] = weakref.ref(listener)
@@ -208,55 +208,62 @@ class _Relay:
     def _need(self, name: str, needed: bool, register: Any, tell: Callable[..., None]) -> None:
         if needed and name not in self.handles:
             self.handles[name] = register(tell)
-        elif not needed and name in self.handles and not self.inside:
+        elif not needed and name in self.handles and not self.inside[name]:
             self.handles.pop(name).remove()
 
     def stepping(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        self.inside += 1
+        self.inside["before"] += 1
         try:
             for key in tuple(self.before):
                 who = self.listeners.get(key)
                 if who is not None and (now := who()) is not None:
                     now(cast(HeardSteps, now.heard).stepping, optimizer)
         finally:
-            self.inside -= 1
+            self.inside["before"] -= 1
 
     def stepped(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        self.inside += 1
+        self.inside["after"] += 1
         try:
             for who in tuple(self.listeners.values()):
                 if (now := who()) is not None:
                     now(cast(HeardSteps, now.heard).stepped, optimizer)
         finally:
-            self.inside -= 1
+            self.inside["after"] -= 1
 
 
 _RELAY = _Relay()
 
 
-def on_weight(
-    listener: Guarded, role: str, what: Any, weight: nn.Parameter
-) -> torch.utils.hooks.RemovableHandle:
-    """Has gradients at a weight told, before they are added up.
+def told(listener: Guarded, role: str, *what: Any) -> Callable[..., None]:
+    """Tells a listener what it hangs on, while it is awake, and keeps neither it nor its own."""
+    who = weakref.ref(listener)
+
+    def tell(*news: Any) -> None:
+        now = who()
+        if now is not None and now.heard.awake:
+            now(getattr(now.heard, role), *what, *news)
+
+    return tell
+
+
+class WeightHook:
+    """Has gradients at a weight told, before they are added up, until it is taken off.
 
     Args:
-        listener: who is told.
-        role: the name of the method that is told: what it is, the weight, the gradient.
-        what: it is, for whoever is told.
         weight: itself.
-
-    Returns:
-        What takes the hook off.
+        tell: is given the gradient; it must not hold on to the weight.
     """
-    who, which = weakref.ref(listener), weakref.ref(weight)
 
-    def tell(gradient: Tensor) -> None:
-        now, here = who(), which()
-        if now is not None and here is not None and now.heard.awake:
-            now(getattr(now.heard, role), what, here, gradient)
+    def __init__(self, weight: nn.Parameter, tell: Callable[[Tensor], None]) -> None:
+        self._weight = weakref.ref(weight)
+        self._handle = weight.register_hook(tell)  # type: ignore[no-untyped-call]
 
-    handle: torch.utils.hooks.RemovableHandle = weight.register_hook(tell)  # type: ignore[no-untyped-call]
-    return handle
+    def remove(self) -> None:
+        """Takes it off. torch goes on asking an empty dictionary at each pass, unless told."""
+        self._handle.remove()
+        weight = self._weight()
+        if weight is not None and getattr(weight, "_backward_hooks", None) == {}:
+            weight._backward_hooks = None
 
 
 def on_gradient(tensor: Tensor, tell: Callable[[Tensor], None]) -> bool:

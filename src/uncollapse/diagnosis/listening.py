@@ -17,10 +17,11 @@ from uncollapse.diagnosis.asking import ask
 from uncollapse.diagnosis.hooks import (
     Guarded,
     StepHooks,
+    WeightHook,
     hang,
     on_gradient,
-    on_weight,
     present_pass,
+    told,
     when_pass_ends,
 )
 from uncollapse.diagnosis.lineage import Lineage, inside, joined, upwards
@@ -247,7 +248,7 @@ class Listener:
         for at, answer in enumerate(answers):
             on_gradient(answer, partial(self.guard, self._pulled, call, at, at in inner))
 
-    def at_weight(self, side: Side, weight: Tensor, gradient: Tensor) -> None:
+    def at_weight(self, side: Side, which: ref[Tensor], gradient: Tensor) -> None:
         """A gradient arrives at a weight, which may have one from before."""
         if torch.is_grad_enabled():
             return
@@ -255,7 +256,8 @@ class Listener:
         if side not in now.reached:
             now.reached.add(side)
             self.heartbeat.reached[side] += 1
-            if weight.grad is not None and bool(weight.grad.any()):
+            weight = which()
+            if weight is not None and weight.grad is not None and bool(weight.grad.any()):
                 now.unclear.add(side)
 
     def stepping(self, optimizer: Optimizer) -> None:
@@ -338,7 +340,9 @@ class Listener:
         """Hooks on a few weights of each network; on frozen ones as soon as they are not."""
         for side, weight in self._marks:
             if weight.requires_grad and id(weight) not in self._on_weights:
-                self._on_weights[id(weight)] = on_weight(self.guard, "at_weight", side, weight)
+                self._on_weights[id(weight)] = WeightHook(
+                    weight, told(self.guard, "at_weight", side, ref(weight))
+                )
 
     # Whose step -----------------------------------------------------------------------------
 

@@ -336,7 +336,7 @@ class Watch:
     def _glanced(self, samples: Tensor) -> None:
         """Keeps what G gave just before a look, where D is given just that."""
         if self.clock.hurried:
-            self._keep(self._read(Glimpse(self.step, fake=samples.clone())))
+            self._keep(self._read(Glimpse(self.step + 1, fake=samples.clone())))
 
     def _check(self, glimpse: Glimpse) -> None:
         for name in ("fake", "real", "d_real", "d_fake", "fooled"):

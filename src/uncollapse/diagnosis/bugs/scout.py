@@ -5,9 +5,8 @@ It hears more than a watcher needs in the long run, so it goes after the first r
 
 from __future__ import annotations
 
-import weakref
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -21,7 +20,15 @@ from uncollapse.diagnosis.bugs import graphs
 from uncollapse.diagnosis.bugs.broadcasts import all_pairs
 from uncollapse.diagnosis.bugs.heard import Backward, Drawn, Judged, Penalty, Pulled, Stepped, Told
 from uncollapse.diagnosis.bugs.lines import Asked, asked, line
-from uncollapse.diagnosis.hooks import Guarded, StepHooks, hang, on_gradient, when_pass_ends
+from uncollapse.diagnosis.hooks import (
+    Guarded,
+    StepHooks,
+    WeightHook,
+    hang,
+    on_gradient,
+    told,
+    when_pass_ends,
+)
 from uncollapse.diagnosis.lineage import Lineage
 from uncollapse.diagnosis.seen import Given, Side, others, some, tensors
 
@@ -175,12 +182,12 @@ class Scout:
             calls.append(call)
         self._turn.append(call)
         for at, answer in enumerate(answers):
-            if on_gradient(answer, _told(self.guard, "pulled", call, at)):
+            if on_gradient(answer, told(self.guard, "pulled", call, at)):
                 self._answers[graphs.place(answer.grad_fn)] = call
         while len(self._answers) > KEPT:
             del self._answers[next(iter(self._answers))]
         for tensor in taken:
-            on_gradient(tensor, _told(self.guard, "at_input", call))
+            on_gradient(tensor, told(self.guard, "at_input", call))
         self.told.judged(call)
 
     def _known(self, tensor: Tensor, made: bool, answers: int) -> Tensor:
@@ -234,11 +241,9 @@ class Scout:
         for side, marks in self.marks.items():
             for mark in marks:
                 if not mark.heard and mark.weight.requires_grad and not is_lazy(mark.weight):
-                    tell = _told(self.guard, "at_weight", side, mark)
+                    tell = told(self.guard, "at_weight", side, mark)
                     mark.heard = True
-                    self._handles.append(
-                        mark.weight.register_hook(tell)  # type: ignore[no-untyped-call]
-                    )
+                    self._handles.append(WeightHook(mark.weight, tell))
 
     def at_weight(self, side: Side, mark: Mark, gradient: Tensor) -> None:
         """Something of a loss arrives at a weight."""
@@ -286,7 +291,7 @@ class Scout:
         )
         self._penalties.append(penalty)
         if request.kept:
-            on_gradient(gradient, _told(self.guard, "felt", penalty))
+            on_gradient(gradient, told(self.guard, "felt", penalty))
 
     def felt(self, penalty: Penalty, gradient: Tensor) -> None:
         """A loss arrives at a gradient that D's inputs had."""
@@ -299,7 +304,7 @@ class Scout:
         """What the present backward pass was asked for: looked up once, if its end is heard."""
         if not self._looked_up:
             self._asked = asked()
-            self._looked_up = when_pass_ends(_told(self.guard, "forget_request"))
+            self._looked_up = when_pass_ends(told(self.guard, "forget_request"))
         return self._asked
 
     def forget_request(self) -> None:
@@ -320,7 +325,7 @@ class Scout:
                 now.affine = loss.affine
                 held = {self._answers.get(graphs.place(node)) for node in loss.nodes}
                 now.pairs = all_pairs(loss, all(call in held or call.leaf for call in self._turn))
-            when_pass_ends(_told(self.guard, "end_pass"))
+            when_pass_ends(told(self.guard, "end_pass"))
         return self._now
 
     def end_pass(self) -> None:
@@ -385,18 +390,6 @@ class Scout:
             calls.clear()
         for marks in self.marks.values():
             marks.clear()
-
-
-def _told(listener: Guarded, role: str, *what: Any) -> Callable[..., None]:
-    """Tells a listener what it hangs on, and keeps neither it nor anything of it."""
-    who = weakref.ref(listener)
-
-    def tell(*news: Any) -> None:
-        now = who()
-        if now is not None and now.heard.awake:
-            now(getattr(now.heard, role), *what, *news)
-
-    return tell
 
 
 def _small(network: nn.Module) -> list[nn.Parameter]:
