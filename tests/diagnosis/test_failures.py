@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn.functional import one_hot, softplus
 
 import uncollapse as uc
+from uncollapse.diagnosis.judging import Judge
 
 ANGLES = torch.arange(8) * math.tau / 8
 MEANS = torch.stack([ANGLES.cos(), ANGLES.sin()], 1)
@@ -242,3 +243,13 @@ def conditional(steps, weight, seed=0):
         opt_g.step()
     watch.close()
     return watch
+
+
+def test_samples_that_lie_beside_the_data_are_said_to():
+    judge = Judge()
+    for step in range(100, 2100, 100):
+        judge.look(step, {"lost": 0.02, "lost_modes": 0.0, "coverage": 0.249, "regions": 1.0})
+    verdict = judge.verdict(2100)
+    assert verdict.state == "warming-up"
+    assert "samples reach 98% of the places of the data" in str(verdict).lower()
+    assert "only 24% of these" in str(verdict)

@@ -148,10 +148,15 @@ class Judge:
             return Verdict("healthy", step=step, sure=1 - most)
         if not self.looks:
             return Verdict("warming-up", step=step)
-        begins = f"step {levels.warm_up}" if self.good else f"{levels.uncovered:.0%}"
         now = math.floor(100 * min(self.covered.now, 1))  # 24.9 % is not the 25 % that it takes
-        meaning = f"samples cover {now}% of the data; more is said from "
-        meaning += f"{begins} on, or as soon as something shows"
+        if self.looked < levels.started or self.good:
+            begins = f"step {levels.warm_up}" if self.good else f"{levels.uncovered:.0%}"
+            meaning = f"samples cover {now}% of the data; more is said from "
+            meaning += f"{begins} on, or as soon as something shows"
+        else:
+            meaning = f"samples reach {min(self.held.now, 1):.0%} of the places of the data, and "
+            meaning += f"lie beside its samples: only {now}% of these have one nearby. "
+            meaning += "No failure shows, and good they have never been"
         reason = Evidence("coverage", self.covered.now, levels.uncovered, meaning)
         return Verdict("warming-up", step=step, evidence=(reason,))
 

@@ -44,7 +44,7 @@ class Levels:
         missing: share of the data in lost modes from which on modes are dropped.
         parts, many_parts: share of the data in lost regions from which on it is a warning, and a
             verdict.
-        moving: share of the fakes that are elsewhere than a window ago, from which on they wander.
+        moving: share of the fakes that are where none were a window ago, from which on they wander.
         follows: correlation of what G is given with its real samples, from which on it reconstructs
             them.
         all_apart: AUC from which on D tells real from fake nearly always.

@@ -25,6 +25,6 @@ class Oscillation(Failure):
             "regions", levels.few, "a batch is in {value:.0%} of the places of the data"
         )
         moved = look.above(
-            "moved", levels.moving, "{value:.0%} of the samples are elsewhere than a moment ago"
+            "moved", levels.moving, "{value:.0%} of the samples are where none were a moment ago"
         )
         return [*few, *moved] if few and moved else []
