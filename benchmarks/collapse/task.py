@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,7 +56,12 @@ class Setting:
 
 @dataclass
 class Task:
-    """A setting come to life."""
+    """A setting come to life.
+
+    Attributes:
+        sampled: what samples come from, if not from G.
+        after: what is called after each round, with the part of the run that is over.
+    """
 
     setting: Setting
     world: World
@@ -64,6 +70,8 @@ class Task:
     opt_g: torch.optim.Optimizer
     opt_d: torch.optim.Optimizer
     objective: Objective
+    sampled: nn.Module | None = None
+    after: list[Callable[[float], None]] = field(default_factory=list)
 
     @classmethod
     def of(cls, setting: Setting) -> Task:

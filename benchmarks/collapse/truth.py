@@ -60,11 +60,12 @@ class Snapshots:
     def take(self, step: int) -> None:
         """One more."""
         world, task = self.task.world, self.task
-        with unseen(task.G, task.D):
+        G = task.sampled or task.G
+        with unseen(G, task.D):
             classes = getattr(task.G, "classes", 0)
             label = torch.multinomial(world.shares, world.fresh, replacement=True)
             z = task.z(world.fresh)
-            fake = task.G(z, label) if classes else task.G(z)
+            fake = G(z, label) if classes else G(z)
             finite = bool(torch.isfinite(fake).all())
             which = world.where(fake) if finite else torch.full((len(fake),), -1)
             within = self._within(fake, label) / self.of_class if classes and finite else np.nan
