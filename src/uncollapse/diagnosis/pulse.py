@@ -44,7 +44,7 @@ class Pulse:
         generators: as the loop calls them; the first is heard.
         overhead: of the watcher.
         moved: is called when a batch is in far fewer places than usual.
-        shown: is given some of the samples of each glance.
+        shown: is given some of the samples of each glance, and their regions.
 
     Attributes:
         guard: through which it is told; its time counts.
@@ -55,7 +55,7 @@ class Pulse:
         generators: Sequence[nn.Module],
         overhead: float,
         moved: Callable[[], None],
-        shown: Callable[[Tensor], None],
+        shown: Callable[[Tensor, Tensor], None],
     ) -> None:
         self.moved = moved
         self.shown = shown
@@ -114,20 +114,21 @@ class Pulse:
             if tuple(samples.shape[1:]) == self._shape and len(samples) > 1:
                 self.awake = False
                 glanced = samples.detach()[:ROWS]
-                self._glance(glanced)
-                self.shown(glanced)
+                places = self._places(glanced)
+                self._glance(places)
+                self.shown(glanced, places)
                 return
 
-    def _glance(self, samples: Tensor) -> None:
+    def _glance(self, places: Tensor) -> None:
         """In how many regions a batch is, and the last few together: ``exp(entropy)`` each.
 
         Either is compared with what is usual of late; a fall is told once, and again if it goes on.
         """
-        self._counts.append(torch.bincount(self._places(samples), minlength=self._regions))
+        self._counts.append(torch.bincount(places, minlength=self._regions))
         counts = torch.stack([self._counts[-1], torch.stack(list(self._counts)).sum(0)])
         shares = counts / counts.sum(1, keepdim=True)
         self._waiting.append(torch.special.entr(shares).sum(1).exp())
-        if samples.is_cuda and len(self._waiting) < TOGETHER:
+        if places.is_cuda and len(self._waiting) < TOGETHER:
             return
         for regions in torch.stack(self._waiting).tolist():
             self._glances += 1

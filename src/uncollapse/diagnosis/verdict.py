@@ -60,14 +60,18 @@ class Advice:
     Attributes:
         remedy: its name.
         reason: why it should help here.
-        how: the line to add.
-        cost: in time.
+        how: the lines to change, or the options of ``uncollapse train``.
+        cost: in time of a step.
+        repaired, tried: how many runs with this failure it has mended, of those that it was tried
+            on: of this kind of data, or of all if it was tried on none of this kind.
     """
 
     remedy: str
     reason: str
     how: str
     cost: str
+    repaired: int = 0
+    tried: int = 0
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from uncollapse.diagnosis.pools import Recent, Reservoir
 from uncollapse.diagnosis.pulse import Pulse
 from uncollapse.diagnosis.said import WHAT, answers_of, check_pair, check_said, rows_of
 from uncollapse.diagnosis.seen import ROWS, Turn, some
-from uncollapse.diagnosis.signals import SIGNALS, Reference, Window
+from uncollapse.diagnosis.signals import SIGNALS, Reference, Window, effective, follow
 from uncollapse.diagnosis.sorting import Glimpse, Sorter
 from uncollapse.diagnosis.symbols import Symbols
 from uncollapse.diagnosis.thresholds import (
@@ -333,9 +333,10 @@ class Watch:
         self._tell()
         self.listener.nap(self._next_round(looked=True))
 
-    def _glanced(self, samples: Tensor) -> None:
+    def _glanced(self, samples: Tensor, places: Tensor) -> None:
         """Keeps what G gave just before a look, where D is given just that."""
-        if self.clock.hurried:
+        if self.clock.hurried and self._reference is not None:
+            follow(self._history, effective(places) / self._reference.regions(len(places)))
             self._keep(self._read(Glimpse(self.step + 1, fake=samples.clone())))
 
     def _check(self, glimpse: Glimpse) -> None:

@@ -16,6 +16,7 @@ from uncollapse.diagnosis.signals.regions import (
     Moved,
     Regions,
     RegionsKept,
+    follow,
 )
 from uncollapse.diagnosis.signals.separation import Separation
 from uncollapse.diagnosis.signals.signal import Signal
@@ -23,7 +24,7 @@ from uncollapse.diagnosis.signals.spectra import SpectralNorm, SpectralRank
 from uncollapse.diagnosis.signals.spread import Spread
 from uncollapse.diagnosis.signals.text import DistinctPairs, RepeatedLines
 from uncollapse.diagnosis.signals.updates import UpdateD, UpdateG, UpdatePeak
-from uncollapse.diagnosis.signals.window import Reference, Window, prepare
+from uncollapse.diagnosis.signals.window import Reference, Window, effective, prepare
 
 SIGNALS: tuple[Signal, ...] = (
     Separation(),
@@ -58,4 +59,4 @@ SIGNALS: tuple[Signal, ...] = (
 )
 """All of them, cheap ones first."""
 
-__all__ = ["SIGNALS", "Reference", "Signal", "Window", "prepare"]
+__all__ = ["SIGNALS", "Reference", "Signal", "Window", "effective", "follow", "prepare"]

@@ -100,12 +100,16 @@ class RegionsKept(Signal):
     def __call__(self, window: Window) -> float | None:
         if len(window.batch) < self.fakes:
             return None
-        now, history = window.regions, window.history
-        usual, recent = history.get("usual", now), history.get("recent", now)
-        usual = followed(usual, now)
-        recent += RECENTLY * (now - recent)
-        history["usual"], history["recent"] = usual, recent
-        return recent / usual if usual > 0 else None
+        return follow(window.history, window.regions)
+
+
+def follow(history: dict[str, float], now: float) -> float | None:
+    """Takes a batch's regions into account: recent ones as a share of usual ones."""
+    usual, recent = history.get("usual", now), history.get("recent", now)
+    usual = followed(usual, now)
+    recent += RECENTLY * (now - recent)
+    history["usual"], history["recent"] = usual, recent
+    return recent / usual if usual > 0 else None
 
 
 class Hopping(Signal):
