@@ -193,6 +193,13 @@ class Listener:
         """Whether an optimiser of G's was seen."""
         return self._heard
 
+    def settings(self, side: Side) -> Mapping[str, Any]:
+        """Of the optimiser that steps a side's weights: its first group's; nothing if none has."""
+        for optimizer, (_, held) in self._known.items():
+            if side in held:
+                return dict(optimizer.param_groups[0])
+        return {}
+
     def close(self) -> None:
         """Takes all hooks off."""
         self.awake = False

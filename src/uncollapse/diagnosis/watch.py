@@ -16,6 +16,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from uncollapse.diagnosis.advice import Facts, Kind, advise
 from uncollapse.diagnosis.averages import Averages
 from uncollapse.diagnosis.bugs import Preflight
 from uncollapse.diagnosis.clock import Clock
@@ -130,6 +131,7 @@ class Watch:
         self._failed = ""
         self._said: tuple[str, str | None, int] = ("warming-up", None, 0)
         self._shares: dict[str, float] = {}
+        self._facts = Facts()
 
     # What people ask ------------------------------------------------------------------------
 
@@ -145,7 +147,24 @@ class Watch:
         verdict = self.judge.verdict(self.step)
         shares = tuple(self._shares[name] for name in verdict.lost if name in self._shares)
         shares = shares if len(shares) == len(verdict.lost) else ()
-        return replace(verdict, bugs=self.bugs, notes=tuple(self._notes()), shares=shares)
+        advice = () if verdict.failure is None else advise(verdict.failure, self.facts)
+        return replace(
+            verdict, bugs=self.bugs, notes=tuple(self._notes()), shares=shares, advice=advice
+        )
+
+    @property
+    def facts(self) -> Facts:
+        """What is known of the loop, for advice."""
+        of_g, of_d = (self.listener.settings(side) for side in ("generator", "discriminator"))
+        rates = [None if "lr" not in one else float(one["lr"]) for one in (of_g, of_d)]
+        betas = of_d.get("betas")
+        return replace(
+            self._facts,
+            rate_g=rates[0],
+            rate_d=rates[1],
+            beta=None if betas is None else float(betas[0]),
+            few=None if self._reference is None else self._reference.all_known,
+        )
 
     @property
     def bugs(self) -> tuple[Bug, ...]:
@@ -223,6 +242,8 @@ class Watch:
     def _turn(self, turn: Turn) -> None:
         """A turn has ended: it may end a round."""
         self.averages.turn(turn)
+        if any(call.penalised for call in turn.calls) and not self._facts.penalised:
+            self._facts = replace(self._facts, penalised=True)
         glimpse = self.sorter.turn(turn)
         if glimpse is not None and self._told is None:
             self._round(self.averages.of(glimpse))
@@ -328,6 +349,7 @@ class Watch:
         self._check(glimpse)
         glimpse = self._read(glimpse)
         self._keep(glimpse)
+        self._learn(glimpse)
         self.clock.direct = _is_direct(glimpse) and not self.listener.averages
         self._look(glimpse)
         self._tell()
@@ -338,6 +360,21 @@ class Watch:
         if self.clock.hurried and self._reference is not None:
             follow(self._history, effective(places) / self._reference.regions(len(places)))
             self._keep(self._read(Glimpse(self.step + 1, fake=samples.clone())))
+
+    def _learn(self, glimpse: Glimpse) -> None:
+        """Facts of the loop that a round shows."""
+        fake, latents = glimpse.fake, glimpse.latents
+        if fake is None:
+            return
+        kind: Kind = "text" if self.symbols.known else "images" if fake.ndim == 4 else "points"
+        self._facts = replace(
+            self._facts,
+            kind="table" if kind == "points" and self.categories.columns else kind,
+            batch=len(fake),
+            latent=None if latents is None else latents[0][0].numel(),
+            conditions=glimpse.fake_labels is not None,
+            penalised=bool(self._facts.penalised),
+        )
 
     def _check(self, glimpse: Glimpse) -> None:
         for name in ("fake", "real", "d_real", "d_fake", "fooled"):
