@@ -1,6 +1,7 @@
 """As often as time allows: the clock is the test's own, so nothing depends on the machine."""
 
 import math
+import sys
 from itertools import pairwise
 
 import pytest
@@ -11,7 +12,7 @@ from torch.optim import optimizer
 
 import uncollapse as uc
 from uncollapse.diagnosis import clock, hooks, pulse
-from uncollapse.diagnosis.clock import BURST, GLANCED, SELDOM
+from uncollapse.diagnosis.clock import BURST, DEAR, GLANCED, SELDOM
 from uncollapse.diagnosis.thresholds import EARLY
 
 ROUND, LOOK = 0.002, 0.0025
@@ -34,7 +35,7 @@ class Time:
 @pytest.fixture
 def time(monkeypatch):
     now = Time()
-    for module in (clock, pulse, hooks):
+    for module in (clock, pulse, hooks, sys.modules["uncollapse.diagnosis.watch"]):
         monkeypatch.setattr(module, "time", now)
     return now
 
@@ -58,13 +59,24 @@ class Draws(nn.Module):
 class Played:
     """A loop of so many rounds, and which rounds were looked at, and compared with what."""
 
-    def __init__(self, time, rounds=600, between=lambda x: x, changed=None):
+    def __init__(
+        self,
+        time,
+        rounds=600,
+        between=lambda x: x,
+        changed=None,
+        before=None,
+        seconds=ROUND,
+        **words,
+    ):
         torch.manual_seed(0)
         G, D = Draws(), nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 1))
         opt_g = torch.optim.SGD(G.parameters(), 1e-6)
         opt_d = torch.optim.SGD(D.parameters(), 1e-2)
         self.looked, self.compared, self.before = [], {}, []
-        with uc.watch(generator=G, discriminator=D, optimizers=[opt_g, opt_d]) as self.watch:
+        with uc.watch(
+            generator=G, discriminator=D, optimizers=[opt_g, opt_d], **words
+        ) as self.watch:
             judge, guard = self.watch.judge, self.watch.listener.guard
             look = judge.look
 
@@ -80,6 +92,8 @@ class Played:
                 awake = self.watch.listener.awake
                 self.looked += [step] if awake else []
                 self.before.append(len(optimizer._global_optimizer_pre_hooks))
+                if before:
+                    before(step, G)
                 fake = G(torch.randn(64, 2))
                 opt_d.zero_grad()
                 answers = D(ring(64)), D(between(fake.detach()))
@@ -87,11 +101,12 @@ class Played:
                 opt_d.step()
                 opt_g.zero_grad()
                 F.softplus(-D(between(fake))).mean().backward()
-                time.now += ROUND + awake * LOOK
+                time.now += seconds + awake * LOOK
                 guard.spent += awake * LOOK
                 opt_g.step()
             self.asleep = not self.watch.listener.awake
-            self.weights = [*G.parameters(), *D.parameters()]
+            weights = [*G.parameters(), *D.parameters()]
+            self.unhooked = all(weight._backward_hooks is None for weight in weights)
             self.verdict = self.watch.verdict
 
 
@@ -126,6 +141,45 @@ def test_what_comparisons_cost_is_what_may_be_spent_or_they_are_seldom(time):
     assert max(apart) <= SELDOM + GLANCED
 
 
+def test_slow_rounds_leave_time_for_more_comparisons(time):
+    counts = [len(late(Played(time, 800, seconds=s).compared)) for s in (ROUND, 10 * ROUND)]
+    assert counts[1] >= 3 * counts[0]
+
+
+def test_where_looks_are_dear_they_are_rarer(time):
+    steps = late(Played(time, 2400, overhead=0.004).compared)
+    assert 2 * SELDOM < max(b - a for a, b in pairwise(steps)) <= DEAR + GLANCED
+
+
+def preview(step, G):
+    G(torch.randn(64, 2)).detach()
+
+
+def encoder(step, G):
+    G(torch.randn(64, 2, requires_grad=True))
+
+
+@pytest.mark.parametrize("before", [preview, encoder])
+def test_a_call_that_d_never_sees_is_not_glanced_at(time, before):
+    """G's first call is another one than that whose samples D is given: looks see the right one."""
+
+    def other(step, G):
+        G.modes = 1
+        before(step, G)
+        G.modes = 8
+
+    played = Played(time, rounds=400, before=other)
+    assert not played.watch.clock.direct
+    assert played.verdict.state in ("healthy", "warming-up")
+
+
+def test_what_is_said_is_not_mixed_with_what_is_glanced_at(time):
+    played = Played(time, rounds=200)
+    assert played.watch.clock.direct
+    played.watch.observe(fake=ring(64), latents=torch.randn(64, 2))
+    assert not played.watch.clock.direct
+
+
 def test_a_collapse_is_compared_at_once_and_told(time):
     def changed(step, G):
         G.modes = 8 if step < 700 else 1
@@ -142,4 +196,4 @@ def test_asleep_nothing_hangs_on_steps_to_come_nor_on_weights(time):
     played = Played(time, rounds=300)
     assert played.asleep
     assert 0 in played.before[EARLY + GLANCED :]
-    assert all(weight._backward_hooks is None for weight in played.weights)
+    assert played.unhooked

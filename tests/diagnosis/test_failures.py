@@ -252,4 +252,4 @@ def test_samples_that_lie_beside_the_data_are_said_to():
     verdict = judge.verdict(2100)
     assert verdict.state == "warming-up"
     assert "samples reach 98% of the places of the data" in str(verdict).lower()
-    assert "only 24% of these" in str(verdict)
+    assert "24% of real samples have one nearby" in str(verdict)

@@ -29,8 +29,9 @@ USUALLY = 0.1
 """How fast the time of a round that is not looked at is followed."""
 NAP = 2
 """Rounds that pass before time is asked again: asking costs as much as counting a round."""
-SELDOM = 200
-"""Rounds after which some are looked at though the overhead does not allow it."""
+SELDOM, DEAR = 200, 500
+"""Rounds after which some are looked at though the overhead does not allow it; more rounds where
+that would cost more than twice of it."""
 
 
 class Clock:
@@ -47,6 +48,7 @@ class Clock:
     Attributes:
         rounds: so far.
         direct: whether a glance shows the same samples.
+        burst: rounds in a row that are looked at.
     """
 
     def __init__(self, every: int | Literal["auto"], overhead: float) -> None:
@@ -54,10 +56,12 @@ class Clock:
         self.overhead = overhead
         self.rounds = 0
         self.direct = False
+        self.burst = BURST
         self._looks = self._comparisons = 0
         self._compared = -APART
         self._last: tuple[float, float] | None = None
         self._credit = self._look = self._comparison = self._just_compared = self._usual = 0.0
+        self._glance = self._waited = 0.0
         self._idle = self._left = 0
 
     @property
@@ -89,10 +93,15 @@ class Clock:
                 look = max(0.0, paid - self._just_compared)
                 self._look = min(max(look, more), HIDDEN * look)
                 paid = self._look + self._just_compared
+            elif self.hurried:
+                self._glance = paid
             else:
                 self._usual += (took / rounds - self._usual) * (USUALLY if self._usual else 1)
             earned = self.overhead * took
-            if not looked:  # what listening costs asleep cannot be saved: looks go on beside it
+            self._waited += took
+            if (
+                not looked and not self.hurried
+            ):  # what listening costs asleep cannot be saved: looks go on beside it
                 earned, paid = max(earned - paid, EARNED * earned), 0.0
             self._credit = min(SAVED, self._credit + earned - paid)
         self._last, self._just_compared = (now, spent), 0.0
@@ -105,10 +114,19 @@ class Clock:
             self._left -= 1
             return self._passing
         self._idle += rounds
-        if self._credit < self._cost and self._idle < SELDOM:
+        if self._credit < self._cost and self._idle < self._patience:
             return NAP
-        self._idle, self._left = 0, (GLANCED if self.direct else BURST) - 1
+        self._idle, self._left, self._waited = 0, self._row - 1, 0.0
         return self._passing
+
+    @property
+    def _patience(self) -> int:
+        """Rounds that may pass without a look."""
+        return DEAR if self._cost > 2 * self.overhead * self._waited else SELDOM
+
+    @property
+    def _row(self) -> int:
+        return max(GLANCED, self.burst) if self.direct else self.burst
 
     @property
     def hurried(self) -> bool:
@@ -123,8 +141,8 @@ class Clock:
     @property
     def _cost(self) -> float:
         """Seconds of a few rounds that are looked at, and of the comparison after them."""
-        looks = 1 if self.direct else BURST
-        return looks * self._look + self._comparison
+        glances = self._row - 1 if self.direct else 0
+        return (self._row - glances) * self._look + glances * self._glance + self._comparison
 
     def compares(self, urgent: bool) -> bool:
         """Whether this look is one at which samples are compared with the data.
@@ -149,7 +167,7 @@ class Clock:
     def hurry(self) -> None:
         """Something has moved: the next rounds are looked at, to be paid for later."""
         if self._credit > -OVERDRAFT * self._cost:
-            self._left = max(self._left, BURST)
+            self._left = max(self._left, self.burst)
 
     def state(self, passed: int = 0) -> dict[str, Any]:
         """For a checkpoint: what does not depend on time; so many rounds have passed since."""

@@ -155,8 +155,7 @@ class Judge:
             meaning += f"{begins} on, or as soon as something shows"
         else:
             meaning = f"samples reach {min(self.held.now, 1):.0%} of the places of the data, and "
-            meaning += f"lie beside its samples: only {now}% of these have one nearby. "
-            meaning += "No failure shows, and good they have never been"
+            meaning += f"are too far from it to judge: {now}% of real samples have one nearby"
         reason = Evidence("coverage", self.covered.now, levels.uncovered, meaning)
         return Verdict("warming-up", step=step, evidence=(reason,))
 

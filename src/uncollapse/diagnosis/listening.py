@@ -216,7 +216,8 @@ class Listener:
             self._meet("generator", taken, gave)
         most = _most(gave)
         given, rows = [some(t, most) for t in taken], [some(t, most) for t in gave]
-        made = Made(number, given, rows, module.training, torch.is_grad_enabled())
+        fed = any(tensor.requires_grad for tensor in taken)
+        made = Made(number, given, rows, module.training, torch.is_grad_enabled(), fed)
         if self.averages and made.learning:
             made.average = [some(t, most) for t in self._ask_average(number, *inputs)]
         self._made.append(made)

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from uncollapse.diagnosis.seen import some
+
 
 class Recent:
     """The newest rows, with the step that each is of.
@@ -25,7 +27,9 @@ class Recent:
         """Adds some of a batch's rows; rows of another shape start anew."""
         if self._parts and self._parts[0][1].shape[1:] != rows.shape[1:]:
             self._parts.clear()
-        self._parts.append((step, rows[: self.each]))
+        if self._parts and self._parts[0][1].device != rows.device:  # of a state saved elsewhere
+            self._parts = [(at, part.to(rows.device)) for at, part in self._parts]
+        self._parts.append((step, some(rows, self.each)))
         while len(self) - len(self._parts[0][1]) >= self.most:
             self._parts.pop(0)
 

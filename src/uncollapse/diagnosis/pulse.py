@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from uncollapse.diagnosis.hooks import Guarded, hang
-from uncollapse.diagnosis.seen import tensors
+from uncollapse.diagnosis.seen import some, tensors
 from uncollapse.diagnosis.sequential import followed
 from uncollapse.diagnosis.thresholds import DROPPED
 
@@ -111,9 +111,11 @@ class Pulse:
         if not torch.is_grad_enabled():
             return
         for samples in tensors(output):
-            if tuple(samples.shape[1:]) == self._shape and len(samples) > 1:
+            if tuple(samples.shape[1:]) == self._shape:
                 self.awake = False
-                glanced = samples.detach()[:ROWS]
+                if len(samples) < 2:
+                    return
+                glanced = some(samples, ROWS)
                 places = self._places(glanced)
                 self._glance(places)
                 self.shown(glanced, places)

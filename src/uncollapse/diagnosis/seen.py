@@ -34,6 +34,7 @@ class Made:
         gave: some rows of each of its outputs.
         training: whether it was in training mode.
         learning: whether gradients were taken.
+        fed: whether gradients go on into what it was given: another network made that.
         average: what the generator's average gave for the same, as ``gave``, where there is one.
     """
 
@@ -42,6 +43,7 @@ class Made:
     gave: list[Tensor]
     training: bool
     learning: bool
+    fed: bool = False
     average: list[Tensor] = field(default_factory=list)
 
 

@@ -166,7 +166,7 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
 
 MEANING = {
     "mode-collapse": "Samples are alike, or of few modes",
-    "mode-dropping": "Some modes of the data are missing, others are kept",
+    "mode-dropping": "Some modes of the data, or parts of them, are missing; others are kept",
     "oscillation": "Samples go from mode to mode together instead of staying on all of them",
     "discriminator-wins": "The discriminator tells all fakes, and the generator learns nothing",
     "generator-wins": "The discriminator tells nothing, so the generator is led nowhere",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import gc
+import math
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -19,8 +20,9 @@ from torch import Tensor, nn
 from uncollapse.diagnosis.advice import Facts, Kind, advise
 from uncollapse.diagnosis.averages import Averages
 from uncollapse.diagnosis.bugs import Preflight
-from uncollapse.diagnosis.clock import Clock
+from uncollapse.diagnosis.clock import BURST, Clock
 from uncollapse.diagnosis.counts import Categories, Variety
+from uncollapse.diagnosis.direct import Direct
 from uncollapse.diagnosis.eyes import Eyes, Features
 from uncollapse.diagnosis.failures import beside
 from uncollapse.diagnosis.judging import Judge
@@ -49,6 +51,8 @@ from uncollapse.diagnosis.unseen import Unseen
 from uncollapse.diagnosis.verdict import Bug, Verdict
 from uncollapse.errors import CheckpointError, one_line
 
+LONG = 200
+"""Steps after which it is said that too little was seen to compare."""
 _OPEN: weakref.WeakSet[Watch] = weakref.WeakSet()
 
 
@@ -109,6 +113,7 @@ class Watch:
         self.liveness = Liveness(self.listener, self.sorter)
         self.clock = Clock(every, overhead)
         self.pulse = Pulse(generators, overhead, self.clock.hurry, self._glanced)
+        self.direct = Direct()
         self.judge = Judge()
         self.preflight = Preflight(generators, discriminators, optimizers, expect, real)
         self.unseen = None if held_out is None else Unseen(held_out)
@@ -244,6 +249,7 @@ class Watch:
         self.averages.turn(turn)
         if any(call.penalised for call in turn.calls) and not self._facts.penalised:
             self._facts = replace(self._facts, penalised=True)
+        self.direct.turn(turn)
         glimpse = self.sorter.turn(turn)
         if glimpse is not None and self._told is None:
             self._round(self.averages.of(glimpse))
@@ -350,7 +356,7 @@ class Watch:
         glimpse = self._read(glimpse)
         self._keep(glimpse)
         self._learn(glimpse)
-        self.clock.direct = _is_direct(glimpse) and not self.listener.averages
+        self._pace(glimpse)
         self._look(glimpse)
         self._tell()
         self.listener.nap(self._next_round(looked=True))
@@ -359,7 +365,7 @@ class Watch:
         """Keeps what G gave just before a look, where D is given just that."""
         if self.clock.hurried and self._reference is not None:
             follow(self._history, effective(places) / self._reference.regions(len(places)))
-            self._keep(self._read(Glimpse(self.step + 1, fake=samples.clone())))
+            self._keep(self._read(Glimpse(self.step + 1, fake=samples)))
 
     def _learn(self, glimpse: Glimpse) -> None:
         """Facts of the loop that a round shows."""
@@ -375,6 +381,15 @@ class Watch:
             conditions=glimpse.fake_labels is not None,
             penalised=bool(self._facts.penalised),
         )
+
+    def _pace(self, glimpse: Glimpse) -> None:
+        """How many rounds in a row are looked at, and whether glances stand for most of them."""
+        if glimpse.fake is None:
+            return
+        self.clock.burst = max(BURST, math.ceil(FAKES / 2 / min(EACH, len(glimpse.fake))))
+        whole = len(self.listener.networks["generator"]) == 1 and not self.listener.averages
+        heard = self._told is None and glimpse.fake_labels is None
+        self.clock.direct = whole and heard and self.direct.now
 
     def _check(self, glimpse: Glimpse) -> None:
         for name in ("fake", "real", "d_real", "d_fake", "fooled"):
@@ -524,6 +539,11 @@ class Watch:
             notes.append(self.unseen.refused)
         if self._glimpses:
             notes += self.averages.notes()
+        if 0 < len(self.fakes) < FEWEST and self.step >= LONG:
+            notes.append(
+                f"only {len(self.fakes)} of the {FEWEST} fakes that a comparison takes have been "
+                "seen: batches are small, and every=1 looks at each"
+            )
         for guard in (self.listener.guard, self.pulse.guard, self.preflight.scout.guard):
             if guard.errors:
                 notes.append(f"{guard.errors} things could not be looked at ({guard.last})")
@@ -624,19 +644,10 @@ class Watch:
         self.symbols.restore(state["symbols"])
         self.categories.restore(state["categories"])
         self.variety.restore(state["variety"])
-        self._history.update(state["history"])
-        self._values.update(state["values"])
+        self._history, self._values = dict(state["history"]), dict(state["values"])
         self._shares = dict(state["shares"])
         self._eyes = self._reference = None
         self._fitted = 0
         if state.get("fitted") is not None:
             self._fit_on(state["fitted"])
         self.averages.begin()
-
-
-def _is_direct(glimpse: Glimpse) -> bool:
-    """Whether D is given just what G gives."""
-    if glimpse.fake is None or glimpse.latents is None:
-        return False
-    gave = glimpse.latents[1]
-    return gave.shape == glimpse.fake.shape and torch.equal(gave, glimpse.fake)
