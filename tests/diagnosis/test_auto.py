@@ -63,6 +63,7 @@ class Played:
         self,
         time,
         rounds=600,
+        batch=64,
         between=lambda x: x,
         changed=None,
         before=None,
@@ -94,9 +95,9 @@ class Played:
                 self.before.append(len(optimizer._global_optimizer_pre_hooks))
                 if before:
                     before(step, G)
-                fake = G(torch.randn(64, 2))
+                fake = G(torch.randn(batch, 2))
                 opt_d.zero_grad()
-                answers = D(ring(64)), D(between(fake.detach()))
+                answers = D(ring(batch)), D(between(fake.detach()))
                 (F.softplus(-answers[0]) + F.softplus(answers[1])).mean().backward()
                 opt_d.step()
                 opt_g.zero_grad()
@@ -197,3 +198,9 @@ def test_asleep_nothing_hangs_on_steps_to_come_nor_on_weights(time):
     assert played.asleep
     assert 0 in played.before[EARLY + GLANCED :]
     assert played.unhooked
+
+
+def test_batches_of_two_are_compared_too(time):
+    played = Played(time, rounds=900, batch=2)
+    assert len(late(played.compared)) >= 2
+    assert not played.verdict.notes

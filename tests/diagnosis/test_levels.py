@@ -144,3 +144,17 @@ def test_a_late_starter_that_has_not_started_is_told_by_the_next_look_that_shows
     well = {"coverage": 0.9, "separation": 0.6, "regions": 0.9, "lost": 0.0}
     told = replay([*looks[:21], (1500, well), (1600, well)])
     assert [v.state for v in told] == ["warning"]  # what showed before is no alarm by itself
+
+
+def test_of_two_that_are_as_sure_as_can_be_the_first_gives_the_name():
+    """Modes were dropped, then all but a few are gone: the name is no longer that of before."""
+    judge = Judge()
+    fine = {"coverage": 0.9, "regions": 0.9, "spread": 1.0, "lost_modes": 0.0, "lost": 0.0}
+    dropped = fine | {"lost_modes": 0.3, "lost": 0.3, "coverage": 0.6}
+    gone = dropped | {"lost_modes": 0.9, "lost": 0.9, "coverage": 0.1, "regions": 0.1}
+    names = []
+    for step, values in enumerate([fine] * 20 + [dropped] * 30 + [gone] * 12):
+        judge.look(50 * step, values)
+        names.append(judge.verdict(50 * step).failure)
+    assert names[45] == "mode-dropping"
+    assert names[-1] == "mode-collapse"

@@ -134,6 +134,16 @@ def test_aims_are_those_of_the_loss():
     assert abs(high - 0.9) < 1e-3
 
 
+def test_near_0_cross_entropy_is_no_least_squares():
+    torch.manual_seed(0)
+    x, label = 0.01 * torch.randn(64), (torch.rand(64) < 0.5).float()
+    found = aims(x, pulled(lambda x: F.binary_cross_entropy_with_logits(x, label), x), True)
+    assert {0, 2} <= set(found)  # both fit
+    assert together([found])[0] == 2
+    squares = aims(x, pulled(lambda x: ((x - label) ** 2).mean(), x), True)
+    assert together([squares])[0] == 0
+
+
 def test_losses_without_a_target_have_no_aim():
     torch.manual_seed(0)
     x = torch.randn(32)

@@ -45,3 +45,9 @@ def test_samples_of_another_shape_start_anew():
         pool.add(*args, torch.zeros(5, 2))
         pool.add(*args, torch.zeros(4, 3))
         assert pool.rows().shape == (4, 3)
+
+
+def test_of_a_sorted_batch_all_kinds_are_taken():
+    recent = Recent(512, 64)
+    recent.add(1, torch.arange(8).repeat_interleave(16)[:, None].float())
+    assert recent.rows().flatten().unique(return_counts=True)[1].tolist() == [8] * 8

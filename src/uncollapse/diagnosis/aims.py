@@ -31,8 +31,10 @@ Numbers = NDArray[np.floating]
 Link = int
 """Of answers and aims: 0 least squares, 1 answers are probabilities, 2 answers are logits."""
 
-
 LINKS: tuple[Link, ...] = (0, 1, 2)
+LOGITS: Link = 2
+LABELS = 0.02
+"""How far from 0 and 1 aims may lie, and count as labels."""
 
 
 def aims(
@@ -74,12 +76,18 @@ def two(aimed: Numbers) -> tuple[float, float] | None:
 
 
 def together(found: Sequence[dict[Link, Tensor]]) -> tuple[Link, float, float] | None:
-    """The link that fits all of some batches, and their two aims, the lower one first."""
+    """The link that fits all of some batches, and their two aims, the lower one first.
+
+    Near 0 cross-entropy looks like least squares with aims of -2 and 2. So where logits fit with
+    the labels 0 and 1, they come first.
+    """
+    fits = []
     for link in sorted(set.intersection(*(set(one) for one in found))) if found else ():
         pair = two(torch.cat([one[link] for one in found]).cpu().numpy())
         if pair is not None and pair[1] - pair[0] >= APART:
-            return link, *pair
-    return None
+            fits.append((link, *pair))
+    labelled = [fit for fit in fits if fit[0] == LOGITS and max(fit[1], 1 - fit[2]) < LABELS]
+    return next(iter(labelled + fits), None)
 
 
 def _slope(x: Numbers, y: Numbers) -> float:

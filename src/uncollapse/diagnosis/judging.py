@@ -167,7 +167,8 @@ class Judge:
         return tuple(replace(one, meaning=f"{one.meaning} (at step {shown})") for one in evidence)
 
     def _most(self, failures: Sequence[Failure]) -> Failure:
-        """That with most points, of equal ones the first; one that was named stays, if it may.
+        """That with most points, of equal ones the first; one that was named stays, if it may: as
+        long as no other is clearly ahead, or as sure as it gets and before it in the list.
 
         Where none has any, and something has been wrong all the same, it is the last that showed.
         """
@@ -176,7 +177,8 @@ class Judge:
         if not score[_key(most)] and self.grave.warned:  # several took turns, and all have faded
             most = max(failures, key=lambda one: self.shown.get(_key(one), -1))
         named = score.get(self._named, 0.0)
-        if named and score[_key(most)] < named + self.levels.clearly:
+        full = score[_key(most)] >= self.levels.most
+        if named and score[_key(most)] < named + self.levels.clearly and not full:
             return next(one for one in failures if _key(one) == self._named)
         self._named = _key(most)
         return most
