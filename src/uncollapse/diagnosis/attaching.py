@@ -56,6 +56,7 @@ def watch(
     expect: str | Iterable[str] = (),
     ema: nn.Module | Iterable[nn.Module] | None = None,
     held_out: Any = None,
+    keep_healthy: bool = False,
 ) -> Watch:
     """Watches a loop that goes on as it is: what fails, why, and which bugs it has.
 
@@ -86,6 +87,8 @@ def watch(
             its samples.
         held_out: real samples as D would be given them that it never sees, in any form that
             ``real`` may have: what is learned by heart is told by them.
+        keep_healthy: whether weights and the optimisers' states are copied now and then while all
+            is well, twice at most, for ``healthy_state()`` to go back to.
 
     Raises:
         ConfigError: something is no module, unknown, unnamed, given twice, or out of range;
@@ -162,6 +165,7 @@ def watch(
         averages=averages,
         held_out=None if held_out is None else taken(held_out, None, "held_out")[0],
         names=names(real),
+        keep_healthy=bool(keep_healthy),
     )
 
 

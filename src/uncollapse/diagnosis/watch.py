@@ -25,6 +25,7 @@ from uncollapse.diagnosis.counts import Categories, Variety
 from uncollapse.diagnosis.direct import Direct
 from uncollapse.diagnosis.eyes import Eyes, Features
 from uncollapse.diagnosis.failures import beside
+from uncollapse.diagnosis.healthy import Healthy
 from uncollapse.diagnosis.judging import Judge
 from uncollapse.diagnosis.kept import Kept
 from uncollapse.diagnosis.listening import Listener
@@ -49,7 +50,7 @@ from uncollapse.diagnosis.thresholds import (
 )
 from uncollapse.diagnosis.unseen import Unseen
 from uncollapse.diagnosis.verdict import Bug, Verdict
-from uncollapse.errors import CheckpointError, one_line
+from uncollapse.errors import CheckpointError, ConfigError, one_line
 
 LONG = 200
 """Steps after which it is said that too little was seen to compare."""
@@ -104,6 +105,7 @@ class Watch:
         held_out: Tensor | None = None,
         names: Sequence[str] = (),
         shown: Shown | None = None,
+        keep_healthy: bool = False,
     ) -> None:
         beat = None if out is None else self._beat
         self.listener = Listener(
@@ -114,6 +116,9 @@ class Watch:
         self.clock = Clock(every, overhead)
         self.pulse = Pulse(generators, overhead, self.clock.hurry, self._glanced)
         self.direct = Direct()
+        self.healthy = (
+            Healthy(generators, discriminators, optimizers, overhead) if keep_healthy else None
+        )
         self.judge = Judge()
         self.preflight = Preflight(generators, discriminators, optimizers, expect, real)
         self.unseen = None if held_out is None else Unseen(held_out)
@@ -198,6 +203,22 @@ class Watch:
         nobody said the real samples of (``labels=``).
         """
         return {name: samples.clone() for name, samples in self._examples().items()}
+
+    def healthy_state(self) -> dict[str, Any] | None:
+        """The networks as they were while the run was last healthy, with ``keep_healthy=True``.
+
+        Returns:
+            ``step``, and ``generators``, ``discriminators`` and ``optimizers``: a ``state_dict``
+            of each, in the order in which the watch was given them, in ordinary memory. Of a run
+            that fails they are of 100 steps and more before that showed, where there is such a
+            copy. None if the run has not been healthy yet.
+
+        Raises:
+            ConfigError: nothing is kept.
+        """
+        if self.healthy is None:
+            raise ConfigError("watch: healthy_state() needs uc.watch(..., keep_healthy=True)")
+        return self.healthy.state(self.judge.verdict(self.step).since)
 
     def scalars(self) -> dict[str, float]:
         """The latest numbers, for any tracker."""
@@ -463,6 +484,9 @@ class Watch:
             self._measure(window, heavy=True)
             self.judge.look(glimpse.step, self._values | beside(window), window)
             self._weigh(window)
+            if self.healthy is not None:
+                fine = self.judge.verdict(glimpse.step).state == "healthy" and not self.judge.unsure
+                self.healthy.look(glimpse.step, fine)
             known, now = self._history.get("compared", 1.0), self._values.get("regions", 1.0)
             self._history["compared"] = known + CALMING * (now - known)
             self.clock.compared(time.perf_counter() - begun)
