@@ -225,3 +225,18 @@ def test_a_checkpoint_is_said_when_what_is_held_changes_or_ten_seconds_have_pass
         clock[0] = 28
         progress.measured(2, "step 2: 3", 3, "")
     assert [line[:9] for line in capfd.readouterr().err.splitlines()] == ["step 1: 3", "step 2: 3"]
+
+
+def test_good_is_what_covers_and_is_of_quality():
+    """The harmonic mean, beside what real samples have, by what is measured of the data."""
+    looked = Looks(uc.data.load("ring8"))
+    real = looked.real
+    half = {"modes": 4, "high_quality": real["high_quality"] / 2}
+    assert looked.goodness(dict(real)) == pytest.approx(1)
+    assert looked.goodness(half) == pytest.approx(0.5)
+    assert looked.goodness(half | {"modes": 8}) == pytest.approx(2 / 3)
+    assert looked.goodness(half | {"modes": 0}) == looked.goodness({}) == 0
+    looked.real = {"coverage": 0.8, "precision": 0.9, "classes": 10}
+    seen = {"coverage": 0.4, "precision": 0.9, "classes": 10}
+    assert looked.goodness(seen) == pytest.approx(2 / 3)
+    assert looked.goodness(seen | {"classes": 1}) == pytest.approx(2 * 0.1 / 1.1)

@@ -8,7 +8,7 @@ however often it was stopped. ``uncollapse evaluate`` is the thorough way.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import torch
@@ -110,6 +110,29 @@ class Looks:
         for look in self.looks:
             facts |= look(near)
         return facts
+
+    def goodness(self, facts: Mapping[str, object]) -> float:
+        """Coverage with quality, from 0 to 1: their harmonic mean, beside what real samples have.
+
+        Coverage is the share of modes that are held, or ``coverage``, or the share of classes if
+        that is less; quality is the share of samples on a mode, or ``precision``. 0 where neither
+        is measured.
+
+        Args:
+            facts: of samples.
+        """
+
+        def beside_real(name: str) -> float:
+            value, real = facts.get(name), self.real.get(name)
+            numbers = isinstance(value, float | int) and isinstance(real, float | int) and real
+            return min(1.0, float(value) / float(real)) if numbers else 0.0  # type: ignore[arg-type]
+
+        points = "modes" in facts
+        held = beside_real("modes" if points else "coverage")
+        good = beside_real("high_quality" if points else "precision")
+        if "classes" in facts:
+            held = min(held, beside_real("classes"))
+        return 2 * held * good / (held + good) if held and good else 0.0
 
 
 class View:

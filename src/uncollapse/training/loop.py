@@ -122,13 +122,14 @@ def look(
     recorder: Recorder,
     alarms: Alarms,
     progress: ProgressLine,
-) -> float:
+) -> tuple[float, float]:
     """Measures samples of fixed noise, records what they have and says what is new.
 
     The first look, at generators that have learned nothing, also records what real samples have.
 
     Returns:
-        The members' mean distance to the data.
+        How good they are: the members' mean of coverage with quality, and minus their mean
+        distance to the data, which decides between equals.
 
     Raises:
         NonFiniteError: samples or measures are NaN or infinite.
@@ -157,7 +158,8 @@ def look(
     assert stands is not None
     if step < training.config.steps:  # then it is the run's outcome, which is said elsewhere
         progress.measured(step, stands.line, stands.held, watching.standing)
-    return sum(distances) / len(distances)
+    members = len(rows)
+    return sum(looks.goodness(row) for row in rows) / members, -sum(distances) / members
 
 
 def watch(
@@ -192,7 +194,7 @@ def save(
     training: Training,
     folder: RunFolder | None,
     recorder: Recorder,
-    look: Callable[[], float] | None = None,
+    look: Callable[[], tuple[float, float]] | None = None,
     asked: Callbacks | None = None,
 ) -> str | None:
     """Checks that all is finite, looks at the samples, asks callbacks, and writes a checkpoint.
@@ -209,10 +211,10 @@ def save(
     recorder.check_tensors(training.step, saved.tensors)
     best = False
     if look is not None:
-        mean = look()
-        if best := mean < training.best:
-            training.best = mean
-            saved = Checkpoint(saved.tensors, {**saved.facts, "best": mean})
+        good = look()
+        if best := training.best is None or good > training.best:
+            training.best = good
+            saved = Checkpoint(saved.tensors, {**saved.facts, "best": list(good)})
     try:
         return None if asked is None else asked(saved)
     finally:

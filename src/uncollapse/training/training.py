@@ -90,7 +90,7 @@ class Training:
         for cure in cures:
             cure.lasts(config.steps * game.updates)
         self.step = 0
-        self.best = float("inf")
+        self.best: tuple[float, float] | None = None
         self.judged_shape = judged_shape(cures, data.shape)
         check_batch(cures, config.batch, len(data))
         needed = drawn(cures, config.batch)
@@ -186,7 +186,7 @@ class Training:
         tensors |= seen
         facts: dict[str, Any] = {
             "step": self.step,
-            "best": self.best if self.best < float("inf") else None,
+            "best": None if self.best is None else list(self.best),
             "data": {
                 "name": self.data.name,
                 "kind": self.data.kind,
@@ -236,7 +236,9 @@ class Training:
             raise CheckpointError(f"the checkpoint is of another run: it lacks {error}") from None
         self.step = int(checkpoint.facts["step"])
         best = checkpoint.facts["best"]
-        self.best = float("inf") if best is None else float(best)
+        if isinstance(best, float):  # of a version that knew the distance alone
+            best = (0.0, -best)
+        self.best = None if best is None else (float(best[0]), float(best[1]))
 
     def _shares(self, tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], int]:
         """Those of a checkpoint's tensors of which each process has a share; how many pairs."""
