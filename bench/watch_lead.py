@@ -29,7 +29,7 @@ import uncollapse as uc
 from replicas import keep, kept
 
 OUT = Path(__file__).parents[1] / "docs" / "figures" / "watch-lead.json"
-FIRST = 200
+FIRST = 300
 """The first seed."""
 
 
