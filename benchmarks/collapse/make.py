@@ -3,6 +3,7 @@
     python benchmarks/collapse/make.py                       # hours; goes on where it was stopped
     python benchmarks/collapse/make.py --share 0/2           # one of two processes
     python benchmarks/collapse/make.py --only ring8 --cause d-slows --most 3
+    python benchmarks/collapse/make.py --trained             # the runs of uc.train: half an hour
     python benchmarks/collapse/make.py --pack                # the file, of the runs that there are
 
 A run takes some seconds on points and half a minute on images. Needs uncollapse; the file that it
@@ -18,6 +19,7 @@ import os
 import sys
 import time
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ from families import part, settings  # noqa: E402
 from record import NAMES, Losses, record  # noqa: E402
 from rule import Truth, label  # noqa: E402
 from task import Setting  # noqa: E402
+from trained import record_all, trained  # noqa: E402
 
 RUNS = Path.home() / ".cache" / "uncollapse" / "collapse"
 FILE = HERE / "collapse.npz"
@@ -40,6 +43,13 @@ FILE = HERE / "collapse.npz"
 def seed_of(setting: Setting) -> int:
     """Of a run: its name's."""
     return zlib.crc32(setting.name.encode()) % 2**31
+
+
+def everything() -> Iterator[Setting]:
+    """All runs: of loops, and of ``uc.train``."""
+    yield from settings()
+    for group in trained():
+        yield from group.settings
 
 
 def keep(folder: Path, setting: Setting, found: dict[str, Any]) -> None:
@@ -59,7 +69,7 @@ def pack(folder: Path, file: Path) -> int:
     """One file of all runs: each array of all, one after the other, and how long each is."""
     runs: list[dict[str, Any]] = []
     arrays: dict[str, list[NDArray[Any]]] = {}
-    for setting in settings():
+    for setting in everything():
         source = folder / f"{setting.name}.npz"
         if not source.exists():
             continue
@@ -96,15 +106,33 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", help="worlds")
     parser.add_argument("--cause", nargs="+")
     parser.add_argument("--most", type=int, default=10**9, help="runs to make now")
+    parser.add_argument("--trained", action="store_true", help="the runs of uc.train")
     parser.add_argument("--pack", action="store_true")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     asked.runs.mkdir(parents=True, exist_ok=True)
-    if not asked.pack:
+    if asked.trained:
+        make_trained(asked)
+    elif not asked.pack:
         make(asked)
     print(
         f"{pack(asked.runs, asked.out):,} runs in {asked.out} ({asked.out.stat().st_size:,} bytes)"
     )
+
+
+def make_trained(asked: argparse.Namespace) -> None:
+    """Every run of ``uc.train`` that is asked for and not there, some replicas at once."""
+    which, of = map(int, asked.share.split("/"))
+    for number, group in enumerate(trained()):
+        first, *_ = group.settings
+        there = all((asked.runs / f"{one.name}.npz").exists() for one in group.settings)
+        wanted = not asked.only or first.world in asked.only
+        wanted = wanted and (not asked.cause or first.cause in asked.cause)
+        if there or not wanted or number % of != which:
+            continue
+        for setting, found in zip(group.settings, record_all(group, seed_of(first)), strict=True):
+            print(f"{setting.name}: {found['label']}; {found['seconds']:.1f} s", flush=True)
+            keep(asked.runs, setting, found)
 
 
 def make(asked: argparse.Namespace) -> None:

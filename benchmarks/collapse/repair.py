@@ -116,7 +116,8 @@ def chosen(runs: list[Record], each: int) -> Iterator[Record]:
     """Failed runs, a few of each failure, kind of data and cause in turn."""
     groups: dict[tuple[str, str], list[Record]] = defaultdict(list)
     for run in runs:
-        if run.label not in (*HEALTHY, *NEITHER) and not run.edge:
+        of_loops = run.setting["loop"] != "trainer"
+        if of_loops and run.label not in (*HEALTHY, *NEITHER) and not run.edge:
             groups[run.label, kind(run.setting["world"])].append(run)
     for several in groups.values():
         causes: dict[str, int] = defaultdict(int)

@@ -17,9 +17,12 @@ from load import load  # noqa: E402
 from make import keep, pack  # noqa: E402
 from measure import Scored, level_for, tells, worth  # noqa: E402
 from record import NAMES, record  # noqa: E402
+from repair import before, fresh, go_on  # noqa: E402
+from repairs import REPAIRS, Repair  # noqa: E402
 from replay import looks, replay  # noqa: E402
 from rule import Truth, label  # noqa: E402
-from task import Setting  # noqa: E402
+from task import Setting, Task  # noqa: E402
+from trained import Trained, record_all  # noqa: E402
 from uncollapse.diagnosis.levels import LEVELS  # noqa: E402
 
 
@@ -165,3 +168,66 @@ def test_measures_of_detectors():
     assert found.lead.tolist() == [40]
     assert found.per_steps == pytest.approx(1e4 / 200)
     assert worth(runs, level_for(runs)).false == 0
+
+
+def short(name="plain", **more):
+    made = Setting("ring8", "mlp", "non-saturating", name, "base", 40, batch=16, widths=(16, 16))
+    return replace(made, **more)
+
+
+def test_a_run_of_uc_train_is_recorded_like_any_other():
+    group = Trained((short("trainer"), short("trainer", replicate=1)), ())
+    runs = record_all(group, 3)
+    whole = record(short(), 3)
+    assert [set(run) for run in runs] == [set(whole)] * 2
+    for run in runs:
+        assert run["truth"].keys() == whole["truth"].keys()
+        assert run["losses"].shape == (40, 4)
+        assert np.isfinite(run["losses"]).all()
+    assert not np.array_equal(runs[0]["truth"]["spread"], runs[1]["truth"]["spread"])
+
+
+@pytest.mark.parametrize("name", REPAIRS)
+def test_each_repair_changes_a_run_and_can_be_played(name):
+    setting = {
+        "slower-d": short(rates=(1e-3, 4e-3)),
+        "faster-d": short(rates=(1e-3, 1e-4)),
+        "gradient-clipping": short(objective="wgan-gp"),
+        "larger-latent": short(latent=1),
+        "wider": short(widths=(3, 16)),
+        "no-momentum": short(beta=0.9),
+        "more-data": short(few=24),
+        "augment": Setting(
+            "digits", "dcgan-no-norm", "hinge", "plain", "base", 6, 16, widths=(4, 4)
+        ),
+        "less-reconstruction": Setting(
+            "ring8", "mlp-conditional", "hinge", "conditional", "base", 20, extra={"weight": 30}
+        ),
+    }.get(name, short())
+    repair = REPAIRS[name]
+    assert repair.fits(setting)
+    plain, repaired = (fresh(setting, one, 1) for one in (Repair(), repair))
+    assert np.isfinite(repaired.spread).all()
+    assert (name == "nothing") == np.array_equal(plain.spread, repaired.spread)
+
+
+def test_a_run_that_goes_on_is_the_set_s_own_up_to_there():
+    """The same weights as in the recorded run, although no snapshot is taken on the way."""
+    setting, weights = short(then="rates-jump", at=0.5), []
+
+    class Kept(Task):
+        @classmethod
+        def of(cls, setting):
+            task = super().of(setting)
+            weights.append(task)
+            return task
+
+    kept = before(setting, 5, 30)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("record.Task", Kept)
+        record(replace(setting, steps=30, at=2 / 3), 5)
+    for one, other in zip(kept.G.parameters(), weights[0].G.parameters(), strict=True):
+        assert torch.equal(one, other)
+    again = go_on(kept, REPAIRS["ema"], 1, 30, 50)
+    assert len(again.step) == 20
+    assert kept.sampled is None  # it is a copy that goes on
