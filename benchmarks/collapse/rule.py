@@ -1,4 +1,8 @@
-"""What a run is labelled, from ground truth alone. Written before any run was made.
+"""What a run is labelled, from ground truth alone.
+
+Written before any run was made, and changed twice since: after 96 runs, so that held parts are
+counted among the samples that lie in any; after 99 more, so that of few training samples the shares
+are theirs: a mode of which there is none cannot be dropped.
 
 Truth is a row of snapshots over a run. Each counts 1,000 fresh samples (4,000 of tables and texts)
 by the part of the data that they lie in: a mode of a mixture, a class that an independent

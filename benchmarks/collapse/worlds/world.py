@@ -37,10 +37,15 @@ class World:
     fresh: int = FRESH
 
     def of_few(self, few: int) -> World:
-        """The same with so many training samples; as many others are held out."""
+        """The same with so many training samples; as many others are held out.
+
+        Shares are those of the training samples: a part without any cannot be learned.
+        """
         every = self.draw(2 * few)
         train, held_out = every[:few], every[few:]
+        parts = self.where(train)
+        shares = torch.bincount(parts[parts >= 0], minlength=len(self.shares)) / few
         return World(
             self.name, self.shape, lambda n: train[torch.randint(few, (n,))], self.where,
-            self.shares, train, held_out, self.fresh,
+            shares / shares.sum(), train, held_out, self.fresh,
         )  # fmt: skip
