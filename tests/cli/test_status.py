@@ -192,6 +192,8 @@ def test_a_loop_of_ones_own_has_the_same_screen(tmp_path, command):
     assert "2,041, silent: it was stopped, killed, or takes long for a step; written 3 hours" in out
 
     bug = Bug("eval-mode", "generator", "it is in eval mode", "call G.train() before the loop")
+    kept.write(Verdict("warming-up", step=2042, bugs=(bug,)), {}, ended=True)
+    assert command("status", tmp_path)[0] == 1  # nothing is learned, and that is why
     kept.write(Verdict("healthy", step=2042, bugs=(bug,)), {}, ended=True)
     code, out, _ = command("status", tmp_path)
     assert code == 0

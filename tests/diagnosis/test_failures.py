@@ -253,3 +253,61 @@ def test_samples_that_lie_beside_the_data_are_said_to():
     assert verdict.state == "warming-up"
     assert "samples reach 98% of the places of the data" in str(verdict).lower()
     assert "24% of real samples have one nearby" in str(verdict)
+
+
+class Gives(nn.Module):
+    """What it is given, moved by a weight that hardly moves."""
+
+    def __init__(self):
+        super().__init__()
+        self.shift = nn.Parameter(torch.zeros(2))
+
+    def forward(self, x):
+        return x + self.shift
+
+
+def modes(which, n=64):
+    angle = torch.as_tensor(which)[torch.randint(len(which), (n,))] * math.tau / 8
+    return torch.stack([angle.cos(), angle.sin()], 1) + 0.05 * torch.randn(n, 2)
+
+
+def seen(generators, fakes):
+    """The watch of a loop whose D is asked about each of some fakes by a call of its own."""
+    torch.manual_seed(0)
+    D = mlp(2, 1)
+    opt_g = torch.optim.SGD([p for G in generators for p in G.parameters()], 1e-6)
+    opt_d = torch.optim.SGD(D.parameters(), 1e-3)
+    with uc.watch(
+        generator=generators, discriminator=D, optimizers=[opt_g, opt_d], every=1
+    ) as watch:
+        for _ in range(130):
+            made = fakes()
+            losses = [softplus(D(x.detach())).mean() for x in made]
+            opt_d.zero_grad()
+            (softplus(-D(modes(range(8)))).mean() + sum(losses)).backward()
+            opt_d.step()
+            opt_g.zero_grad()
+            sum(softplus(-D(x)).mean() for x in made).backward()
+            opt_g.step()
+    return watch
+
+
+def test_generators_that_hold_half_of_the_modes_each_hold_all():
+    A, B = Gives(), Gives()
+    watch = seen([A, B], lambda: [A(modes(range(4))), B(modes(range(4, 8)))])
+    assert watch.scalars()["lost_modes"] == 0
+    assert watch.scalars()["regions"] > 0.8
+    assert watch.verdict.state == "healthy"
+
+
+@pytest.mark.parametrize("first", ["draws", "reconstructions"])
+def test_reconstructions_do_not_hide_that_draws_have_collapsed(first):
+    G, E = Gives(), Gives()
+
+    def fakes():
+        made = {"draws": G(modes([0])), "reconstructions": G(E(modes(range(8))))}
+        return [made.pop(first), *made.values()]
+
+    watch = seen([G], fakes)
+    assert watch.scalars()["lost_modes"] > 0.8
+    assert watch.scalars()["regions"] < 0.3

@@ -95,7 +95,9 @@ def _lines(names: Sequence[str], found: Sequence[Stands | UncollapseError]) -> l
 
 
 def _code(run: Stands) -> int:
-    return EXIT.get(run.verdict.state, 0)
+    verdict = run.verdict
+    stuck = verdict.state == "warming-up" and any(bug.sure >= 1 for bug in verdict.bugs)
+    return EXIT["warning"] if stuck else EXIT.get(verdict.state, 0)
 
 
 def _facts(run: Stands) -> dict[str, Any]:

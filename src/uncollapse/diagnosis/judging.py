@@ -151,8 +151,8 @@ class Judge:
         now = math.floor(100 * min(self.covered.now, 1))  # 24.9 % is not the 25 % that it takes
         if self.looked < levels.started or self.good:
             begins = f"step {levels.warm_up}" if self.good else f"{levels.uncovered:.0%}"
-            meaning = f"samples cover {now}% of the data; more is said from "
-            meaning += f"{begins} on, or as soon as something shows"
+            meaning = f"samples cover {now}% of the data so far; it is called healthy from "
+            meaning += f"{begins} on, and a failure is told as soon as it shows"
         else:
             meaning = f"samples reach {min(self.held.now, 1):.0%} of the places of the data, and "
             meaning += f"are too far from it to judge: {now}% of real samples have one nearby"

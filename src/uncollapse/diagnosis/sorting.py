@@ -80,7 +80,8 @@ class Glimpse:
 class Sorter:
     """Sorts turns; what D's turn shows is kept until G's sign is known.
 
-    With several discriminators, samples are those that the first one is given.
+    With several discriminators, samples are those that the first one is given; where it is asked
+    several times in G's turn, those of all times.
 
     Attributes:
         signs: of dLoss/dD on fakes in G's turn, by answer: below 0 where D's answers are larger on
@@ -170,11 +171,15 @@ class Sorter:
         """Fakes, and what D answers to them."""
         first = min(self.slots, default=0)
         whole = [pull for pull in pulls if not pull.call.given[_slot(pull.call)].partly]
-        own = [pull.call for pull in whole if pull.call.network == first]
+        own = _drawn([pull.call for pull in whole if pull.call.network == first], turn)
+        fakes = [call.given[_slot(call)].rows for call in own]
         if own:
-            glimpse.fake, glimpse.fake_labels = own[0].given[_slot(own[0])].rows, own[0].labels
+            labels = [call.labels for call in own if call.labels is not None]
+            glimpse.fake = torch.cat(fakes)
+            glimpse.fake_labels = torch.cat(labels) if len(labels) == len(own) else None
         glimpse.fooled = _joined([self._logits(p) for p in whole if self._tells(p)])
-        glimpse.average = _average(turn, glimpse.fake)
+        averages = [found for rows in fakes if (found := _average(turn, rows)) is not None]
+        glimpse.average = _joined(averages) if len(averages) == len(fakes) else None
         norms = [norm for one in turn.passes for norm in one.at_fakes]
         glimpse.gradients = norms[-1] if norms else None
         for made in reversed(turn.made):
@@ -390,14 +395,44 @@ def _whole(kinds: Tensor) -> Tensor:
     return _all(kinds, _mostly(kinds))
 
 
-def _average(turn: Turn, fake: Tensor | None) -> Tensor | None:
-    """What G's average gave where G gave these fakes, if D was given them as they were."""
-    if fake is not None:
-        for made in turn.made:
-            for gave, average in zip(made.gave, made.average, strict=False):
-                if gave.shape == fake.shape == average.shape and torch.equal(gave, fake):
-                    return average
+def _drawn(calls: Sequence[Call], turn: Turn) -> list[Call]:
+    """Calls of D on fakes, each batch once: of all generators that it is asked about.
+
+    Where G is also called with what another network makes, as an encoder does, its own draws count.
+    """
+    found: list[Call] = []
+    for call in calls:
+        rows = call.given[_slot(call)].rows
+        others = [other.given[_slot(other)].rows for other in found]
+        alike = [other for other in others if other.shape[1:] == rows.shape[1:]]
+        if len(alike) < len(others) or any(_equal(rows, other) for other in alike):
+            continue
+        found.append(call)
+    fed = [_fed(call.given[_slot(call)].rows, turn) for call in found]
+    if {True, False} <= set(fed):
+        return [call for call, by_another in zip(found, fed, strict=True) if not by_another]
+    return found
+
+
+def _fed(fake: Tensor, turn: Turn) -> bool | None:
+    """Whether what G made these of was made by another network; None if that is not known."""
+    for made in turn.made:
+        if any(_equal(gave, fake) for gave in made.gave):
+            return made.fed
     return None
+
+
+def _average(turn: Turn, fake: Tensor) -> Tensor | None:
+    """What G's average gave where G gave these fakes, if D was given them as they were."""
+    for made in turn.made:
+        for gave, average in zip(made.gave, made.average, strict=False):
+            if gave.shape == average.shape and _equal(gave, fake):
+                return average
+    return None
+
+
+def _equal(rows: Tensor, others: Tensor) -> bool:
+    return rows.shape == others.shape and bool(torch.equal(rows, others))
 
 
 def _pulls(turn: Turn) -> list[Pull]:

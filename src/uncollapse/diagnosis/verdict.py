@@ -170,7 +170,7 @@ MEANING = {
     "oscillation": "Samples go from mode to mode together instead of staying on all of them",
     "discriminator-wins": "The discriminator tells all fakes, and the generator learns nothing",
     "generator-wins": "The discriminator tells nothing, so the generator is led nowhere",
-    "divergence": "Numbers leave all bounds",
+    "divergence": "Steps, samples or numbers leave all bounds",
     "memorisation": "Samples are copies of the training data",
     "latent-ignored": "Within a class samples are alike, whatever the latent",
 }

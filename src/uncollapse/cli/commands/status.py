@@ -25,7 +25,8 @@ def status(
     `warning`, something may be going wrong; `collapsed`, a part of the data is lost; `failed`,
     training leads nowhere. Of several replicas, or runs, the worst one decides.
 
-    The exit code is 0 for healthy and warming-up, 1 for a warning, 2 for collapsed and failed. It
+    The exit code is 0 for healthy and warming-up, 1 for a warning, and while
+    warming up with a bug that cannot be meant, 2 for collapsed and failed. It
     is 2 for bad input too, such as a folder without a run: then nothing is on stdout, and one line
     on stderr says what is wrong.
 

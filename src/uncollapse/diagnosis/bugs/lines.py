@@ -24,6 +24,8 @@ _PLACES = tuple(
         *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
     }
 )
+LONG = 80
+"""Letters of a line that are shown."""
 _BACKWARD, _GRAD = torch.autograd.backward.__code__, torch.autograd.grad.__code__
 
 
@@ -59,7 +61,8 @@ def _line(frames: Iterator[FrameType]) -> str:
         if _is_theirs(file):
             text = linecache.getline(file, frame.f_lineno).strip()
             told = f"{os.path.basename(file)}:{frame.f_lineno}"
-            return f"{told} `{text}`" if text else told
+            short = text if len(text) <= LONG else f"{text[: LONG - 1]}…"
+            return f"{told} `{short}`" if text else told
     return ""
 
 
