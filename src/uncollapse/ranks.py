@@ -148,6 +148,8 @@ def join() -> Ranks:
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         try:
             dist.init_process_group(backend, timeout=PATIENCE)
+            # Nobody goes on, and perhaps ends, while others still connect: that would fail them.
+            dist.all_reduce(torch.zeros(1))
         except (RuntimeError, ValueError) as error:
             raise RankLostError(
                 f"the processes cannot find each other: {one_line(error)}"
