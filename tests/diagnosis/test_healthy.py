@@ -1,52 +1,14 @@
 """A run that fails goes on from where it was well."""
 
-import math
-
 import pytest
 import torch
+from test_failures import held, mlp
+from test_networks_asked import a_round
 from torch import nn
-from torch.nn.functional import softplus
 
 import uncollapse as uc
 from uncollapse.diagnosis.healthy import APART, Healthy
 from uncollapse.errors import ConfigError
-
-
-def ring(n=128):
-    angle = torch.randint(8, (n,)) * math.tau / 8
-    return torch.stack([angle.cos(), angle.sin()], 1) + 0.05 * torch.randn(n, 2)
-
-
-def mlp(inputs, outputs):
-    return nn.Sequential(
-        nn.Linear(inputs, 64), nn.LeakyReLU(0.2), nn.Linear(64, 64), nn.LeakyReLU(0.2),
-        nn.Linear(64, outputs),
-    )  # fmt: skip
-
-
-def play(G, D, opt_g, opt_d, steps, changed=None):
-    for step in range(1, steps + 1):
-        if changed:
-            changed(step)
-        real, fake = ring().requires_grad_(), G(torch.randn(128, 8))
-        d_real = D(real)
-        (slope,) = torch.autograd.grad(d_real.sum(), real, create_graph=True)
-        loss = (softplus(-d_real) + softplus(D(fake.detach()))).mean()
-        opt_d.zero_grad()
-        (loss + 0.1 * slope.square().sum(1).mean()).backward()
-        opt_d.step()
-        opt_g.zero_grad()
-        softplus(-D(fake)).mean().backward()
-        opt_g.step()
-
-
-def held(G):
-    """Modes with a quarter of their share."""
-    angles = torch.arange(8) * math.tau / 8
-    centres = torch.stack([angles.cos(), angles.sin()], 1)
-    with torch.no_grad():
-        near, which = torch.cdist(G(torch.randn(1000, 8)), centres).min(1)
-    return int((torch.bincount(which[near < 0.25], minlength=8) >= 1000 / 8 / 4).sum())
 
 
 def test_it_goes_on_from_before_the_failure():
@@ -62,19 +24,22 @@ def test_it_goes_on_from_before_the_failure():
         generator=G, discriminator=D, optimizers=[opt_g, opt_d], every=4, keep_healthy=True
     ) as watch:
         assert watch.healthy_state() is None
-        play(G, D, opt_g, opt_d, 1000, jumps)
+        for step in range(1000):
+            jumps(step)
+            a_round(G, D, opt_g, opt_d)
         verdict, before = watch.verdict, watch.healthy_state()
     assert verdict.state in ("collapsed", "failed")
-    assert held(G) <= 4
+    assert held(G, 8) <= 4
     assert before["step"] <= verdict.since - APART
     for part, state in zip((G, D, opt_g, opt_d), (
         *before["generators"], *before["discriminators"], *before["optimizers"]
     ), strict=True):  # fmt: skip
         part.load_state_dict(state)
     assert opt_g.param_groups[0]["lr"] == 1e-3
-    assert held(G) >= 7
-    play(G, D, opt_g, opt_d, 100)
-    assert held(G) >= 7
+    assert held(G, 8) >= 7
+    for _ in range(100):
+        a_round(G, D, opt_g, opt_d)
+    assert held(G, 8) >= 7
 
 
 def test_of_two_copies_the_one_from_before_a_failure_is_taken():

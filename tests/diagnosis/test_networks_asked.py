@@ -47,6 +47,20 @@ def test_a_network_is_as_it_was_after_being_asked():
         assert torch.equal(value, before[name]), name
 
 
+def a_round(G, D, opt_g, opt_d, between=lambda x: x):
+    """D's turn with R1, then G's, on the same fakes of a ring."""
+    x, fake = ring().requires_grad_(), between(G(torch.randn(128, 8)))
+    d_real = D(x)
+    (slope,) = torch.autograd.grad(d_real.sum(), x, create_graph=True)
+    loss = (softplus(-d_real) + softplus(D(fake.detach()))).mean()
+    opt_d.zero_grad()
+    (loss + 0.1 * slope.square().sum(1).mean()).backward()
+    opt_d.step()
+    opt_g.zero_grad()
+    softplus(-D(fake)).mean().backward()
+    opt_g.step()
+
+
 def loop(steps, each=lambda step, G, average: None, between=lambda x: x, seed=0, **words):
     """A healthy GAN on a ring, watched with ``words(G, average)``."""
     torch.manual_seed(seed)
@@ -58,16 +72,7 @@ def loop(steps, each=lambda step, G, average: None, between=lambda x: x, seed=0,
         **{name: make(average) for name, make in words.items()},
     )  # fmt: skip
     for step in range(steps):
-        x, fake = ring().requires_grad_(), between(G(torch.randn(128, 8)))
-        d_real = D(x)
-        (slope,) = torch.autograd.grad(d_real.sum(), x, create_graph=True)
-        loss = (softplus(-d_real) + softplus(D(fake.detach()))).mean()
-        opt_d.zero_grad()
-        (loss + 0.1 * slope.square().sum(1).mean()).backward()
-        opt_d.step()
-        opt_g.zero_grad()
-        softplus(-D(fake)).mean().backward()
-        opt_g.step()
+        a_round(G, D, opt_g, opt_d, between)
         each(step, G, average)
     watch.close()
     return watch, G, average

@@ -99,9 +99,8 @@ class Clock:
                 self._usual += (took / rounds - self._usual) * (USUALLY if self._usual else 1)
             earned = self.overhead * took
             self._waited += took
-            if (
-                not looked and not self.hurried
-            ):  # what listening costs asleep cannot be saved: looks go on beside it
+            if not looked and not self.hurried:
+                # What listening costs asleep cannot be saved: looks go on beside it.
                 earned, paid = max(earned - paid, EARNED * earned), 0.0
             self._credit = min(SAVED, self._credit + earned - paid)
         self._last, self._just_compared = (now, spent), 0.0
