@@ -161,7 +161,7 @@ def test_a_program_s_own_group_is_used_and_left_alone():
 
 
 def again_and_again():
-    uncollapse.ranks.PATIENCE = uncollapse.ranks.datetime.timedelta(seconds=5)
+    uncollapse.ranks.PATIENCE = uncollapse.ranks.datetime.timedelta(seconds=20)
     sums = []
     for time_ in range(6):
         ranks = join()
