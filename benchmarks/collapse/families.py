@@ -50,7 +50,7 @@ CAUSES = MEANT_WELL | ILL
 
 SEVERAL: dict[str, int] = {
     "ring8": 9, "grid25": 9, "unequal": 9, "ten": 9, "digits": 9, "table": 8, "text": 6,
-    "conditional": 4, "packed": 4, "mnist": 3, "fashion": 3, "photographs": 1,
+    "conditional": 4, "packed": 4, "mnist": 3, "mnist28": 1, "fashion": 3, "photographs": 1,
 }  # fmt: skip
 """Runs of each cause."""
 BASE: dict[str, Setting] = {
@@ -68,7 +68,10 @@ BASE: dict[str, Setting] = {
         "fashion", "dcgan", "", "", "", 700, 64, beta=0.5, widths=(16, 16), latent=32
     ),
     "photographs": Setting(
-        "photographs", "dcgan", "", "", "", 700, 64, beta=0.5, widths=(16, 16), latent=32
+        "photographs", "dcgan", "", "", "", 500, 64, beta=0.5, widths=(16, 16), latent=32
+    ),
+    "mnist28": Setting(
+        "mnist28", "conv28", "", "", "", 500, 64, beta=0.5, widths=(16, 16), latent=32
     ),
 }  # fmt: skip
 OF_IMAGES = ("dcgan", "dcgan-no-norm", "patch")
@@ -128,6 +131,8 @@ def setting(
     if "rates" in changes:
         scale = base.rates[0] / 1e-3
         made["rates"] = tuple(scale * rate for rate in changes["rates"])
+    if cause == "wide" and base.widths < (64, 64) and base.world != "digits":
+        made["widths"] = (32, 32)  # maps, which cost more than units
     made["steps"] = int(base.steps * changes.get("longer", 1))
     if "narrow" in changes:
         pairs = zip(changes["narrow"], base.widths, strict=True)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gumbel_softmax, one_hot
 
+from uncollapse.nets import Conv28
 from worlds.text import PLACES, WORDS
 
 LATENT = 16
@@ -134,5 +135,8 @@ NETWORKS: dict[str, Make] = {
     ),
     "dcgan": lambda s, g, d, z: (up(s, g, z, True), down(s, d, True)),
     "dcgan-no-norm": lambda s, g, d, z: (up(s, g, z, False), down(s, d, False)),
+    "conv28": lambda s, g, d, z: (
+        Conv28(width=g).generator(s, z), Conv28(width=d).discriminator(s)
+    ),
     "patch": lambda s, g, d, z: (up(s, g, z, True), down(s, d, False, patch=True)),
 }  # fmt: skip

@@ -43,7 +43,7 @@ from truth import Snapshots  # noqa: E402
 OUT = Path.home() / ".cache" / "uncollapse" / "repairs.jsonl"
 SNAPSHOTS, FEWER = 80, 20
 """Of a run as it was, and of a repaired one, whose late ones alone count."""
-KINDS = {"digits": "images", "mnist": "images", "fashion": "images", "photographs": "images"}
+KINDS = dict.fromkeys(("digits", "mnist", "mnist28", "fashion", "photographs"), "images")
 KINDS |= {"table": "table", "text": "text"}
 """Of data; points is all else."""
 

@@ -24,6 +24,7 @@ PENALISED = {
     "non-saturating": "non-saturating-r1", "saturating": "non-saturating-r1", "hinge": "hinge-r1",
     "wgan-unclipped": "wgan-gp",
 }  # fmt: skip
+OF_IMAGES = ("dcgan", "dcgan-no-norm", "patch", "conv28")
 PLAIN = ("plain", "shared", "undetached", "toggled", "twice", "replayed")
 """Loops whose D sees single samples, and that others may take the place of."""
 STRONG = 0.995
@@ -237,11 +238,11 @@ REPAIRS: dict[str, Repair] = {
         lambda s: s.network not in ("patch",), equipped(uc.remedies.SpectralNorm)
     ),
     "minibatch-discrimination": Repair(
-        lambda s: s.network in ("mlp", "mlp3", "dcgan-no-norm", "table", "table-soft"),
+        lambda s: s.network in ("mlp", "mlp3", "dcgan-no-norm", "conv28", "table", "table-soft"),
         equipped(uc.remedies.MinibatchDiscrimination),
     ),
     "instance-noise": Repair(lambda s: s.loop not in ("packed", "conditional"), noise),
-    "augment": Repair(lambda s: "dcgan" in s.network or s.network == "patch", augmented),
+    "augment": Repair(lambda s: s.network in OF_IMAGES, augmented),
     "label-smoothing": Repair(lambda s: s.objective in LOGISTIC, smoothed),
     "gradient-clipping": Repair(task=clipped),
     "replay": Repair(lambda s: s.loop in PLAIN and s.loop != "replayed", pool),
