@@ -17,7 +17,7 @@ SURE = 0.8
 MOST = 10_000
 """Images of a data set that are used."""
 SMALL = 16
-"""Pixels a side of MNIST and Fashion-MNIST, a fifth of the time of 28."""
+"""Pixels a side of most images, a fifth of the time of 28."""
 
 
 def labelled(name: str, source: str, classes: int = 10, size: int | None = None) -> World:
@@ -78,5 +78,5 @@ def fashion() -> World:
 
 
 def photographs() -> World:
-    """Squares of ten photographs, 32 pixels wide (``bench/photograph_folder.py photographs``)."""
-    return labelled("photographs", "images:photographs", size=32)
+    """Squares of ten photographs, 16 pixels wide (``bench/photograph_folder.py photographs``)."""
+    return labelled("photographs", "images:photographs", size=SMALL)

@@ -15,6 +15,7 @@ from cyclopts import App, CycloptsError
 from cyclopts.exceptions import UnusedCliTokensError
 
 from uncollapse import __version__
+from uncollapse.cli.commands.advise import advise
 from uncollapse.cli.commands.data import data_app
 from uncollapse.cli.commands.evaluate import evaluate
 from uncollapse.cli.commands.resume import resume
@@ -46,6 +47,7 @@ app.command(train)
 app.command(resume)
 app.command(sample)
 app.command(status)
+app.command(advise)
 app.command(evaluate)
 app.command(data_app)
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from uncollapse.diagnosis import Advice
 from uncollapse.diagnosis.kept import LOST, PICTURE, PRESENT, present
 from uncollapse.errors import RunFolderError
 from uncollapse.files import home, is_run
@@ -73,6 +74,11 @@ class LoopStands:
         }
 
     @property
+    def acts(self) -> list[str]:
+        """None: a loop of one's own is not acted on."""
+        return []
+
+    @property
     def silent(self) -> bool:
         """Whether nothing was heard for long, and nobody said that it ended."""
         return not self.ended and time.time() - self.written > SILENT
@@ -85,6 +91,10 @@ class LoopStands:
         if self.silent:
             return f"{at}, silent: it was stopped, killed, or takes long for a step"
         return f"{at}, running"
+
+    def how(self, advice: Advice) -> str:
+        """The lines to change."""
+        return advice.how
 
     def next(self) -> str:
         """What to do."""
@@ -103,7 +113,9 @@ class LoopStands:
                 steps.insert(0, f"look at {_quoted(self.folder / name)}, what is lost;")
                 break
         cure = OWN_CURES.get(verdict.failure, "another remedy")
-        return " ".join([*steps, f"change the loop: {cure} (docs/which-remedy.md)"])
+        if verdict.advice:
+            cure = f"{verdict.advice[0].remedy}: {verdict.advice[0].how}"
+        return " ".join([*steps, f"change the loop: {cure} (more: uncollapse advise {_quoted(self.folder)})"])
 
 
 class RunStands:
@@ -131,8 +143,14 @@ class RunStands:
                 "checkpoint": run.kept,
                 "best": run.best,
                 "written": _date(run.written),
+                "acts": [act.as_dict() for act in run.acts],
             }
         }
+
+    @property
+    def acts(self) -> list[str]:
+        """What it did about collapses, a paragraph each."""
+        return [str(act) for act in self.run.acts]
 
     def progress(self) -> str:
         """How far it is, and what became of it."""
@@ -149,6 +167,15 @@ class RunStands:
             return f"{at}, ended there; the checkpoint of step {run.kept:,} is kept"
         return f"{at}, stopped"
 
+    def how(self, advice: Advice) -> str:
+        """The command to train anew with it."""
+        config, options = self.run.config, advice.how
+        if "--recipe" in options:  # which the words of a config file would win over
+            return f"uncollapse train {shlex.quote(config.data)} {options}"
+        if "--remedy" in options:  # those given replace all others
+            options = " ".join([*(f"--remedy {name}" for name in config.remedies), options])
+        return f"uncollapse train --config {_quoted(self.folder / 'config.yaml')} {options}"
+
     def next(self) -> str:
         """What to do."""
         run, verdict, folder = self.run, self.verdict, _quoted(self.folder)
@@ -158,7 +185,8 @@ class RunStands:
                 stop = "wait, as it may pass; or train"
             cure = CURES.get(verdict.failure, "another recipe or remedy")
             if verdict.advice:
-                cure = f"{verdict.advice[0].remedy} ({verdict.advice[0].reason})"
+                more = f"uncollapse advise {folder}"
+                cure = f"{verdict.advice[0].remedy} ({verdict.advice[0].reason}; more: {more})"
             since, best = verdict.since or 0, run.best
             samples = (
                 f". The samples of step {best:,} are from before: "

@@ -126,6 +126,7 @@ def _screen(run: Stands) -> str:
         ]
         if (more := len(run.verdicts) - REPLICAS) > 0:
             lines.append(f"and {more} replicas more: --json has all")
+    lines += [f"acted at {act}" for act in run.acts]
     lines += [f"{run.progress()}; written {_ago(run.written)}", f"next: {run.next()}"]
     return "\n".join(lines)
 

@@ -67,6 +67,8 @@ def _report(run: Run) -> int:
     folder = shlex.quote(str(run.folder))
     print(f"trained to {run.outcome}")
     print(run.verdict)
+    for act in run.acts:
+        print(f"acted at {act}")
     print(f"run folder:      {run.folder}")
     print(f"sample pictures: {run.folder}/samples")
     print(f"draw more:       uncollapse sample {folder} -n 64 --out samples.png")

@@ -38,6 +38,8 @@ class Facts:
         penalised: whether D's gradient is penalised.
         few: whether the training samples are few, and come again and again.
         conditions: whether D is told classes.
+        objective: what a run of ours plays for, by name, without penalties.
+        narrowest: units of the narrowest hidden layer, or maps.
         has: changes that it has already, by name, where they are known.
         options: whether it is a run of ours: then advice is options of ``uncollapse train``.
     """
@@ -51,6 +53,8 @@ class Facts:
     penalised: bool | None = None
     few: bool | None = None
     conditions: bool | None = None
+    objective: str | None = None
+    narrowest: int | None = None
     has: frozenset[str] = frozenset()
     options: bool = False
 
@@ -58,6 +62,16 @@ class Facts:
     def d_over_g(self) -> float:
         """D's rate as a multiple of G's, 1 if they are not known."""
         return self.rate_d / self.rate_g if self.rate_g and self.rate_d is not None else 1.0
+
+    @property
+    def words(self) -> dict[str, str]:
+        """What options of a change are filled in with."""
+        rate, family = self.rate_g or 1e-3, "mlp" if self.kind == "points" else "dcgan"
+        return {
+            "rate_g": f"{rate:g}", "tenth_g": f"{rate / 10:g}",
+            "tenth_d": f"{(self.rate_d or rate) / 10:g}",
+            "objective": self.objective or "non-saturating", "family": family,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -67,7 +81,8 @@ class Change:
     Attributes:
         why: it should help.
         loop: what to do in a loop of one's own.
-        train: options of ``uncollapse train``; empty if it has none.
+        train: options of ``uncollapse train``, to be filled in with words of the facts; empty if it
+            has none.
         cost: in time of a step.
         fits: whether it means anything for a loop.
     """
@@ -97,7 +112,7 @@ CHANGES: dict[str, Change] = {
     "penalty": Change(
         "a penalty on D's gradient keeps it smooth where G learns from it",
         "loss_d = loss_d + 0.1 * slope_at_real.square().sum(1).mean()  (R1): docs/objectives.md",
-        "--objective r3gan",
+        "--objective {objective}:r1=0.2",
         "x 1.3",
         lambda facts: not facts.penalised,
     ),
@@ -124,7 +139,7 @@ CHANGES: dict[str, Change] = {
     "lower-rates": Change(
         "steps are longer than the players can answer",
         "a tenth of both learning rates",
-        "--lr {tenth}",
+        "--lr {tenth_g} --lr {tenth_d}",
         "more steps",
     ),
     "no-momentum": Change(
@@ -151,8 +166,9 @@ CHANGES: dict[str, Change] = {
     "wider": Change(
         "a network of a few units a layer cannot tell the modes apart",
         "hidden layers of 64 units and more, of both networks",
-        "--generator mlp:width=64 --discriminator mlp:width=64",
+        "--generator {family}:width=64 --discriminator {family}:width=64",
         "x 1 to 2",
+        lambda facts: facts.narrowest is not None and facts.narrowest < 16,
     ),
     "more-data": Change(
         "so few samples can be known by heart",
@@ -269,7 +285,10 @@ class Chance:
 
 
 def advise(
-    failure: str | None, facts: Facts, rows: Mapping[str, Any] | None = None, most: int = SHOWN
+    failure: str | None,
+    facts: Facts,
+    rows: Mapping[str, Any] | None = None,
+    most: int | None = SHOWN,
 ) -> tuple[Advice, ...]:
     """What to try, the likeliest first.
 
@@ -277,7 +296,7 @@ def advise(
         failure: of a verdict.
         facts: of the loop.
         rows: the table, by default the library's.
-        most: how many at most.
+        most: how many at most; None has no limit.
 
     Returns:
         Changes that fit the loop and have mended runs with this failure; none if nothing has.
@@ -332,9 +351,5 @@ def _told(name: str, change: Change, chance: Chance, facts: Facts) -> Advice:
     )
     low, high = interval(repaired, tried)
     counted = f"mended {repaired} of {tried} such runs on {where} ({low:.0%} to {high:.0%})"
-    rate = facts.rate_g or 1e-3
-    how = change.train.format(rate_g=f"{rate:g}", tenth=f"{rate / 10:g}")
-    return Advice(
-        name, f"{change.why}; {counted}", how if facts.options else change.loop, change.cost,
-        repaired, tried,
-    )  # fmt: skip
+    how = change.train.format(**facts.words) if facts.options else change.loop
+    return Advice(name, f"{change.why}; {counted}", how, change.cost, repaired, tried)

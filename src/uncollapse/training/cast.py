@@ -18,9 +18,6 @@ from uncollapse.training.checkpoint import Checkpoint
 from uncollapse.training.config import GIVEN, Config
 from uncollapse.training.parts import Network, factory
 
-PLAYER, NETWORK = "player/", "/network/"
-"""Between them a checkpoint's names of weights have the player's role."""
-
 
 @dataclass(frozen=True)
 class Cast:
@@ -49,11 +46,7 @@ class Cast:
             saved: its checkpoint.
             given: as above; None for what was not.
         """
-        players: dict[str, dict[str, Tensor]] = {}
-        for name, tensor in saved.tensors.items():
-            role, marked, weight = name.removeprefix(PLAYER).partition(NETWORK)
-            if name.startswith(PLAYER) and marked:
-                players.setdefault(role, {})[weight] = tensor.cpu()
+        players = saved.players
         parts = {name: Part(*part) for name, part in saved.facts.get("parts", {}).items()}
         shape = tuple(saved.facts["data"]["shape"])
         return cls(config, shape, players, parts, {k: v for k, v in given.items() if v is not None})

@@ -1,7 +1,8 @@
 """Checkpoints: tensors in safetensors, the rest in JSON; complete, or not there at all.
 
 A checkpoint is two files. ``step-500-1f2e3d4c.safetensors`` holds every tensor; ``last.json`` (or
-``best.json``) names it, says its size and hash, and holds the numbers and words. The tensors are
+``best.json``, or that of a healthy run) names it, says its size and hash, and holds the numbers and
+words. The tensors are
 written first and the JSON replaces the older one in a single rename, so at any moment both names
 lead to a checkpoint that is whole. Files that no name leads to any more are then removed.
 """
@@ -25,7 +26,12 @@ from uncollapse.errors import CheckpointError
 from uncollapse.files import write_atomically
 
 LAST, BEST = "last", "best"
+HEALTHY = ("healthy", "healthy-before")
+"""The two newest of a healthy run: a failure may have begun before it showed."""
+NAMES = (LAST, BEST, *HEALTHY)
 FORMAT = 1
+PLAYER, NETWORK = "player/", "/network/"
+"""Between them the names of weights have the player's role."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +41,19 @@ class Checkpoint:
     tensors: Mapping[str, Tensor]
     facts: Mapping[str, Any]
 
+    @property
+    def players(self) -> dict[str, dict[str, Tensor]]:
+        """Weights and buffers of those who play, by role and name, each ``[member, ...]``."""
+        found: dict[str, dict[str, Tensor]] = {}
+        for name, tensor in self.tensors.items():
+            role, marked, weight = name.removeprefix(PLAYER).partition(NETWORK)
+            if name.startswith(PLAYER) and marked:
+                found.setdefault(role, {})[weight] = tensor.cpu()
+        return found
 
-def save(folder: Path, checkpoint: Checkpoint, *, best: bool) -> None:
-    """Makes ``checkpoint`` the last one, and the best one too if said so.
+
+def save(folder: Path, checkpoint: Checkpoint, *, best: bool, healthy: bool = False) -> None:
+    """Makes ``checkpoint`` the last one, and the best one, or the newest healthy one, if said so.
 
     Raises:
         RunFolderError: it cannot be written; both older checkpoints are intact.
@@ -50,9 +66,23 @@ def save(folder: Path, checkpoint: Checkpoint, *, best: bool) -> None:
     index = {"format": FORMAT, "file": path.name, "bytes": len(data), "sha256": digest}
     text = json.dumps(index | dict(checkpoint.facts), indent=1)
     write_atomically(path, data)
+    if healthy:
+        now, before = (folder / f"{name}.json" for name in HEALTHY)
+        # A run that was killed here, and goes on, comes here again.
+        if now.exists() and json.loads(now.read_text("utf-8"))["step"] < checkpoint.facts["step"]:
+            write_atomically(before, now.read_bytes())
+        write_atomically(now, text)
     for name in (BEST, LAST) if best else (LAST,):
         write_atomically(folder / f"{name}.json", text)
     _sweep(folder)
+
+
+def forget_after(folder: Path, step: int) -> None:
+    """Gives up the best and the healthy checkpoints of later steps; the last one stays."""
+    for name in (BEST, *HEALTHY):
+        found = facts(folder, name)
+        if found is not None and found["step"] > step:
+            (folder / f"{name}.json").unlink()
 
 
 def load(folder: Path, name: str = LAST) -> Checkpoint:
@@ -87,6 +117,15 @@ def load(folder: Path, name: str = LAST) -> Checkpoint:
         return Checkpoint(safetensors.torch.load(data), index)
     except (safetensors.SafetensorError, struct.error, ValueError) as error:
         raise CheckpointError(f"{path}: not a safetensors file ({error}){hint}") from None
+
+
+def last_healthy(folder: Path, since: int | None) -> Checkpoint | None:
+    """The newest checkpoint of a healthy run from before a step; None if none was kept."""
+    for name in HEALTHY:
+        found = facts(folder, name)
+        if found is not None and (since is None or found["step"] < since):
+            return load(folder, name)
+    return None
 
 
 def facts(folder: Path, name: str = LAST) -> dict[str, Any] | None:
@@ -132,20 +171,22 @@ def newest(folder: Path) -> Newest | None:
 
 def return_to(folder: Path, name: str) -> None:
     """Makes the checkpoint called ``name`` the last one; later ones are given up."""
-    write_atomically(folder / f"{LAST}.json", (folder / f"{name}.json").read_bytes())
+    data = (folder / f"{name}.json").read_bytes()
+    write_atomically(folder / f"{LAST}.json", data)
+    forget_after(folder, int(json.loads(data)["step"]))
     _sweep(folder)
 
 
 def remove(folder: Path) -> None:
     """Removes all checkpoints: the names first, so that none ever leads nowhere."""
-    for name in (LAST, BEST):
+    for name in NAMES:
         (folder / f"{name}.json").unlink(missing_ok=True)
     _sweep(folder)
 
 
 def _sweep(folder: Path) -> None:
     wanted = set()
-    for name in (LAST, BEST):
+    for name in NAMES:
         with contextlib.suppress(OSError):
             text = (folder / f"{name}.json").read_text(encoding="utf-8")
             try:

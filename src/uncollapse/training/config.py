@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ KINDS: dict[str, type] = {
     "device": str,
     "sample_every": int,
     "checkpoint_every": int,
+    "on_collapse": str,
     "trackers": str,
     "data_fingerprint": str,
     "axes": str,
@@ -55,6 +56,8 @@ KINDS: dict[str, type] = {
 """What kind each word of a config file is of."""
 MEMBERS = ("one-by-one", "at-once", "auto")
 """How members run; "auto" only until it is decided."""
+CONTINUE, STOP, ROLLBACK = "continue", "stop", "rollback"
+"""What a run does when it collapses."""
 LISTS = ("size", "remedies", "latent", "lr", "trackers", "range")
 KIND_NAMES = {str: "text", int: "a whole number", bool: "true or false", float: "a number"}
 
@@ -98,6 +101,7 @@ class Config:
     skip_unreadable: bool = False
     recipe: str = ""
     init: str | None = None
+    on_collapse: str = CONTINUE
 
     def __post_init__(self) -> None:
         for name in ("batch", "steps", "critic_steps", "replicas", "sample_every"):
@@ -105,6 +109,8 @@ class Config:
         positive("checkpoint_every", self.checkpoint_every)
         if self.members not in MEMBERS:
             raise unknown("members", self.members, MEMBERS)
+        if self.on_collapse not in (CONTINUE, STOP, ROLLBACK):
+            raise unknown("on_collapse", self.on_collapse, (CONTINUE, STOP, ROLLBACK))
         if not isinstance(self.seed, int) or self.seed < 0:
             raise ConfigError(f"seed must be a whole number, 0 or more, not {self.seed!r}")
         if len(self.lr) != 2:
@@ -160,13 +166,14 @@ class Config:
             words["size"] = checked(words["size"])
         return cls(**words)
 
-    def difference(self, other: Mapping[str, Any]) -> str | None:
+    def difference(self, other: Mapping[str, Any], but: Collection[str] = ()) -> str | None:
         """The first word in which a saved config differs, said in words; None if there is none.
 
-        Words that only say how long to train and what to show may differ.
+        Words that only say how long to train and what to show may differ, and those of ``but``.
         """
         # Where the data is may differ, too: what it is, its fingerprint says.
-        free = {"steps", "sample_every", "checkpoint_every", "trackers", "data"}
+        free = {"steps", "sample_every", "checkpoint_every", "on_collapse", "trackers", "data"}
+        free |= set(but)
         for name, value in dataclasses.asdict(self).items():
             if name not in free and (_plain(value) or None) != (other.get(name) or None):
                 return f"{name} is {other.get(name)!r} there and {_plain(value)!r} here"

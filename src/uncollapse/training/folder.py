@@ -11,7 +11,7 @@ import os
 import re
 import shlex
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from uncollapse.files import (
     write_atomically,
 )
 from uncollapse.training import checkpoint
+from uncollapse.training.acting import Act
 from uncollapse.training.config import Config
 
 Row = dict[str, Any]
@@ -204,13 +205,19 @@ class RunFolder:
         """Adds rows to ``verdicts.jsonl``: how replicas, by number, stand since they changed."""
         append_rows(self._verdicts, [{"member": m} | v.as_dict() for m, v in verdicts.items()])
 
+    def keep_acts(self, acts: Sequence[Act], step: int) -> None:
+        """Adds to ``verdicts.jsonl`` what a run did about collapses, unless it is there."""
+        told = [row["act"] for row in rows_of(self._verdicts) if "act" in row]
+        new = [act.as_dict() for act in acts if act.as_dict() not in told]
+        append_rows(self._verdicts, [{"step": step, "act": act} for act in new])
+
     def metrics(self) -> list[Row]:
         """All complete rows of ``metrics.jsonl``; a line that a kill cut short is left out."""
         return list(rows_of(self._metrics))
 
     def verdicts(self) -> list[Row]:
-        """All complete rows of ``verdicts.jsonl``: how a replica stood when that changed."""
-        return list(rows_of(self._verdicts))
+        """The rows of ``verdicts.jsonl`` that say how a replica stood when that changed."""
+        return [row for row in rows_of(self._verdicts) if "act" not in row]
 
     @property
     def last_step(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -12,9 +13,11 @@ from uncollapse.diagnosis import Evidence, Verdict
 from uncollapse.errors import NonFiniteError
 from uncollapse.metrics import expected_energy_distance
 from uncollapse.training import checkpoint
+from uncollapse.training.acting import fine
 from uncollapse.training.alarms import Alarms, learning
 from uncollapse.training.callbacks import Callbacks
 from uncollapse.training.checkpoint import Checkpoint
+from uncollapse.training.config import ROLLBACK, STOP
 from uncollapse.training.folder import Row, RunFolder
 from uncollapse.training.outcome import KNOWN, REAL, outcome
 from uncollapse.training.progress import ProgressLine
@@ -30,11 +33,13 @@ class Ended(NamedTuple):
 
     Attributes:
         alarms: what went wrong on the way, a line each.
-        stopped: why a callback ended it before the last step; None if none did.
+        stopped: why it was ended before the last step, by a callback or a collapse; else None.
+        fallen: a verdict after which the run wants to go back; None if there is none.
     """
 
     alarms: tuple[str, ...]
     stopped: str | None
+    fallen: Verdict | None = None
 
 
 def loop(
@@ -44,7 +49,7 @@ def loop(
     shown: bool | None,
     asked: Callbacks | None = None,
 ) -> Ended:
-    """Trains until the config's last step, or until a callback says stop.
+    """Trains until the config's last step, or until a callback says stop or the run collapses.
 
     Raises:
         NonFiniteError: something became NaN or infinite; the last good checkpoint is kept.
@@ -61,8 +66,8 @@ def loop(
             looked = partial(look, training, recorder, alarms, progress)
             if training.step == 0:
                 looked()
-        reason = None
-        while training.step < config.steps and reason is None:
+        reason = fallen = None
+        while training.step < config.steps and reason is None and fallen is None:
             observation = training.game.step(training.draw)
             training.step += 1
             step, finished = training.step, training.step == config.steps
@@ -73,12 +78,14 @@ def loop(
             alarms.numbers(step, recorder.latest_by_member)
             if step % EVERY == 0 and training.ranks.number == 0:
                 watch(training, folder, recorder, progress)
+                fallen = None if finished else training.fallen
+            collapsed = _why(training, fallen)
             pictured = step % config.sample_every == 0 or finished
             if pictured:
                 take_pictures(training, folder, recorder)
-            if step % config.checkpoint_every == 0 or finished:
-                reason = save(training, folder, recorder, looked, asked)
-            elif signal is not None:
+            if step % config.checkpoint_every == 0 or finished or collapsed:
+                reason = save(training, folder, recorder, looked, asked) or collapsed
+            elif signal is not None and fallen is None:  # else it goes on from before
                 save(training, folder, recorder)
             progress.update(step, recorder.latest, training.watching.standing)
             if finished:
@@ -98,7 +105,15 @@ def loop(
                 how = how if training.ranks.number == 0 else "the first process says how to go on"
                 training.ranks.largest(0)  # torchrun ends all as soon as one has ended
                 raise StoppedBySignal(f"stopped at step {step} of {config.steps}: {how}", signal)
-    return Ended(tuple(alarms.said), reason)
+    return Ended(tuple(alarms.said), reason, None if reason else fallen)
+
+
+def _why(training: Training, fallen: Verdict | None) -> str | None:
+    """Why the run stops here, if it does; it then goes on, if asked to, whatever comes."""
+    if fallen is None or training.config.on_collapse != STOP:
+        return None
+    training.history = replace(training.history, over=True)
+    return f"{fallen.state}, {fallen.failure}"
 
 
 def _quoted(folder: RunFolder) -> str:
@@ -222,21 +237,28 @@ def save(
             for tracker in recorder.trackers:  # the checkpoint is never ahead of a record
                 tracker.flush()
             folder.sync()
-            checkpoint.save(folder.checkpoints, saved, best=best)
+            acts = look is not None and training.config.on_collapse == ROLLBACK
+            healthy = acts and fine(training.watching.verdicts(training.step))
+            checkpoint.save(folder.checkpoints, saved, best=best, healthy=healthy)
 
 
 def failed(error: NonFiniteError, training: Training, folder: RunFolder | None) -> NonFiniteError:
     """Records that the run failed, and says what is left of it."""
     if folder is None:
         return error
-    evidence = Evidence("finite", 0.0, 1.0, str(error))
-    verdict = Verdict("failed", "divergence", error.step, training.step, (evidence,), sure=1.0)
+    verdict = diverged(error, training)
     replica = error.member * training.config.replicas // error.members
     folder.append_verdicts({replica: verdict})
     advice = "; to get further, train anew, with a lower learning rate first"
     kept = checkpoint.newest(folder.checkpoints)
     text = f"{error}; {still_there(folder)}{advice if kept else ''}"
     return NonFiniteError(text, error.step)
+
+
+def diverged(error: NonFiniteError, training: Training) -> Verdict:
+    """The verdict on something that is not finite."""
+    evidence = Evidence("finite", 0.0, 1.0, str(error))
+    return Verdict("failed", "divergence", error.step, training.step, (evidence,), sure=1.0)
 
 
 def still_there(folder: RunFolder | None) -> str:

@@ -29,6 +29,8 @@ from uncollapse.ranks import Ranks
 from uncollapse.remedies import Remedy, judged_shape
 from uncollapse.remedies import registry as remedy_names
 from uncollapse.streams import Ambient
+from uncollapse.training.acting import History
+from uncollapse.training.checkpoint import Checkpoint
 from uncollapse.training.config import GIVEN, Config
 from uncollapse.training.delivered import sees_other_units, undelivered
 from uncollapse.training.training import Factory, Training
@@ -74,20 +76,63 @@ class Parts:
     words: dict[str, Any]
     beginning: Beginning | None = None
 
-    def training(self, config: Config, ranks: Ranks) -> Training:
-        """A training of them; of its own game and remedies, as several can be made."""
+    def training(
+        self,
+        config: Config,
+        ranks: Ranks,
+        history: History = History(),  # noqa: B008 (it is frozen)
+    ) -> Training:
+        """A training of them; of its own game and remedies, as several can be made.
+
+        Args:
+            config: as the run was begun.
+            ranks: the processes that play together.
+            history: what the run has changed since.
+        """
+        config = history.applied(config)
+        objective, optimizer = self.objective, self.optimizer
+        remedies = copy.deepcopy(self.remedies)
+        for act in history.acts:
+            objective = objective_names.get(act.words.get("objective", objective))
+            optimizer = optimizer_names.get(act.words.get("optimizer", optimizer))
+            remedies += [remedy_names.get(name) for name in act.words.get("remedies", ())]
         return Training(
             config,
             self.data,
             self.generator,
             self.discriminator,
             copy.deepcopy(self.game),
-            copy.deepcopy(self.remedies),
-            self.objective,
-            self.optimizer,
+            remedies,
+            objective,
+            optimizer,
             ranks,
             self.beginning,
+            history,
         )
+
+    def remake(
+        self, config: Config, ranks: Ranks, history: History, kept: Checkpoint | None
+    ) -> Training:
+        """A run's training with what it has changed, at a checkpoint or at its beginning.
+
+        Args:
+            config: as the run was begun.
+            ranks: the processes that play together.
+            history: what it has changed; the last act may be new.
+            kept: the checkpoint, perhaps of before that.
+
+        Raises:
+            CheckpointError: such a change cannot be made on the way.
+            ConfigError: nor at all. Likewise:
+            ShapeError: networks do not fit it.
+        """
+        if kept is None:
+            return self.training(config, ranks, history)
+        # Remedies that join find the networks as they are by then.
+        parts = dataclasses.replace(self, beginning=Beginning("the checkpoint", kept.players))
+        training = parts.training(config, ranks, history)
+        training.restore(kept, changed=True)
+        return training
 
 
 def choose(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from uncollapse.players import Optimizer
 from uncollapse.ranks import join
 from uncollapse.remedies import Remedy
 from uncollapse.training import checkpoint
+from uncollapse.training.acting import History
 from uncollapse.training.callbacks import Callback
 from uncollapse.training.callbacks import check as check_callbacks
 from uncollapse.training.config import GIVEN, Config, positive
@@ -96,7 +98,13 @@ def resume(
         dataset = _same_data(folder, config, data, generator)
         if isinstance(data, str):
             config = dataclasses.replace(config, data=data)
-        training = choose(
+        newest = checkpoint.newest(folder.checkpoints)
+        if start == checkpoint.LAST and newest is not None:
+            start = newest.name
+        begun = start == checkpoint.BEST or newest is not None
+        saved = checkpoint.load(folder.checkpoints, start) if begun else None
+        history = History() if saved is None else History.of(saved.facts)
+        parts = choose(
             dataset,
             generator=generator or config.generator,
             discriminator=discriminator or config.discriminator,
@@ -106,16 +114,14 @@ def resume(
             optimizer=optimizer or config.optimizer,
             latent=config.latent,
             replicas=config.replicas,
-        ).training(config, ranks)
-        newest = checkpoint.newest(folder.checkpoints)
-        if start == checkpoint.LAST and newest is not None:
-            start = newest.name
-        if start == checkpoint.LAST and newest is None:
+        )
+        training = parts.training(config, ranks, history)
+        if saved is None:
             say(
                 f"{folder.path} has no checkpoint yet: it begins anew", progress if first else False
             )
-        if start == checkpoint.BEST or newest is not None:
-            training.restore(checkpoint.load(folder.checkpoints, start))
+        else:
+            training.restore(saved)
         if training.step >= config.steps:
             raise ConfigError(
                 f"{folder.path} is complete at step {training.step}: say --steps with more to "
@@ -127,6 +133,7 @@ def resume(
                     checkpoint.return_to(folder.checkpoints, start)
                 # A run that begins anew records its first look again.
                 folder.forget_after(training.step or -1)
+                folder.keep_acts(history.tried, training.step)
                 folder.keep_config(config)  # a kill must not forget the new last step
         if planned != config.steps:
             for line in training.prolonged(planned):
@@ -134,7 +141,8 @@ def resume(
     except BaseException:
         folder.unlock()
         raise
-    return go(training, folder if first else None, progress, callbacks)
+    remake = partial(parts.remake, config, ranks)
+    return go(training, folder if first else None, progress, callbacks, remake)
 
 
 def _same_data(

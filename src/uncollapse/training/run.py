@@ -20,6 +20,7 @@ from uncollapse.errors import ConfigError
 from uncollapse.players import Stack
 from uncollapse.streams import Ambient, Streams
 from uncollapse.training import checkpoint
+from uncollapse.training.acting import Act, History
 from uncollapse.training.cast import Cast
 from uncollapse.training.chunks import in_chunks
 from uncollapse.training.config import GIVEN, Config
@@ -44,7 +45,7 @@ class Run:
     """A finished or stopped run.
 
     Attributes:
-        config: its settings.
+        config: its settings, with what its acts have changed.
         step: generator updates done.
         data: what was learned; of a loaded run no more than its pictures and units need.
         folder: where it is kept; None if only in memory.
@@ -55,6 +56,8 @@ class Run:
         stopped: why a callback ended it early; None of one that was not, and of a loaded run.
         cast: the weights of all who played.
         verdicts: how each replica stands.
+        acts: what the run did about collapses, all of it in order; see ``on_collapse`` of
+            :func:`uncollapse.train`.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class Run:
         verdicts: Sequence[Verdict],
         examples: Sequence[dict[str, Tensor]],
         rows: list[Row] | None = None,
+        acts: Sequence[Act] = (),
     ) -> None:
         self.config = config
         self.step = step
@@ -78,6 +82,7 @@ class Run:
         self.stopped: str | None = None
         self.cast = cast
         self.verdicts = tuple(verdicts)
+        self.acts = tuple(acts)
         self._examples = examples
         self._files = folder
         self._rows = rows or []
@@ -304,6 +309,8 @@ def load(
             "again, uncollapse.load(folder, generator=...)"
         )
     saved = checkpoint.load(files.checkpoints, start)
+    history = History.of(saved.facts)
+    config = history.applied(config)
     cast = Cast.of(config, saved, generator=generator, discriminator=discriminator)
     networks = [cast.generator() for _ in range(config.replicas)]
     prefix = "output/"
@@ -313,7 +320,8 @@ def load(
     verdicts = verdicts_of(files.path, saved.facts, later, config.replicas)
     examples = [examples_of(saved, member) for member in range(config.replicas)]
     step, data = int(saved.facts["step"]), _described(saved)
-    return Run(config, step, networks, data, files, cast, verdicts, examples)
+    acts = history.tried
+    return Run(config, step, networks, data, files, cast, verdicts, examples, acts=acts)
 
 
 def finished(training: Training, folder: RunFolder | None, rows: list[Row]) -> Run:
@@ -322,7 +330,8 @@ def finished(training: Training, folder: RunFolder | None, rows: list[Row]) -> R
     cast = Cast.of(training.config, training.checkpoint(), **training.given)
     config, step, data = training.config, training.step, training.data.to("cpu")
     verdicts, examples = _watched(training)
-    return Run(config, step, networks, data, folder, cast, verdicts, examples, rows)
+    acts = training.history.tried
+    return Run(config, step, networks, data, folder, cast, verdicts, examples, rows, acts)
 
 
 def standing(
@@ -339,7 +348,8 @@ def standing(
     config, networks = training.config, training.game.output.separate()
     cast = Cast.of(config, saved, **training.given)
     step, data, (verdicts, examples) = training.step, _described(saved), _watched(training)
-    return Run(config, step, networks, data, folder, cast, verdicts, examples, rows)
+    acts = training.history.tried
+    return Run(config, step, networks, data, folder, cast, verdicts, examples, rows, acts)
 
 
 def _watched(training: Training) -> tuple[tuple[Verdict, ...], list[dict[str, Tensor]]]:

@@ -53,6 +53,7 @@ def resolve(
     device: str,
     sample_every: int | None,
     checkpoint_every: int | None,
+    on_collapse: str,
     trackers: Sequence[str],
 ) -> Resolved:
     """Settles what is left open: by an earlier run, by the recipe, or by what fits the data.
@@ -70,6 +71,7 @@ def resolve(
         device: "auto" becomes the one that is there.
         sample_every: None becomes a twentieth of the steps.
         checkpoint_every: likewise.
+        on_collapse: what is done about a collapse.
         trackers: who else gets the numbers.
 
     Raises:
@@ -112,6 +114,7 @@ def resolve(
         device=str(resolve_device(device)),
         sample_every=often if sample_every is None else sample_every,
         checkpoint_every=often if checkpoint_every is None else checkpoint_every,
+        on_collapse=on_collapse,
         trackers=tuple(several(trackers)),
         data_fingerprint=dataset.fingerprint,
         init=None if start is None else start.word,

@@ -11,6 +11,7 @@ from typing import Any
 from uncollapse.diagnosis import Verdict, worst
 from uncollapse.errors import RunFolderError
 from uncollapse.training import checkpoint
+from uncollapse.training.acting import Act, History
 from uncollapse.training.config import Config
 from uncollapse.training.folder import Row, RunFolder
 
@@ -28,6 +29,7 @@ class Standing:
         best: that of its best one.
         written: when something was last written, seconds since 1970.
         verdicts: of each replica.
+        acts: what it did about collapses.
     """
 
     folder: Path
@@ -38,6 +40,7 @@ class Standing:
     best: int | None
     written: float
     verdicts: tuple[Verdict, ...]
+    acts: tuple[Act, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -68,6 +71,7 @@ def standing(path: str | os.PathLike[str]) -> Standing:
         (facts["best"] or {}).get("step"),
         folder.written,
         verdicts(folder.path, last, rows, config.replicas),
+        History.of(last).tried,
     )
 
 

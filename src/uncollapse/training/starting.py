@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from uncollapse.data import Data
@@ -15,6 +16,7 @@ from uncollapse.objectives import Objective
 from uncollapse.players import Optimizer
 from uncollapse.ranks import join
 from uncollapse.remedies import Remedy
+from uncollapse.training.acting import check as check_acting
 from uncollapse.training.callbacks import Callback
 from uncollapse.training.callbacks import check as check_callbacks
 from uncollapse.training.folder import RunFolder
@@ -53,6 +55,7 @@ def train(
     overwrite: bool = False,
     sample_every: int | None = None,
     checkpoint_every: int | None = None,
+    on_collapse: str = "continue",
     trackers: Sequence[str] = (),
     callbacks: Sequence[Callback] = (),
     size: int | tuple[int, int] | None = None,
@@ -110,6 +113,11 @@ def train(
             the run's own files, and no others.
         sample_every: steps between two pictures.
         checkpoint_every: steps between two checkpoints, at which samples are also scored.
+        on_collapse: what is done once the run has collapsed or failed: "continue" only says so;
+            "stop" ends it there, whole (several replicas as soon as all have); "rollback" goes back
+            to the last healthy checkpoint, or to the beginning, with the first advice that can be
+            followed while the networks stay as they are, three times at most. See
+            :attr:`Run.acts` and ``docs/acting.md``.
         trackers: who else gets the numbers and pictures: "tensorboard".
         callbacks: functions that are called at each checkpoint with the run as it stands (its
             ``step``, ``metrics``, ``sample(n)``, ``generator``, …, all copies). One may return
@@ -163,6 +171,7 @@ def train(
         device=device,
         sample_every=sample_every,
         checkpoint_every=checkpoint_every,
+        on_collapse=on_collapse,
         trackers=trackers,
     )
     if overwrite and out is None:
@@ -174,6 +183,7 @@ def train(
     if config.trackers and out is None:
         raise ConfigError("trackers write into the run's folder: say out")
     ranks = join()
+    check_acting(config, out is not None, ranks.count)
 
     def make(members: str) -> Training:
         return parts.training(dataclasses.replace(config, members=members), ranks)
@@ -197,7 +207,8 @@ def train(
             lines.append(f"{folder.path} {found}")
     for line in lines:  # once nothing can be refused any more
         say(line, shown)
-    return go(training, folder, progress, callbacks)
+    remake = partial(parts.remake, training.config, ranks)
+    return go(training, folder, progress, callbacks, remake)
 
 
 def _same_place(folder: str, out: str | Path | RunFolder | None) -> bool:

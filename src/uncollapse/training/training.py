@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from uncollapse import nets
 from uncollapse.data import Dataset
+from uncollapse.diagnosis import Verdict
 from uncollapse.errors import CheckpointError, ConfigError
 from uncollapse.games import Beginning, Game, Table
 from uncollapse.metrics import energy_distance
@@ -23,10 +24,12 @@ from uncollapse.players import Optimizer
 from uncollapse.ranks import Ranks
 from uncollapse.remedies import Remedy, check_batch, drawn, equipped, judged_shape
 from uncollapse.streams import Ambient, Streams
+from uncollapse.training.acting import CHANGED, History, fallen
 from uncollapse.training.checkpoint import Checkpoint
 from uncollapse.training.chunks import in_chunks
 from uncollapse.training.config import Config
 from uncollapse.training.draw import DataDraw
+from uncollapse.training.facts import facts
 from uncollapse.training.watching import Watching
 
 Factory = Callable[[], nn.Module]
@@ -49,6 +52,7 @@ class Training:
         optimizer: how they learn.
         ranks: the processes that play together.
         beginning: an earlier run, from whose weights the players begin.
+        history: what the run has done about collapses; ``config`` has what it has changed.
 
     Raises:
         ShapeError: the networks fit neither the data nor each other.
@@ -68,8 +72,10 @@ class Training:
         optimizer: Optimizer,
         ranks: Ranks | None = None,
         beginning: Beginning | None = None,
+        history: History = History(),  # noqa: B008 (it is frozen)
     ) -> None:
         self.config = config
+        self.history = history
         self.ranks = ranks or Ranks()
         self.device = resolve_device(config.device)
         if self.ranks.count > 1:
@@ -87,8 +93,10 @@ class Training:
             "discriminator": discriminator,
             "remedies": copy.deepcopy(self.remedies),
         }
-        for cure in cures:
-            cure.lasts(config.steps * game.updates)
+        first = len(cures) - len(history.joined)
+        self.joined = (0,) * first + history.joined  # the step at which each did
+        for cure, joined in zip(cures, self.joined, strict=True):
+            cure.lasts((config.steps - joined) * game.updates)
         self.step = 0
         self.best: tuple[float, float] | None = None
         self.judged_shape = judged_shape(cures, data.shape)
@@ -128,12 +136,21 @@ class Training:
             )
         )
         self.reference_mb = _reference(self.data, config.seeds)
-        self.watching = Watching(self.data, config.replicas)
+        self.facts = facts(config, self.data, networks)
+        self.watching = Watching(self.data, config.replicas, self.facts)
+
+    @property
+    def fallen(self) -> Verdict | None:
+        """The verdict about which the run should do something now, if there is one."""
+        return fallen(self.config, self.history, self.watching.verdicts(self.step))
 
     def prolonged(self, planned: int) -> list[str]:
         """What changes, in words, in a run that was begun for ``planned`` steps."""
         updates = self.game.updates
-        said = [cure.prolonged(self.step * updates, planned * updates) for cure in self.remedies]
+        said = [
+            cure.prolonged((self.step - joined) * updates, (planned - joined) * updates)
+            for cure, joined in zip(self.remedies, self.joined, strict=True)
+        ]
         return [line for line in said if line]
 
     def latents(self, count: int, purpose: str = "pictures") -> Tensor:
@@ -184,7 +201,7 @@ class Training:
         tensors |= self.ranks.gather(*self._shares(tensors))
         watched, seen = self.watching.state(self.step)
         tensors |= seen
-        facts: dict[str, Any] = {
+        told: dict[str, Any] = {
             "step": self.step,
             "best": None if self.best is None else list(self.best),
             "data": {
@@ -198,18 +215,24 @@ class Training:
             "watch": watched,
             "verdicts": [v.as_dict() for v in self.watching.verdicts(self.step)],
             "parts": {name: list(part) for name, part in self.game.parts.items()},
+            "history": self.history.as_dict(),
             "torch": torch.__version__,
             "config": dataclasses.asdict(self.config),
         }
-        return Checkpoint(tensors, facts)
+        return Checkpoint(tensors, told)
 
-    def restore(self, checkpoint: Checkpoint) -> None:
+    def restore(self, checkpoint: Checkpoint, changed: bool = False) -> None:
         """Goes on from a checkpoint.
+
+        Args:
+            checkpoint: of the same run.
+            changed: whether it goes on another way from there: words may differ that leave the
+                networks as they are, and remedies that were not there begin anew.
 
         Raises:
             CheckpointError: it is of another config or other networks.
         """
-        difference = self.config.difference(checkpoint.facts["config"])
+        difference = self.config.difference(checkpoint.facts["config"], CHANGED if changed else ())
         if difference:
             raise CheckpointError(f"the checkpoint is of another run: {difference}")
         tensors = dict(checkpoint.tensors)
@@ -220,16 +243,19 @@ class Training:
         try:
             for prefix, part in self._parts().items():
                 start = f"{prefix}/"
-                part.restore(
-                    {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
-                )
+                state = {
+                    k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)
+                }
+                if state or not changed:
+                    part.restore(state)
             for role, player in self.game.players.items():
                 start = f"ambient/{role}/"
                 player.stack.ambient.restore_by_device(
                     {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
                 )
             for purpose, streams in self.game.randomness.items():
-                streams.restore(list(tensors[f"random/{purpose}"]))
+                if (name := f"random/{purpose}") in tensors or not changed:
+                    streams.restore(list(tensors[name]))
             if "watch" in checkpoint.facts:
                 self.watching.restore(checkpoint.facts["watch"], tensors)
         except KeyError as error:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from uncollapse.data import Dataset
 from uncollapse.diagnosis import Verdict, Watch, worst
+from uncollapse.diagnosis.advice import Facts, advise
 from uncollapse.diagnosis.eyes import learned
 from uncollapse.diagnosis.thresholds import DIMENSIONS, EACH, EXAMPLES, REALS
 from uncollapse.games import Shown
@@ -39,13 +40,15 @@ class Watching:
     Args:
         data: what is learned.
         replicas: how many there are.
+        facts: of the run, for advice.
 
     Attributes:
         lost: names of the modes or classes that each replica has lost, where they are known.
     """
 
-    def __init__(self, data: Dataset, replicas: int) -> None:
+    def __init__(self, data: Dataset, replicas: int, facts: Facts | None = None) -> None:
         self.data = data
+        self.facts = facts or Facts()
         self.lost: list[tuple[str, ...]] = [()] * replicas
         self._watches: list[Watch] = []
         self._news: list[int] = []
@@ -89,7 +92,10 @@ class Watching:
         """How each replica stands at a step."""
         if not self._watches:
             return tuple(Verdict("warming-up", step=step) for _ in self.lost)
-        found = [replace(watch.verdict, step=step) for watch in self._watches]
+        found = [
+            replace(verdict, step=step, advice=advise(verdict.failure, self.facts))
+            for verdict in (watch.verdict for watch in self._watches)
+        ]
         if not self.looks.known:
             return tuple(found)
         both = zip(found, self.lost, strict=True)

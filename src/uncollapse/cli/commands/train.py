@@ -27,6 +27,9 @@ def train(
     device: Annotated[str | None, Parameter(group=RUN)] = None,
     sample_every: Annotated[Whole | None, Parameter(group=RUN)] = None,
     checkpoint_every: Annotated[Whole | None, Parameter(group=RUN)] = None,
+    on_collapse: Annotated[
+        Literal["continue", "stop", "rollback"] | None, Parameter(group=RUN)
+    ] = None,
     tracker: Annotated[tuple[str, ...], BARE, Parameter(group=RUN)] = (),
     config: Annotated[Path | None, Parameter(group=RUN)] = None,
     init: Annotated[str | None, Parameter(group=RUN)] = None,
@@ -81,6 +84,10 @@ def train(
         Steps between two pictures. Default: a twentieth of the steps.
     checkpoint_every
         Steps between two checkpoints, when samples are also scored. Default: likewise.
+    on_collapse
+        What is done once the run has collapsed or failed: continue (and say so), stop, or
+        rollback: back to the last healthy checkpoint, or to the beginning, and on from there with
+        the first advice that can be followed on the way; three times at most. Default: continue.
     tracker
         Who else gets the numbers and pictures: tensorboard. May be repeated.
     config
@@ -147,6 +154,7 @@ def train(
         "device": device,
         "sample_every": sample_every,
         "checkpoint_every": checkpoint_every,
+        "on_collapse": on_collapse,
         "trackers": tracker or None,
         "init": init,
         "recipe": recipe,

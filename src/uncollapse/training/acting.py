@@ -1,0 +1,223 @@
+"""What a run does when it collapses: goes on, stops, or goes back and changes something.
+
+A change (:class:`Act`) is one of words of the config: those of the first advice that can be
+followed on the way, as the networks must stay what they are. ``config.yaml`` stays as the run was
+begun; a checkpoint holds the acts that are in effect, so a resumed run goes on with them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from uncollapse import recipes
+from uncollapse.data import Dataset
+from uncollapse.diagnosis import Advice, Verdict, worst
+from uncollapse.diagnosis.advice import Facts, advise
+from uncollapse.errors import ConfigError
+from uncollapse.training.config import CONTINUE, ROLLBACK, Config
+
+MOST = 3
+"""How often a run goes back, at most."""
+ALARMS = ("collapsed", "failed")
+"""States in which it does."""
+CHANGED = ("objective", "optimizer", "lr", "critic_steps", "remedies")
+"""Words that can be changed while networks stay as they are."""
+
+
+@dataclass(frozen=True)
+class Act:
+    """What a run did about a collapse.
+
+    Attributes:
+        step: at which it was found.
+        back: the step that the run went back to; 0 is its beginning.
+        failure: its name.
+        since: when it began.
+        change: the advice that was followed.
+        words: of the config that are changed by it; remedies are added to those there are.
+        why: all of it in words.
+    """
+
+    step: int
+    back: int
+    failure: str
+    since: int | None
+    change: str
+    words: Mapping[str, Any]
+    why: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Act:
+        """From :meth:`as_dict`, after JSON."""
+        return cls(**{field.name: values[field.name] for field in dataclasses.fields(cls)})
+
+    def __str__(self) -> str:
+        return self.why
+
+
+@dataclass(frozen=True)
+class History:
+    """What a run did on its way.
+
+    Attributes:
+        acts: those in effect, in order.
+        tried: all of them, also those given up when it went back farther or another way.
+        over: whether nothing more is done about collapses.
+    """
+
+    acts: tuple[Act, ...] = ()
+    tried: tuple[Act, ...] = ()
+    over: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> History:
+        """That of a checkpoint, by its facts."""
+        values = facts.get("history", {})  # older ones have none
+        acts, tried = (tuple(map(Act.of, values.get(name, ()))) for name in ("acts", "tried"))
+        return cls(acts, tried, values.get("over", False))
+
+    def applied(self, config: Config) -> Config:
+        """The config with what the acts in effect change."""
+        for act in self.acts:
+            words = dict(act.words)
+            words["remedies"] = (*config.remedies, *words.get("remedies", ()))
+            if "lr" in words:
+                words["lr"] = tuple(words["lr"])
+            config = dataclasses.replace(config, **words)
+        return config
+
+    @property
+    def joined(self) -> tuple[int, ...]:
+        """The steps at which remedies joined that the run was not begun with, in their order."""
+        return tuple(act.back for act in self.acts for _ in act.words.get("remedies", ()))
+
+
+def check(config: Config, folder: bool, processes: int) -> None:
+    """Refuses what cannot be done about a collapse.
+
+    Args:
+        config: the run's.
+        folder: whether it has one.
+        processes: that train it.
+
+    Raises:
+        ConfigError: saying what could.
+    """
+    if config.on_collapse == CONTINUE:
+        return
+    if processes > 1:
+        raise ConfigError(
+            f"on_collapse {config.on_collapse} is of a single process: start it without torchrun"
+        )
+    if config.on_collapse == ROLLBACK and config.replicas > 1:
+        raise ConfigError(
+            "on_collapse rollback goes back with one run, not with several replicas: train one, "
+            "or stop"
+        )
+    if config.on_collapse == ROLLBACK and not folder:
+        raise ConfigError("on_collapse rollback goes back to a checkpoint in a folder: say out")
+
+
+def fine(verdicts: Sequence[Verdict]) -> bool:
+    """Whether all replicas are healthy."""
+    return all(verdict.state == "healthy" for verdict in verdicts)
+
+
+def fallen(config: Config, history: History, verdicts: Sequence[Verdict]) -> Verdict | None:
+    """The worst verdict of a run that should do something now: all replicas have failed."""
+    if config.on_collapse == CONTINUE or history.over:
+        return None
+    return worst(verdicts) if all(v.state in ALARMS for v in verdicts) else None
+
+
+def ways(
+    config: Config, data: Dataset, facts: Facts, verdict: Verdict, back: int, tried: Sequence[Act]
+) -> Iterator[Act]:
+    """What can be done about a failure, the best first; nothing twice, nor too often.
+
+    Args:
+        config: the run's, with what acts have changed.
+        data: what is learned.
+        facts: of the run.
+        verdict: that it has failed.
+        back: the step that the run would go back to.
+        tried: acts of the run so far.
+    """
+    known = {act.change for act in tried}
+    for advice in advise(verdict.failure, facts, most=None) if len(tried) < MOST else ():
+        words = None if advice.remedy in known else changed(config, data, advice)
+        if words:
+            yield Act(
+                verdict.step, back, verdict.failure or "", verdict.since, advice.remedy, words,
+                told(verdict, back, advice),
+            )  # fmt: skip
+
+
+def changed(config: Config, data: Dataset, advice: Advice) -> dict[str, Any] | None:
+    """Words of a config as advice has them, and other than they are; None if it cannot be followed.
+
+    Remedies are those to be added.
+    """
+    given = _options(advice.how)
+    if "recipe" in given:
+        given |= _of_recipe(given.pop("recipe")[0], config, data)
+    words: dict[str, Any] = {}
+    for option, values in given.items():
+        word = "remedies" if option == "remedy" else option
+        if word not in CHANGED:
+            return None
+        if word == "remedies":
+            there = {name.partition(":")[0] for name in config.remedies}
+            words[word] = [v for v in values if v.partition(":")[0] not in there]
+        elif word == "lr":
+            rates = [float(value) for value in values]
+            words[word] = [rates[0], rates[-1]]
+        else:
+            words[word] = values[0]
+    words = {word: value for word, value in words.items() if value or word != "remedies"}
+    same = all(value == _plain(getattr(config, word)) for word, value in words.items())
+    return None if same else words
+
+
+def _options(how: str) -> dict[str, list[Any]]:
+    """Options of ``uncollapse train`` by name, each as often as it is given."""
+    found: dict[str, list[Any]] = {}
+    words = shlex.split(how)
+    for option, value in zip(words[::2], words[1::2], strict=True):
+        found.setdefault(option.removeprefix("--").replace("-", "_"), []).append(value)
+    return found
+
+
+def _of_recipe(name: str, config: Config, data: Dataset) -> dict[str, list[Any]]:
+    """What a recipe trains such data with, but networks, batch and steps."""
+    settled = recipes.settle(name, data, {"generator": config.generator}).words
+    words = {word: settled[word] for word in CHANGED if word != "remedies"}
+    several = {"lr": list(words.pop("lr")), "remedy": list(settled["remedies"])}
+    return {word: [value] for word, value in words.items()} | several
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def told(verdict: Verdict, back: int, advice: Advice) -> str:
+    """The paragraph that explains an act."""
+    since = "" if verdict.since is None else f", since step {verdict.since:,}"
+    seen = f": {verdict.evidence[0].meaning}" if verdict.evidence else ""
+    place = f"back to the healthy checkpoint of step {back:,}" if back else "begun anew"
+    return (
+        f"step {verdict.step:,}: {verdict.state}, {verdict.failure}{since}{seen}. The run is "
+        f"{place}, and goes on with {advice.remedy} ({advice.how}): {advice.reason}"
+    )
