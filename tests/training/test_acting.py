@@ -219,54 +219,85 @@ def test_numbers_that_are_no_numbers_are_gone_back_from_too(tmp_path, monkeypatc
     assert run.step == 120
 
 
+class KilledError(BaseException):
+    """Nothing that runs on sees it."""
+
+
+WRITES = (
+    (checkpoint, "write_atomically"), (checkpoint, "forget_after"), (RunFolder, "keep_acts"),
+    (RunFolder, "forget_after"), (RunFolder, "append_metrics"), (RunFolder, "append_verdicts"),
+)  # fmt: skip
+"""What a run that goes back writes with."""
+
+
+def counted(monkeypatch, on):
+    """Calls ``on`` before each time that something is written."""
+
+    def before(real):
+        def told(*args, **kwargs):
+            on()
+            return real(*args, **kwargs)
+
+        return told
+
+    for room, name in WRITES:
+        monkeypatch.setattr(room, name, before(getattr(room, name)))
+
+
+def go_on(out):
+    return uc.resume(out) if RunFolder(out).config_path.exists() else uc.train(**SMALL, out=out)
+
+
+def test_cut_off_at_any_moment_it_ends_with_the_same_bits(tmp_path, falls, monkeypatch):
+    """A run that goes back three times, cut off around everything that it writes."""
+    falls(70, 45, lambda facts: facts.penalised)
+    written = []
+    with monkeypatch.context() as watched:
+        counted(watched, lambda: written.append(None))
+        assert len(go_on(tmp_path / "whole").acts) == 3
+    expected = files(tmp_path / "whole")
+    for first in range(5, len(written), len(written) // 7):
+        out, left = tmp_path / str(first), [first, 7, 10**9]
+
+        def cut(left=left):
+            left[0] -= 1
+            if left[0] == 0:
+                left.pop(0)
+                raise KilledError
+
+        with monkeypatch.context() as killing:
+            counted(killing, cut)
+            for _ in range(2):
+                with pytest.raises(KilledError):
+                    go_on(out)
+            assert len(go_on(out).acts) == 3
+        assert files(out) == expected, first
+
+
 PROGRAM = """
-import sys
+import os, signal, sys
 sys.path[:0] = {path!r}
 from test_acting import *
-from uncollapse.training import checkpoint as kept, going
 advice.table = lambda: ROWS
-def verdicts(self, step):
-    ill = step >= 70 and not self.facts.penalised
-    return (collapsed(step, 45) if ill else Verdict("healthy", step=step),)
-Watching.verdicts = verdicts
-moments = {moments}
-if moments:
-    for room, name in ((kept, "write_atomically"), (RunFolder, "keep_acts"),
-                       (RunFolder, "forget_after"), (kept, "forget_after")):
-        def wrap(room=room, name=name, real=getattr(room, name)):
-            def told(*args, **kwargs):
-                moments[0] -= 1
-                if moments[0] == 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                return real(*args, **kwargs)
-            setattr(room, name, told)
-        wrap()
-if RunFolder({out!r}).config_path.exists():
-    uc.resume({out!r})
-else:
-    uc.train(**SMALL, out={out!r})
+torch.set_num_threads({threads})
+Watching.verdicts = lambda self, step: (
+    collapsed(step, 45) if step >= 70 and not self.facts.penalised
+    else Verdict("healthy", step=step),
+)
+keep, RunFolder.keep_acts = RunFolder.keep_acts, lambda *args: os.kill(os.getpid(), signal.SIGKILL)
+uc.train(**SMALL, out={out!r})
 """
 
 
-def play(out, *moments):
-    path = [os.path.dirname(__file__), *sys.path]
-    text = PROGRAM.format(path=path, out=str(out), moments=list(moments))
-    return subprocess.run([sys.executable, "-c", text], capture_output=True, text=True)
-
-
-def test_killed_at_any_moment_it_ends_with_the_same_bits(tmp_path):
-    """Of a run that goes back three times, killed around everything that it writes."""
-    whole = play(tmp_path / "whole")
-    assert whole.returncode == 0, whole.stderr
-    expected = files(tmp_path / "whole")
-    for moment in range(3, 40, 4):
-        out = tmp_path / str(moment)
-        assert play(out, moment).returncode == -signal.SIGKILL
-        again = play(out, 5)  # and once more, soon after
-        assert again.returncode == -signal.SIGKILL, again.stderr
-        last = play(out)
-        assert last.returncode == 0, last.stderr
-        assert files(out) == expected, moment
+def test_killed_while_it_goes_back_it_goes_back(tmp_path, falls):
+    path, out = [os.path.dirname(__file__), *sys.path], tmp_path / "killed"
+    program = PROGRAM.format(path=path, out=str(out), threads=torch.get_num_threads())
+    killed = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    falls(70, 45, lambda facts: facts.penalised)
+    assert len(uc.resume(out).acts) == 3
+    uc.train(**SMALL, out=tmp_path / "whole")
+    assert files(out) == files(tmp_path / "whole")
 
 
 def test_stop_ends_it_whole_and_it_can_go_on(tmp_path, falls, capsys):

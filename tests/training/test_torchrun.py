@@ -313,10 +313,10 @@ def slowly(*words):
     """A command of which every later checkpoint takes long to write."""
     save = checkpoint.save
 
-    def slow_save(folder, saved, *, best):
+    def slow_save(folder, saved, **names):
         if saved.facts["step"] > 10:
             time.sleep(0.7)
-        save(folder, saved, best=best)
+        save(folder, saved, **names)
 
     checkpoint.save = slow_save
     return command(*words)

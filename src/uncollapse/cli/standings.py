@@ -115,7 +115,9 @@ class LoopStands:
         cure = OWN_CURES.get(verdict.failure, "another remedy")
         if verdict.advice:
             cure = f"{verdict.advice[0].remedy}: {verdict.advice[0].how}"
-        return " ".join([*steps, f"change the loop: {cure} (more: uncollapse advise {_quoted(self.folder)})"])
+        return " ".join(
+            [*steps, f"change the loop: {cure} (more: uncollapse advise {_quoted(self.folder)})"]
+        )
 
 
 class RunStands:
