@@ -14,7 +14,7 @@ from uncollapse.diagnosis.advice import CHANGES, Facts, advise, chances, interva
 from uncollapse.remedies import registry
 
 ROWS = {
-    "repaired": {
+    "start": {
         "mode-collapse": {
             "faster-d": {"points": [9, 10]},
             "r3gan": {"points": [6, 10], "images": [0, 10]},
@@ -42,12 +42,27 @@ def test_what_mends_most_comes_first_and_what_means_nothing_does_not_come():
     assert names(slow, "divergence") == names(slow, None) == []
 
 
+def test_a_run_that_goes_on_has_a_table_of_its_own():
+    rows = ROWS | {"late": {"mode-collapse": {"ema": {"points": [3, 4]}}}}
+    first = advise("mode-collapse", Facts(), rows, begun="late")
+    assert [one.remedy for one in first] == ["ema"]
+
+
 def test_other_kinds_of_data_count_little_where_there_are_runs_of_this_one():
     by_kind = [chances("mode-collapse", kind, ROWS)["r3gan"].mean for kind in ("points", "images")]
-    assert by_kind[0] == pytest.approx((6 + 4 * 6.5 / 21) / 14)
-    assert by_kind[1] == pytest.approx((0 + 4 * 6.5 / 21) / 14)
+    usual = 27 / 83  # of all changes and kinds together
+    in_all = (6 + 4 * usual) / 24
+    assert by_kind[0] == pytest.approx((6 + 4 * in_all) / 14)
+    assert by_kind[1] == pytest.approx((0 + 4 * in_all) / 14)
     only = chances("mode-collapse", "text", ROWS)["r3gan"].mean
-    assert only == pytest.approx(6.5 / 21)
+    assert only == pytest.approx(in_all)
+
+
+def test_one_lucky_run_is_no_advice():
+    rows = {"start": {"oscillation": {"a": {"points": [1, 1]}, "b": {"points": [15, 20]}}}}
+    rows["start"]["oscillation"]["c"] = {"points": [2, 20]}
+    found = chances("oscillation", "points", rows)
+    assert found["b"].mean > found["a"].mean > found["c"].mean
 
 
 def test_it_says_how_often_of_how_many_with_an_interval():
@@ -76,8 +91,8 @@ def test_options_are_those_of_train():
 
 def test_the_table_names_changes_failures_and_kinds_that_there_are():
     known = json.loads(advice.FILE.read_text())
-    assert set(known) >= {"source", "repaired"}
-    for failure, changes in known["repaired"].items():
+    assert set(known) == {"source", "start", "late"}
+    for failure, changes in (*known["start"].items(), *known["late"].items()):
         assert failure in uc.diagnosis.verdict.MEANING
         for name, kinds in changes.items():
             assert name in CHANGES or name == "nothing"

@@ -19,19 +19,18 @@ from uncollapse.training.acting import changed
 from uncollapse.training.folder import RunFolder
 from uncollapse.training.watching import Watching
 
-ROWS = {
-    "repaired": {
-        "mode-collapse": {
-            "larger-latent": {"points": [10, 10]},  # networks would change
-            "spectral-norm": {"points": [9, 10]},  # likewise
-            "ema": {"points": [8, 10]},
-            "lower-rates": {"points": [7, 10]},
-            "penalty": {"points": [6, 10]},
-            "lr-decay": {"points": [5, 10]},
-        },
-        "divergence": {"lower-rates": {"points": [9, 10]}},
-    }
+CHANGES = {
+    "mode-collapse": {
+        "larger-latent": {"points": [10, 10]},  # networks would change
+        "spectral-norm": {"points": [9, 10]},  # likewise
+        "ema": {"points": [8, 10]},
+        "lower-rates": {"points": [7, 10]},
+        "penalty": {"points": [6, 10]},
+        "lr-decay": {"points": [5, 10]},
+    },
+    "divergence": {"lower-rates": {"points": [9, 10]}},
 }
+ROWS = {"start": CHANGES, "late": CHANGES}
 SMALL = {
     "data": "ring8", "recipe": "gan", "generator": "mlp:width=8,depth=2,latent=2",
     "discriminator": "mlp:width=8,depth=2", "batch": 16, "lr": 1e-3, "objective": "non-saturating",
@@ -175,7 +174,7 @@ def test_a_second_collapse_goes_back_no_farther_than_it_must(tmp_path, monkeypat
 
 def test_rates_that_join_late_fall_from_full_to_nothing_in_what_is_left(tmp_path, monkeypatch):
     only = {"mode-collapse": {"lr-decay": {"points": [9, 9]}}}
-    monkeypatch.setattr(advice, "table", lambda: {"repaired": only})
+    monkeypatch.setattr(advice, "table", lambda: {"late": only})
     rates = []
     seen = uc.players.Player.update
 

@@ -16,9 +16,10 @@ from typing import Any, Literal
 from uncollapse.diagnosis.verdict import Advice
 
 Kind = Literal["points", "images", "table", "text"]
+From = Literal["start", "late"]
 FILE = Path(__file__).parent / "advice.json"
 BORROWED = 4.0
-"""Runs for which all kinds of data together count beside those of one kind."""
+"""Runs for which all kinds of data count beside those of one kind, and all changes beside one."""
 SHOWN = 5
 """Changes that are advised at most."""
 WORTH = 0.1
@@ -270,17 +271,24 @@ CHANGES: dict[str, Change] = {
 
 @dataclass(frozen=True)
 class Chance:
-    """How often a change has mended a failure: of one kind of data, and of all."""
+    """How often a change has mended a failure: of one kind of data, and of all.
+
+    Attributes:
+        repaired, tried: runs of this kind.
+        repaired_in_all, tried_in_all: of all kinds.
+        usual: how often changes mend that failure, all of them together.
+    """
 
     repaired: int = 0
     tried: int = 0
     repaired_in_all: int = 0
     tried_in_all: int = 0
+    usual: float = 0.5
 
     @property
     def mean(self) -> float:
-        """Of this kind of data, with all kinds as so many runs of it."""
-        in_all = (self.repaired_in_all + 0.5) / (self.tried_in_all + 1)
+        """Of this kind of data; what is known otherwise counts as so many runs of it."""
+        in_all = (self.repaired_in_all + BORROWED * self.usual) / (self.tried_in_all + BORROWED)
         return (self.repaired + BORROWED * in_all) / (self.tried + BORROWED)
 
 
@@ -289,6 +297,7 @@ def advise(
     facts: Facts,
     rows: Mapping[str, Any] | None = None,
     most: int | None = SHOWN,
+    begun: From = "start",
 ) -> tuple[Advice, ...]:
     """What to try, the likeliest first.
 
@@ -297,12 +306,13 @@ def advise(
         facts: of the loop.
         rows: the table, by default the library's.
         most: how many at most; None has no limit.
+        begun: whether the run is trained anew, or goes on from where it was healthy.
 
     Returns:
         Changes that fit the loop and have mended runs with this failure; none if nothing has.
     """
     found = []
-    for name, chance in chances(failure, facts.kind, rows).items():
+    for name, chance in chances(failure, facts.kind, rows, begun).items():
         change = CHANGES.get(name)
         if change is None or name in facts.has or not change.fits(facts):
             continue
@@ -315,21 +325,25 @@ def advise(
 
 
 def chances(
-    failure: str | None, kind: str, rows: Mapping[str, Any] | None = None
+    failure: str | None, kind: str, rows: Mapping[str, Any] | None = None, begun: From = "start"
 ) -> dict[str, Chance]:
     """How often each change has mended a failure, by name."""
-    counts = (table() if rows is None else rows).get("repaired", {}).get(failure, {})
-    found = {}
-    for name, kinds in counts.items():
-        here = kinds.get(kind, (0, 0))
-        in_all = [sum(pair[i] for pair in kinds.values()) for i in (0, 1)]
-        found[name] = Chance(here[0], here[1], in_all[0], in_all[1])
-    return found
+    counts = (table() if rows is None else rows).get(begun, {}).get(failure, {})
+    in_all = {
+        name: [sum(pair[i] for pair in kinds.values()) for i in (0, 1)]
+        for name, kinds in counts.items()
+    }
+    repaired, tried = (sum(pair[i] for pair in in_all.values()) for i in (0, 1))
+    usual = repaired / tried if tried else 0.0
+    return {
+        name: Chance(*kinds.get(kind, (0, 0)), *in_all[name], usual)
+        for name, kinds in counts.items()
+    }
 
 
 @cache
 def table() -> Mapping[str, Any]:
-    """The library's: ``repaired``, by failure, change and kind of data ``[repaired, tried]``."""
+    """The library's: ``start`` and ``late``, by failure, change and kind ``[repaired, tried]``."""
     read: Mapping[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
     return read
 

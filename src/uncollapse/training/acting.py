@@ -16,7 +16,7 @@ from typing import Any
 from uncollapse import recipes
 from uncollapse.data import Dataset
 from uncollapse.diagnosis import Advice, Verdict, worst
-from uncollapse.diagnosis.advice import Facts, advise
+from uncollapse.diagnosis.advice import Facts, From, advise
 from uncollapse.errors import ConfigError
 from uncollapse.training.config import CONTINUE, ROLLBACK, Config
 
@@ -156,7 +156,8 @@ def ways(
         tried: acts of the run so far.
     """
     known = {act.change for act in tried}
-    for advice in advise(verdict.failure, facts, most=None) if len(tried) < MOST else ():
+    begun: From = "late" if back else "start"
+    for advice in advise(verdict.failure, facts, None, None, begun) if len(tried) < MOST else ():
         words = None if advice.remedy in known else changed(config, data, advice)
         if words:
             yield Act(
