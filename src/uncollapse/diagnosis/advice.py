@@ -335,10 +335,11 @@ def chances(
     }
     repaired, tried = (sum(pair[i] for pair in in_all.values()) for i in (0, 1))
     usual = repaired / tried if tried else 0.0
-    return {
-        name: Chance(*kinds.get(kind, (0, 0)), *in_all[name], usual)
-        for name, kinds in counts.items()
-    }
+    found = {}
+    for name, kinds in counts.items():
+        here, everywhere = kinds.get(kind, (0, 0)), in_all[name]
+        found[name] = Chance(here[0], here[1], everywhere[0], everywhere[1], usual)
+    return found
 
 
 @cache
