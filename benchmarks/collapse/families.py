@@ -71,7 +71,7 @@ BASE: dict[str, Setting] = {
         "photographs", "dcgan", "", "", "", 500, 64, beta=0.5, widths=(16, 16), latent=32
     ),
     "mnist28": Setting(
-        "mnist28", "conv28", "", "", "", 500, 64, beta=0.5, widths=(16, 16), latent=32
+        "mnist28", "conv28", "", "", "", 300, 64, beta=0.5, widths=(16, 16), latent=32
     ),
 }  # fmt: skip
 OF_IMAGES = ("dcgan", "dcgan-no-norm", "patch")
