@@ -125,7 +125,23 @@ def clip(name, D):
                 p.clamp_(-0.01, 0.01)
 
 
-def naive_round(name, pairs, top, draw, noise, critic_steps, messengers):
+class Messenger:
+    """A local discriminator's clone, which may remember."""
+
+    def __init__(self, pair):
+        self.D = copy.deepcopy(pair.D)
+        self.opt = torch.optim.Adam(self.D.parameters(), lr=LR / 2, betas=(0.5, 0.999))
+        self.opt.load_state_dict(copy.deepcopy(pair.opt_d.state_dict()))
+
+    def drawn(self, pair, memory):
+        with torch.no_grad():
+            for mine, its in zip(self.D.parameters(), pair.D.parameters(), strict=True):
+                mine.copy_(memory * mine + (1 - memory) * its)
+            for mine, its in zip(self.D.buffers(), pair.D.buffers(), strict=True):
+                mine.copy_(its)
+
+
+def naive_round(name, pairs, top, draw, noise, critic_steps, messengers, memory=0.0, kept=None):
     local = draw.of("local", N)
     for _ in range(critic_steps):
         real, z = local.real(), local.latents()
@@ -136,17 +152,15 @@ def naive_round(name, pairs, top, draw, noise, critic_steps, messengers):
             clip(name, pair.D)
     for n, pair in enumerate(pairs):
         learn(pair.opt_g, g_loss(name, pair.D, real[n], fakes[n]))
-    naive_global(name, pairs, top, draw, noise, critic_steps, messengers)
+    naive_global(name, pairs, top, draw, noise, critic_steps, messengers, memory, kept)
 
 
-def naive_global(name, pairs, top, draw, noise, critic_steps, messengers):
+def naive_global(name, pairs, top, draw, noise, critic_steps, messengers, memory, kept):
     visit = draw.of("visit", N)
-    clones = []
-    for pair in pairs:
-        D = copy.deepcopy(pair.D)
-        optimizer = torch.optim.Adam(D.parameters(), lr=LR / 2, betas=(0.5, 0.999))
-        optimizer.load_state_dict(copy.deepcopy(pair.opt_d.state_dict()))
-        clones.append((D, optimizer))
+    for messenger, pair in zip(kept or (), pairs, strict=bool(kept)):
+        messenger.drawn(pair, memory)
+    those = kept or [Messenger(pair) for pair in pairs]
+    clones = [(one.D, one.opt) for one in those]
     if messengers:
         for _ in range(critic_steps):
             fake = top.G(draw.latents()[0])
@@ -186,9 +200,21 @@ OBJECTIVES = [
 @pytest.mark.parametrize("critic_steps", [1, 2])
 @pytest.mark.parametrize("at_once", [False, True], ids=["one-by-one", "at-once"])
 def test_equals_algorithm_1(objective, messengers, norm, critic_steps, at_once):
+    equals_its_transcription(SGAN(N, messengers=messengers), objective, norm, critic_steps, at_once)
+
+
+@pytest.mark.parametrize("objective", ["non-saturating", "wgan", "wgan-gp", "r3gan"])
+@pytest.mark.parametrize("memory", [0.7, 1.0])
+@pytest.mark.parametrize("norm", [False, True], ids=["plain", "batch-norm"])
+@pytest.mark.parametrize("at_once", [False, True], ids=["one-by-one", "at-once"])
+def test_messengers_that_remember(objective, memory, norm, at_once):
+    equals_its_transcription(SGAN(N, memory=memory), objective, norm, 2, at_once)
+
+
+def equals_its_transcription(game, objective, norm, critic_steps, at_once):
     table = make_table(objective, norm, critic_steps, at_once=at_once)
-    game = SGAN(N, messengers=messengers)
     game.set_up(table)
+    messengers, memory = game.messengers, game.memory
     stacks = {role: player.stack.separate() for role, player in game.players.items()}
     pairs = [
         Pair(g, d)
@@ -201,10 +227,13 @@ def test_equals_algorithm_1(objective, messengers, norm, critic_steps, at_once):
         "top": table.of(N).streams("penalty"),
     }
     ours, theirs = make_draw([7]), make_draw([7])
+    kept = [Messenger(pair) for pair in pairs] if memory else None
     for _ in range(ROUNDS):
         game.step(ours)
-        naive_round(objective, pairs, top, theirs, noise, critic_steps, messengers)
-    expected = {
+        told = (objective, pairs, top, theirs, noise, critic_steps, messengers, memory, kept)
+        naive_round(*told)
+    expected = {} if kept is None else {"messenger": [one.D for one in kept]}
+    expected |= {
         "local generator": [pair.G for pair in pairs],
         "local discriminator": [pair.D for pair in pairs],
         "generator": [top.G],
@@ -268,10 +297,11 @@ def test_replicas_equal_single_runs(points, tiny):
         assert torch.equal(together.sample(20, replica=replica), alone.sample(20))
 
 
-@pytest.mark.parametrize("messengers", [True, False])
-def test_resume_is_exact(tmp_path, tiny, messengers):
+@pytest.mark.parametrize("game", ["sgan:2", "sgan:2,messengers=false", "sgan:2,memory=0.9"])
+def test_resume_is_exact(tmp_path, tiny, game):
     words = tiny | {
-        "game": SGAN(2, messengers=messengers),
+        "game": game,
+        "members": "one-by-one",  # else a trial decides, for each run anew
         "objective": "wgan-gp",
         "remedies": ["ema:0.9"],
         "checkpoint_every": 6,

@@ -528,6 +528,8 @@ BAD = [
     ({"pairs": True}, "pairs must be a whole number, not True"),
     ({"messengers": "no"}, "messengers must be true or false, not 'no'"),
     ({"messengers": 0}, "messengers must be true or false, not 0"),
+    ({"memory": 1.5}, "memory must be 0 to 1, not 1.5"),
+    ({"memory": 0.5, "messengers": False}, "memory is that of messengers"),
     ({"sharing": "half"}, "sharing must be a number, not 'half'"),
     ({"global_updates": None}, "global_updates must be a word, not None"),
     ({"payoff": None}, "payoff must be a number, not None"),

@@ -16,7 +16,7 @@ from uncollapse.ranks import Ranks, join
 from uncollapse.training.draw import DataDraw
 
 BATCH, LATENT, ROUNDS, SEED = 12, 2, 15, 7
-LOCAL = ("local generator", "local discriminator")
+LOCAL = ("local generator", "local discriminator", "messenger")
 
 
 # As in test_sgan: nothing whose gradient is pure rounding, which Adam would blow up.
@@ -110,6 +110,12 @@ def test_uneven_shares(processes, pairs, at_once):
     """Among them a single pair, which is no stack that could run all at once."""
     words = ({"pairs": pairs, "payoff": -0.5}, "non-saturating", False, at_once)
     assert_equal(play(*words), together(processes, play, *words), words)
+
+
+@pytest.mark.parametrize("at_once", [False, True], ids=["one-by-one", "at-once"])
+def test_messengers_remember_where_their_pairs_are(at_once):
+    words = ({"pairs": 3, "memory": 0.8, "payoff": 1.0}, "r3gan", False, at_once)
+    assert_equal(play(*words), together(2, play, *words), words)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,8 @@ class SGAN:
     """N local pairs play duels of their own; a global pair learns from all of them.
 
     The global generator plays against *messengers*: clones of the local discriminators, made anew
-    each round and trained against it. The global discriminator plays against the local generators.
+    each round and trained against it; or, with ``memory``, those of the last round drawn towards
+    the local discriminators. The global discriminator plays against the local generators.
     Nothing of the global pair ever reaches a local one, so local pairs train exactly as if they
     were alone.
 
@@ -34,6 +35,10 @@ class SGAN:
         pairs: N, at least 1.
         messengers: False trains the global generator against the local discriminators as they are
             (the paper's simplified SGAN).
+        memory: the part of a messenger's weights that stays from round to round, in [0, 1]:
+            ``M_n ← memory M_n + (1 - memory) D_n``, and its optimiser remembers what it has seen.
+            0 is the paper's: each messenger is a fresh clone, and forgets the global generator. At
+            1 it never hears of its local discriminator again.
         sharing: about this part of the parameters is common to all local generators, and likewise
             to all local discriminators (N-SW-GAN; 0.5 in the paper): whole layers, those next to
             the samples. Running statistics stay each member's own.
@@ -54,6 +59,7 @@ class SGAN:
 
     pairs: int = 5
     messengers: bool = True
+    memory: float = 0.0
     sharing: float = 0.0
     global_updates: str = "per-round"
     payoff: float = 0.0
@@ -69,6 +75,7 @@ class SGAN:
     spread = (
         "local generator",
         "local discriminator",
+        "messenger",
         "local penalty",
         "messenger penalty",
         "penalty",
@@ -78,6 +85,10 @@ class SGAN:
         check_kinds(self, "sgan")
         if self.pairs < 1:
             raise ConfigError(f"sgan: pairs must be above 0, not {self.pairs}")
+        if not 0 <= self.memory <= 1:
+            raise ConfigError(f"sgan: memory must be 0 to 1, not {self.memory}")
+        if self.memory and not self.messengers:
+            raise ConfigError("sgan: memory is that of messengers: leave one of the two out")
         if not 0 <= self.sharing < 1:
             raise ConfigError(f"sgan: sharing must be at least 0 and below 1, not {self.sharing}")
         if self.global_updates not in WHEN:
@@ -161,6 +172,8 @@ class SGAN:
         self.shown = Shown()
         table.welcome_remedies(self)
         self.messenger = self.players["local discriminator"].clone()  # remedies included
+        if self.memory:  # else there is nothing to keep
+            self.players["messenger"] = self.messenger
 
     def step(self, draw: Draw) -> Observation:
         """One iteration of algorithm 1."""
@@ -195,11 +208,11 @@ class SGAN:
         G0, D0 = self.players["generator"], self.players["discriminator"]
         match, visit = self.matches["messenger"], draw.of("visit", self.pairs)
 
-        # Messengers: clones of the local discriminators, which meet the global generator I_D times.
+        # Messengers: like the local discriminators, but they meet the global generator, I_D times.
         messenger = self.messenger if self.messengers else D
         fake_b = G0(draw.latents())
         if self.messengers:
-            messenger.become(D)
+            messenger.become(D, self.memory)
         for i in range(self.table.critic_steps if self.messengers else 0):
             fake_b = G0(draw.latents()) if i else fake_b
             fake_mb = self._to_each_pair(fake_b.detach())

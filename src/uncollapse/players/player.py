@@ -105,10 +105,16 @@ class Player:
         twin._remember(self)
         return twin
 
-    def become(self, other: Player) -> None:
-        """Takes over weights, buffers, randomness and memory of another player of this kind."""
-        self.stack.become(other.stack)
-        self._remember(other)
+    def become(self, other: Player, kept: float = 0.0) -> None:
+        """Takes over weights, buffers, randomness and memory of another player of this kind.
+
+        Args:
+            other: whom it follows.
+            kept: part of its own weights that stays; the optimiser's memory then stays its own.
+        """
+        self.stack.become(other.stack, kept)
+        if not kept:
+            self._remember(other)
 
     def _remember(self, other: Player) -> None:
         memory, its = self.optimizer.state, other.optimizer.state

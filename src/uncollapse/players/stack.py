@@ -189,11 +189,19 @@ class Stack:
         return twin
 
     @torch.no_grad()
-    def become(self, other: Stack) -> None:
-        """Takes over all weights, buffers and randomness of another stack of the same networks."""
-        for mine, its in ((self.weights(), other.weights()), (self.buffers(), other.buffers())):
-            if mine:
-                torch._foreach_copy_(mine, its)
+    def become(self, other: Stack, kept: float = 0.0) -> None:
+        """Takes over all weights, buffers and randomness of another stack of the same networks.
+
+        Args:
+            other: whom it follows.
+            kept: part of its own weights that stays, ``kept mine + (1 - kept) its``.
+        """
+        if kept:
+            torch._foreach_lerp_(self.weights(), other.weights(), 1 - kept)
+        else:
+            torch._foreach_copy_(self.weights(), other.weights())
+        if buffers := self.buffers():
+            torch._foreach_copy_(buffers, other.buffers())
         self.ambient.restore(other.ambient.state())
 
     @contextmanager
