@@ -14,23 +14,35 @@ recorded: where the first looks knew fewer samples, theirs was a little differen
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from load import Record
 from uncollapse.diagnosis import judging
 from uncollapse.diagnosis.levels import LEVELS, Levels
 
 
-def replay(run: Record, levels: Levels = LEVELS) -> list[tuple[int, str, str, float]]:
-    """The verdicts as they change: step, state, failure, how sure."""
-    found = judging.replay(looks(run), levels, broken(run))
+def replay(
+    run: Record, levels: Levels = LEVELS, without: Collection[str] = ()
+) -> list[tuple[int, str, str, float]]:
+    """The verdicts as they change: step, state, failure, how sure.
+
+    Args:
+        run: as it was recorded.
+        levels: that decide.
+        without: signals that it does without.
+    """
+    found = judging.replay(looks(run, without), levels, broken(run))
     return [(v.step, v.state, v.failure or "", v.sure or 0.0) for v in found]
 
 
-def looks(run: Record) -> list[tuple[int, Mapping[str, float]]]:
+def looks(run: Record, without: Collection[str] = ()) -> list[tuple[int, Mapping[str, float]]]:
     """The step and the values of each comparison, as a judge takes them."""
     beside = {"twins": run.twins, "repeats": run.repeats}
-    columns = {name: values.astype(float).tolist() for name, values in run.signals.items()}
+    columns = {
+        name: values.astype(float).tolist()
+        for name, values in run.signals.items()
+        if name not in without
+    }
     return [
         (int(step), beside | {n: v[i] for n, v in columns.items() if not math.isnan(v[i])})
         for i, step in enumerate(run.steps)
