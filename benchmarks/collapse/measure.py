@@ -63,8 +63,13 @@ Detector = Callable[[Record], Scored]
 
 
 def clear(runs: Sequence[Record]) -> list[Record]:
-    """Those that truth has a clear word for."""
-    return [run for run in runs if not run.edge and run.label not in NEITHER]
+    """Those that truth has a clear word for: not runs that collapsed and are healthy again."""
+    return [run for run in runs if not run.edge and run.label not in NEITHER and not again(run)]
+
+
+def again(run: Record) -> bool:
+    """Whether it has lost half of its parts on the way, and is healthy at its end."""
+    return run.label in HEALTHY and run.collapse is not None
 
 
 def tells(scored: Sequence[Scored]) -> tuple[float, float]:

@@ -23,7 +23,7 @@ sys.path.insert(0, str(HERE))
 
 from detectors import GRAVE, others, signals, verdict  # noqa: E402
 from load import Record, load  # noqa: E402
-from measure import Detector, Scored, clear, interval, level_for, tells, worth  # noqa: E402
+from measure import Detector, Scored, again, clear, interval, level_for, tells, worth  # noqa: E402
 from replay import replay  # noqa: E402
 
 PAGE = HERE.parents[1] / "docs" / "diagnosis.md"
@@ -212,7 +212,8 @@ def edges_table(runs: Sequence[Record]) -> Iterator[str]:
     yield from head(["truth", "runs", "with an alarm"])
     groups: dict[str, list[bool]] = collections.defaultdict(list)
     for run in runs:
-        name = f"{run.label}, on the edge" if run.edge else run.label
+        name = f"{run.label}, after a collapse" if again(run) else run.label
+        name += ", on the edge" if run.edge else ""
         groups[name].append(np.isfinite(verdict(run).alarm(ALARM)))
     for name in sorted(groups):
         yield f"| {name} | {len(groups[name])} | {sum(groups[name])} |"
