@@ -25,7 +25,7 @@ from torch import Tensor, nn
 import uncollapse as uc
 from uncollapse.nets import MLP, Conv28, Family
 from uncollapse.players import optimizers
-from uncollapse.training.folder import RunFolder
+from uncollapse.runs.folder import RunFolder
 from uncollapse.training.loop import save, take_pictures
 from uncollapse.training.progress import ProgressLine
 from uncollapse.training.recorder import Recorder

@@ -26,12 +26,14 @@ if TYPE_CHECKING:
         players,
         recipes,
         remedies,
+        runs,
         training,
     )
     from uncollapse.diagnosis import Verdict, Watch, duality_gap, watch
     from uncollapse.diagnosis.lightning import LightningWatch as LightningWatch
     from uncollapse.errors import UncollapseError
-    from uncollapse.training import Config, Run, Stop, load, resume, train
+    from uncollapse.runs import Config, Run, load
+    from uncollapse.training import Stop, resume, train
 
 __version__ = "0.1.0"
 
@@ -46,17 +48,18 @@ _ROOMS = {
     "players",
     "recipes",
     "remedies",
+    "runs",
     "training",
 }
 _NAMES = {
-    "Config": "training",
+    "Config": "runs",
     "LightningWatch": "diagnosis.lightning",
-    "Run": "training",
+    "Run": "runs",
     "Stop": "training",
     "UncollapseError": "errors",
     "Verdict": "diagnosis",
     "Watch": "diagnosis",
-    "load": "training",
+    "load": "runs",
     "resume": "training",
     "train": "training",
     "duality_gap": "diagnosis",

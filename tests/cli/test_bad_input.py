@@ -9,7 +9,7 @@ from PIL import Image
 
 import uncollapse as uc
 from uncollapse.data import idx
-from uncollapse.training import checkpoint
+from uncollapse.runs import checkpoint
 
 TINY_OPTIONS = ["--steps", "2", "--generator", "mlp:width=8,depth=1", "--batch", "4"]
 

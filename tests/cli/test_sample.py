@@ -42,7 +42,7 @@ def table(path):
 
 
 def test_arrays_are_written_piece_by_piece(runs, command, monkeypatch):
-    monkeypatch.setattr("uncollapse.training.run.PIECE", 256)
+    monkeypatch.setattr("uncollapse.runs.run.PIECE", 256)
     for name in ("digits", "points", "whole"):
         run = runs[name]
         want = run.data.rounded(run.sample(600, seed=1)).numpy().astype(run.data.source_dtype)

@@ -14,7 +14,7 @@ import uncollapse as uc
 from uncollapse.diagnosis import Bug, Evidence, Verdict
 from uncollapse.diagnosis.kept import Kept
 from uncollapse.errors import NonFiniteError
-from uncollapse.training.folder import RunFolder
+from uncollapse.runs.folder import RunFolder
 
 EVIDENCE = (Evidence("lost", 0.5, 0.05, "50% of the data has hardly any samples"),)
 VERDICTS = {

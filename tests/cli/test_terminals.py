@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from uncollapse.training import checkpoint
+from uncollapse.runs import checkpoint
 
 TINY = ["--steps=2", "--batch=8", "--generator=mlp:width=8,depth=1", "--discriminator=mlp:width=8"]
 ENDLESS = ["train", "ring8", "--steps=1000000", "--checkpoint-every=20", "--sample-every=100000"]

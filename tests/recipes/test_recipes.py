@@ -12,7 +12,7 @@ import uncollapse as uc
 from uncollapse.cli.commands.train import train
 from uncollapse.errors import ConfigError
 from uncollapse.recipes import Settings, registry
-from uncollapse.training import Config
+from uncollapse.runs import Config
 
 
 def settings(name, data):

@@ -14,9 +14,10 @@ import uncollapse as uc
 from uncollapse.cli.commands.status import status
 from uncollapse.diagnosis import Evidence, Verdict, advice
 from uncollapse.errors import ConfigError
-from uncollapse.training import acting, checkpoint
+from uncollapse.runs import checkpoint
+from uncollapse.runs.folder import RunFolder
+from uncollapse.training import acting
 from uncollapse.training.acting import changed
-from uncollapse.training.folder import RunFolder
 from uncollapse.training.watching import Watching
 
 CHANGES = {

@@ -8,7 +8,7 @@ from torch import nn
 
 import uncollapse as uc
 from uncollapse.errors import NonFiniteError
-from uncollapse.training import checkpoint
+from uncollapse.runs import checkpoint
 
 
 class Bomb(nn.Module):

@@ -9,9 +9,9 @@ from torch import nn
 
 import uncollapse as uc
 from uncollapse.data.tensors import from_tensor
+from uncollapse.runs.outcome import Outcome, Standing, outcome
 from uncollapse.training import looks
 from uncollapse.training.looks import Looks
-from uncollapse.training.outcome import Outcome, Standing, outcome
 from uncollapse.training.progress import ProgressLine
 
 

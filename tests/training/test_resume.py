@@ -14,8 +14,8 @@ import torch
 import uncollapse as uc
 from processes import Alone, command
 from uncollapse.files import write_atomically
-from uncollapse.training import checkpoint
-from uncollapse.training import folder as run_folder
+from uncollapse.runs import checkpoint
+from uncollapse.runs import folder as run_folder
 
 KILLS = 10
 STEPS = 1000

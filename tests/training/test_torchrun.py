@@ -19,7 +19,7 @@ import uncollapse as uc
 import uncollapse.ranks
 from processes import Together, command, commands, together
 from uncollapse.errors import NonFiniteError
-from uncollapse.training import checkpoint
+from uncollapse.runs import checkpoint
 
 SMALL = {
     "recipe": "gan",

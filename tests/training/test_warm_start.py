@@ -8,7 +8,7 @@ from torch import nn
 
 import uncollapse as uc
 from uncollapse.errors import ConfigError
-from uncollapse.training.config import GIVEN
+from uncollapse.runs.config import GIVEN
 
 STILL = {"steps": 1, "lr": 1e-12, "batch": 16, "recipe": "gan"}
 """Words of a run that all but stays where it began."""

@@ -23,8 +23,8 @@ from uncollapse.errors import ConfigError
 from uncollapse.evaluation import Evaluation, evaluate
 from uncollapse.evaluation.rows import Row
 from uncollapse.files import is_run
-from uncollapse.training.config import GIVEN
-from uncollapse.training.run import load as load_run
+from uncollapse.runs.config import GIVEN
+from uncollapse.runs.run import load as load_run
 
 SHOWN = 64
 """Real samples of lost bins in a picture."""

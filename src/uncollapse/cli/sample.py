@@ -15,8 +15,8 @@ from uncollapse.cli.saving import csv, in_parents, npy, npz, save_picture
 from uncollapse.data import pictures
 from uncollapse.errors import ConfigError
 from uncollapse.files import home, new_folder, whole_file
-from uncollapse.training import Run
-from uncollapse.training.run import load
+from uncollapse.runs import Run
+from uncollapse.runs.run import load
 
 NUMBERS = {".npz": npz, ".npy": npy, ".csv": csv}
 """What writes numbers, by the name's end."""

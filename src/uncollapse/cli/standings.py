@@ -13,7 +13,7 @@ from uncollapse.diagnosis import Advice
 from uncollapse.diagnosis.kept import LOST, PICTURE, PRESENT, present
 from uncollapse.errors import RunFolderError
 from uncollapse.files import home, is_run
-from uncollapse.training.standing import Standing, standing
+from uncollapse.runs.standing import Standing, standing
 
 FINITE = "finite"
 """The signal of NaN and infinity."""

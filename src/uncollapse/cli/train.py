@@ -11,9 +11,9 @@ from typing import Any
 import uncollapse as uc
 from uncollapse.errors import ConfigError
 from uncollapse.ranks import first_process
-from uncollapse.training import Run
-from uncollapse.training.config import GIVEN, read_yaml
-from uncollapse.training.folder import FreeFolder
+from uncollapse.runs import Run
+from uncollapse.runs.config import GIVEN, read_yaml
+from uncollapse.runs.folder import FreeFolder
 
 RECORDED = ("data_fingerprint",)
 """Words of a config that are a record of a run, not a choice for another."""

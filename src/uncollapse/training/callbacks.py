@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from uncollapse.errors import ConfigError
+from uncollapse.runs.checkpoint import Checkpoint
+from uncollapse.runs.folder import Row, RunFolder
+from uncollapse.runs.run import Run
 from uncollapse.streams import Ambient
-from uncollapse.training.checkpoint import Checkpoint
-from uncollapse.training.folder import Row, RunFolder
+from uncollapse.training.as_run import standing
 from uncollapse.training.recorder import Recorder
-from uncollapse.training.run import Run, standing
 from uncollapse.training.training import Training
 
 Measures = Mapping[str, float | Sequence[float]]

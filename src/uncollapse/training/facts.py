@@ -12,7 +12,7 @@ from uncollapse.data import Dataset
 from uncollapse.diagnosis.advice import Facts
 from uncollapse.diagnosis.widths import narrowest
 from uncollapse.players import optimizers
-from uncollapse.training.config import GIVEN, Config
+from uncollapse.runs.config import GIVEN, Config
 
 FEW = 1000
 """Training samples below which more would help somebody whose run copies them."""

@@ -15,19 +15,21 @@ from uncollapse.errors import (
     where,
 )
 from uncollapse.memory import keep_freed_memory
-from uncollapse.training import checkpoint
-from uncollapse.training.acting import History, ways
+from uncollapse.runs import checkpoint
+from uncollapse.runs.acts import History
+from uncollapse.runs.checkpoint import Checkpoint
+from uncollapse.runs.config import ROLLBACK
+from uncollapse.runs.folder import Row, RunFolder
+from uncollapse.runs.run import Run
+from uncollapse.runs.trackers import Tracker
+from uncollapse.runs.trackers import start as start_trackers
+from uncollapse.training.acting import ways
+from uncollapse.training.as_run import finished
 from uncollapse.training.callbacks import Callback, Callbacks
-from uncollapse.training.checkpoint import Checkpoint
-from uncollapse.training.config import ROLLBACK
-from uncollapse.training.folder import Row, RunFolder
 from uncollapse.training.loop import Ended, diverged, failed, loop, still_there, take_pictures
 from uncollapse.training.progress import say
 from uncollapse.training.recorder import Recorder
 from uncollapse.training.rehearsal import in_words, rehearse, remarks
-from uncollapse.training.run import Run, finished
-from uncollapse.training.trackers import Tracker
-from uncollapse.training.trackers import start as start_trackers
 from uncollapse.training.training import Training
 
 Remake = Callable[[History, Checkpoint | None], Training]

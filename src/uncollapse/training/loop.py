@@ -12,17 +12,17 @@ from uncollapse.data.pictures import draw
 from uncollapse.diagnosis import Evidence, Verdict
 from uncollapse.errors import NonFiniteError
 from uncollapse.metrics import expected_energy_distance
-from uncollapse.training import checkpoint
+from uncollapse.runs import checkpoint
+from uncollapse.runs.checkpoint import Checkpoint
+from uncollapse.runs.config import ROLLBACK, STOP
+from uncollapse.runs.folder import Row, RunFolder
+from uncollapse.runs.outcome import KNOWN, REAL, outcome
+from uncollapse.runs.run import PICTURED
 from uncollapse.training.acting import fine
 from uncollapse.training.alarms import Alarms, learning
 from uncollapse.training.callbacks import Callbacks
-from uncollapse.training.checkpoint import Checkpoint
-from uncollapse.training.config import ROLLBACK, STOP
-from uncollapse.training.folder import Row, RunFolder
-from uncollapse.training.outcome import KNOWN, REAL, outcome
 from uncollapse.training.progress import ProgressLine
 from uncollapse.training.recorder import Recorder
-from uncollapse.training.run import PICTURED
 from uncollapse.training.signals import StoppedBySignal, StopRequest
 from uncollapse.training.training import SCORED, Training
 from uncollapse.training.watching import EVERY, SEEN

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import dataclasses
-import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeVar
 
 from torch import nn
@@ -28,16 +25,15 @@ from uncollapse.players import optimizers as optimizer_names
 from uncollapse.ranks import Ranks
 from uncollapse.remedies import Remedy, judged_shape
 from uncollapse.remedies import registry as remedy_names
+from uncollapse.runs.acts import History
+from uncollapse.runs.checkpoint import Checkpoint
+from uncollapse.runs.config import GIVEN, Config
+from uncollapse.runs.delivered import sees_other_units
+from uncollapse.runs.networks import Factory, Network, importable, named_network, several
 from uncollapse.streams import Ambient
-from uncollapse.training.acting import History
-from uncollapse.training.checkpoint import Checkpoint
-from uncollapse.training.config import GIVEN, Config
-from uncollapse.training.delivered import sees_other_units, undelivered
-from uncollapse.training.training import Factory, Training
+from uncollapse.training.training import Training
 
 T = TypeVar("T")
-
-Network = str | nn.Module | Callable[[], nn.Module]
 
 REGISTRIES: dict[str, Registry[Any]] = {
     "game": game_names,
@@ -157,13 +153,15 @@ def choose(
     """
     chosen_game, game_name = _choose(game_names, game)
     single = beginning is not None or (replicas == 1 and chosen_game.members == 1)
-    make_generator, generator_name = _network(generator, "generator", data.shape, latent, single)
+    make_generator, generator_name = named_network(
+        generator, "generator", data.shape, latent, single
+    )
     chosen_objective, objective_name = _choose(objective_names, objective)
     cures = [_choose(remedy_names, remedy) for remedy in several(remedies)]
     if discriminator is None:
         discriminator = _default_discriminator(data, chosen_objective, [cure for cure, _ in cures])
     judged = judged_shape([cure for cure, _ in cures], data.shape)
-    make_discriminator, discriminator_name = _network(
+    make_discriminator, discriminator_name = named_network(
         discriminator, "discriminator", judged, None, single
     )
     chosen_optimizer, optimizer_name = _choose(optimizer_names, optimizer)
@@ -206,42 +204,6 @@ def _choose(registry: Registry[T], choice: str | T) -> tuple[T, str]:
     return chosen, GIVEN if name is None else name
 
 
-def _network(
-    network: Network | None,
-    role: str,
-    shape: tuple[int, ...],
-    latent: tuple[int, ...] | None,
-    single: bool,
-) -> tuple[Factory, str]:
-    """A factory for a player's networks, and the words that name it (or ``GIVEN``)."""
-    if isinstance(network, nn.Module):
-        network = undelivered(network)
-    if isinstance(network, nn.Module):
-        if not single:
-            raise ConfigError(
-                f"several replicas or pairs need a {role} each, and none like the others: give a "
-                "factory, not one module"
-            )
-        return partial(_copied, network, role), GIVEN
-    if network is not None and not isinstance(network, str):
-        if not callable(network):
-            raise ConfigError(
-                f"the {role} must be a name, a module or a factory, not {type(network).__name__}"
-            )
-        return network, _importable(network)
-    name = _in_full(nets.default(shape) if network is None else network)
-    if role == "discriminator":
-        return nets.build_discriminator(name, shape), name
-    return nets.build_generator(name, shape, latent[0] if latent else None), name
-
-
-def factory(
-    network: Network, role: str, shape: tuple[int, ...], latent: tuple[int, ...] | None
-) -> Factory:
-    """What makes a player's networks, for samples of ``shape``."""
-    return _network(network, role, shape, latent, single=True)[0]
-
-
 def named(word: str, part: Any) -> str:
     """The words that lead to a part, in full; ``GIVEN`` if none do.
 
@@ -255,15 +217,7 @@ def named(word: str, part: Any) -> str:
     if isinstance(part, str):
         family = part.partition(":")[0] in nets.families
         return str(nets.families.spec(nets.families.get(part))) if family else part
-    return GIVEN if isinstance(part, nn.Module) else _importable(part)
-
-
-def _copied(module: nn.Module, role: str) -> nn.Module:
-    try:
-        return copy.deepcopy(module)
-    except RuntimeError as error:  # torch's old weight_norm and spectral_norm, once used
-        reason = str(error).splitlines()[0]
-        raise ConfigError(f"the {role} cannot be copied; give a factory: {reason}") from None
+    return GIVEN if isinstance(part, nn.Module) else importable(part)
 
 
 def _default_discriminator(dataset: Dataset, objective: Objective, cures: Sequence[Remedy]) -> str:
@@ -278,32 +232,8 @@ def _default_discriminator(dataset: Dataset, objective: Objective, cures: Sequen
     return str(nets.families.spec(family))
 
 
-def _in_full(network: str | nets.Family) -> str:
-    """A family's name with all its settings; other names as they are."""
-    if isinstance(network, str) and network.partition(":")[0] not in nets.families:
-        return network
-    return str(nets.families.full(nets.families.get(network)))
-
-
-def _importable(factory: Callable[[], nn.Module]) -> str:
-    """``package.module:factory`` if that leads back to ``factory``, else ``GIVEN``."""
-    module, name = getattr(factory, "__module__", None), getattr(factory, "__qualname__", "")
-    if module and module != "__main__" and name.isidentifier():
-        found = None
-        with contextlib.suppress(ImportError):
-            found = getattr(importlib.import_module(module), name, None)
-        if found is factory:
-            return f"{module}:{name}"
-    return GIVEN
-
-
 def _latent_of(make_generator: Factory) -> tuple[int, ...]:
     found = nets.latent_of(Ambient([0], "trial").run(0, make_generator))
     if found is None:
         raise ConfigError("the generator does not tell its latent's size: say latent=...")
     return found
-
-
-def several(things: Any) -> Sequence[Any]:
-    """A single one is a list of one."""
-    return things if isinstance(things, Sequence) and not isinstance(things, str) else [things]

@@ -12,8 +12,8 @@ from torch import Tensor
 from uncollapse.errors import NonFiniteError
 from uncollapse.games import Observation
 from uncollapse.players import Player
-from uncollapse.training.folder import Row, RunFolder
-from uncollapse.training.trackers import Tracker
+from uncollapse.runs.folder import Row, RunFolder
+from uncollapse.runs.trackers import Tracker
 
 EVERY = 10
 """Steps between two recorded rows."""

@@ -17,8 +17,8 @@ from uncollapse.errors import (
     where,
 )
 from uncollapse.players import Player
-from uncollapse.training.config import Config
-from uncollapse.training.run import PICTURED
+from uncollapse.runs.config import Config
+from uncollapse.runs.run import PICTURED
 from uncollapse.training.training import SCORED, Training
 
 SLACK = 0.02

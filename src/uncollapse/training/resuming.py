@@ -15,16 +15,17 @@ from uncollapse.objectives import Objective
 from uncollapse.players import Optimizer
 from uncollapse.ranks import join
 from uncollapse.remedies import Remedy
-from uncollapse.training import checkpoint
-from uncollapse.training.acting import History
+from uncollapse.runs import checkpoint
+from uncollapse.runs.acts import History
+from uncollapse.runs.config import GIVEN, Config, positive
+from uncollapse.runs.folder import RunFolder
+from uncollapse.runs.networks import Network, several
+from uncollapse.runs.run import Run
 from uncollapse.training.callbacks import Callback
 from uncollapse.training.callbacks import check as check_callbacks
-from uncollapse.training.config import GIVEN, Config, positive
-from uncollapse.training.folder import RunFolder
 from uncollapse.training.going import go
-from uncollapse.training.parts import Network, choose, named, open_data, several
+from uncollapse.training.parts import choose, named, open_data
 from uncollapse.training.progress import say
-from uncollapse.training.run import Run
 from uncollapse.training.settings import absolute
 
 

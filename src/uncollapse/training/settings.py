@@ -13,9 +13,10 @@ from uncollapse.data import Data
 from uncollapse.data.reading import Choices
 from uncollapse.errors import ConfigError
 from uncollapse.remedies import fitting
-from uncollapse.training.config import GIVEN, Config, positive
-from uncollapse.training.parts import Parts, choose, open_data, several
-from uncollapse.training.run import Run
+from uncollapse.runs.config import GIVEN, Config, positive
+from uncollapse.runs.networks import several
+from uncollapse.runs.run import Run
+from uncollapse.training.parts import Parts, choose, open_data
 from uncollapse.training.training import resolve_device
 from uncollapse.training.warm import taken_over, warm_start
 

@@ -16,17 +16,17 @@ from uncollapse.objectives import Objective
 from uncollapse.players import Optimizer
 from uncollapse.ranks import join
 from uncollapse.remedies import Remedy
+from uncollapse.runs.folder import RunFolder
+from uncollapse.runs.networks import Network
+from uncollapse.runs.run import Run
+from uncollapse.runs.trackers import check as check_trackers
 from uncollapse.training.acting import check as check_acting
 from uncollapse.training.callbacks import Callback
 from uncollapse.training.callbacks import check as check_callbacks
-from uncollapse.training.folder import RunFolder
 from uncollapse.training.going import go
-from uncollapse.training.parts import Network
 from uncollapse.training.progress import say
 from uncollapse.training.rehearsal import rehearse, remarks
-from uncollapse.training.run import Run
 from uncollapse.training.settings import resolve
-from uncollapse.training.trackers import check as check_trackers
 from uncollapse.training.training import Training
 from uncollapse.training.way import AUTO, ONE_BY_ONE, faster, has_members_of_its_own
 

@@ -23,16 +23,16 @@ from uncollapse.objectives import Objective
 from uncollapse.players import Optimizer
 from uncollapse.ranks import Ranks
 from uncollapse.remedies import Remedy, check_batch, drawn, equipped, judged_shape
+from uncollapse.runs.acts import History
+from uncollapse.runs.checkpoint import Checkpoint
+from uncollapse.runs.chunks import in_chunks
+from uncollapse.runs.config import Config
+from uncollapse.runs.networks import Factory
 from uncollapse.streams import Ambient, Streams
-from uncollapse.training.acting import CHANGED, History, fallen
-from uncollapse.training.checkpoint import Checkpoint
-from uncollapse.training.chunks import in_chunks
-from uncollapse.training.config import Config
+from uncollapse.training.acting import CHANGED, fallen
 from uncollapse.training.draw import DataDraw
 from uncollapse.training.facts import facts
 from uncollapse.training.watching import Watching
-
-Factory = Callable[[], nn.Module]
 
 SCORED = 512
 """Samples that the energy distance is taken of."""

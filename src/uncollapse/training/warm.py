@@ -9,12 +9,12 @@ from typing import Any
 
 from uncollapse.errors import ConfigError, UncollapseError
 from uncollapse.games import Beginning
-from uncollapse.training import checkpoint
-from uncollapse.training.cast import Cast
-from uncollapse.training.config import GIVEN
-from uncollapse.training.delivered import sees_other_units
-from uncollapse.training.folder import RunFolder
-from uncollapse.training.run import Run
+from uncollapse.runs import checkpoint
+from uncollapse.runs.cast import Cast
+from uncollapse.runs.config import GIVEN
+from uncollapse.runs.delivered import sees_other_units
+from uncollapse.runs.folder import RunFolder
+from uncollapse.runs.run import Run
 
 
 @dataclass(frozen=True)

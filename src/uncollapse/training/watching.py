@@ -22,8 +22,7 @@ from uncollapse.diagnosis.advice import Facts, advise
 from uncollapse.diagnosis.eyes import learned
 from uncollapse.diagnosis.thresholds import DIMENSIONS, EACH, EXAMPLES, REALS
 from uncollapse.games import Shown
-from uncollapse.training.apart import apart, together
-from uncollapse.training.checkpoint import Checkpoint
+from uncollapse.runs.apart import apart, together
 from uncollapse.training.looks import NUMBERS, Looks, order, taken
 
 EVERY = 10
@@ -191,16 +190,6 @@ class Watching:
             self._begin()
             for watch, state in zip(self._watches, states, strict=True):
                 watch.load_state_dict(state)
-
-
-def examples_of(saved: Checkpoint, member: int) -> dict[str, Tensor]:
-    """What :meth:`Watching.examples` gave when a checkpoint was made."""
-    watches = saved.facts.get("watch", {}).get("watches", ())
-    if not watches:  # it was not looked at yet, or by an older version
-        return {}
-    lost = saved.facts["verdicts"][member]["lost"]
-    kept = watches[member]["judge"].get("examples", {})
-    return {name: together(kept[name], saved.tensors) for name in lost if name in kept}
 
 
 def _of(member: int, values_mb: Tensor | None) -> Tensor | None:

@@ -27,9 +27,9 @@ from uncollapse.files import (
     rows_of,
     write_atomically,
 )
-from uncollapse.training import checkpoint
-from uncollapse.training.acting import Act
-from uncollapse.training.config import Config
+from uncollapse.runs import checkpoint
+from uncollapse.runs.acts import Act
+from uncollapse.runs.config import Config
 
 Row = dict[str, Any]
 LOCK = ".lock"

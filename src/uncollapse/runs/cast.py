@@ -13,10 +13,10 @@ from uncollapse.games import Part
 from uncollapse.players import Stack
 from uncollapse.remedies import Remedy, equipped, judged_shape
 from uncollapse.remedies import registry as remedy_names
+from uncollapse.runs.checkpoint import Checkpoint
+from uncollapse.runs.config import GIVEN, Config
+from uncollapse.runs.networks import Network, factory
 from uncollapse.streams import Ambient
-from uncollapse.training.checkpoint import Checkpoint
-from uncollapse.training.config import GIVEN, Config
-from uncollapse.training.parts import Network, factory
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from PIL import Image
 
 from uncollapse.errors import MissingExtraError, unknown
-from uncollapse.training.folder import TENSORBOARD
+from uncollapse.runs.folder import TENSORBOARD
 
 
 class Tracker(Protocol):

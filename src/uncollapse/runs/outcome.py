@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from uncollapse.training.folder import Row
+from uncollapse.runs.folder import Row
 
 REAL, KNOWN = "real_", "known_"
 """How a record calls what real samples have, and how many modes or classes there are."""

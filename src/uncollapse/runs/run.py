@@ -18,18 +18,17 @@ from uncollapse.data.stores import Held
 from uncollapse.diagnosis import Verdict, worst
 from uncollapse.errors import ConfigError
 from uncollapse.players import Stack
+from uncollapse.runs import checkpoint
+from uncollapse.runs.acts import Act, History
+from uncollapse.runs.cast import Cast
+from uncollapse.runs.chunks import in_chunks
+from uncollapse.runs.config import GIVEN, Config
+from uncollapse.runs.delivered import deliver, deliver_discriminator
+from uncollapse.runs.folder import Row, RunFolder
+from uncollapse.runs.outcome import Outcome, outcome
+from uncollapse.runs.standing import examples as examples_of
+from uncollapse.runs.standing import verdicts as verdicts_of
 from uncollapse.streams import Ambient, Streams
-from uncollapse.training import checkpoint
-from uncollapse.training.acting import Act, History
-from uncollapse.training.cast import Cast
-from uncollapse.training.chunks import in_chunks
-from uncollapse.training.config import GIVEN, Config
-from uncollapse.training.delivered import deliver, deliver_discriminator
-from uncollapse.training.folder import Row, RunFolder
-from uncollapse.training.outcome import Outcome, outcome
-from uncollapse.training.standing import verdicts as verdicts_of
-from uncollapse.training.training import Training
-from uncollapse.training.watching import examples_of
 
 CHUNK = 256
 """Samples drawn at once."""
@@ -319,47 +318,12 @@ def load(
     later = files.verdicts() if start == checkpoint.LAST else []
     verdicts = verdicts_of(files.path, saved.facts, later, config.replicas)
     examples = [examples_of(saved, member) for member in range(config.replicas)]
-    step, data = int(saved.facts["step"]), _described(saved)
+    step, data = int(saved.facts["step"]), described(saved)
     acts = history.tried
     return Run(config, step, networks, data, files, cast, verdicts, examples, acts=acts)
 
 
-def finished(training: Training, folder: RunFolder | None, rows: list[Row]) -> Run:
-    """The run that a training has become."""
-    networks = [network.cpu() for network in training.game.output.separate()]
-    cast = Cast.of(training.config, training.checkpoint(), **training.given)
-    config, step, data = training.config, training.step, training.data.to("cpu")
-    verdicts, examples = _watched(training)
-    acts = training.history.tried
-    return Run(config, step, networks, data, folder, cast, verdicts, examples, rows, acts)
-
-
-def standing(
-    training: Training, saved: checkpoint.Checkpoint, folder: RunFolder | None, rows: list[Row]
-) -> Run:
-    """The run that a training is now: copies, with the generators on the training's device.
-
-    Args:
-        training: which trains on.
-        saved: its checkpoint of now.
-        folder: where it is kept.
-        rows: the record, if it is kept in memory.
-    """
-    config, networks = training.config, training.game.output.separate()
-    cast = Cast.of(config, saved, **training.given)
-    step, data, (verdicts, examples) = training.step, _described(saved), _watched(training)
-    acts = training.history.tried
-    return Run(config, step, networks, data, folder, cast, verdicts, examples, rows, acts)
-
-
-def _watched(training: Training) -> tuple[tuple[Verdict, ...], list[dict[str, Tensor]]]:
-    """How each replica stands, and real samples of what it has lost."""
-    watching, step = training.watching, training.step
-    members = range(training.config.replicas)
-    return watching.verdicts(step), [watching.examples(step, member) for member in members]
-
-
-def _described(saved: checkpoint.Checkpoint) -> Dataset:
+def described(saved: checkpoint.Checkpoint) -> Dataset:
     """The run's data as its checkpoint describes it: units and shape, and some points to draw."""
     facts, tensors = saved.facts["data"], saved.tensors
     kept = tensors.get("data/reference", torch.empty(0, *facts["shape"])).cpu()

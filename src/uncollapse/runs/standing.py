@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from uncollapse.diagnosis import Verdict, worst
 from uncollapse.errors import RunFolderError
-from uncollapse.training import checkpoint
-from uncollapse.training.acting import Act, History
-from uncollapse.training.config import Config
-from uncollapse.training.folder import Row, RunFolder
+from uncollapse.runs import checkpoint
+from uncollapse.runs.acts import Act, History
+from uncollapse.runs.apart import together
+from uncollapse.runs.checkpoint import Checkpoint
+from uncollapse.runs.config import Config
+from uncollapse.runs.folder import Row, RunFolder
 
 
 @dataclass(frozen=True)
@@ -101,3 +105,13 @@ def verdicts(
     except (KeyError, TypeError, IndexError):
         raise RunFolderError(f"{path}: damaged, a recorded verdict is none") from None
     return tuple(found)
+
+
+def examples(saved: Checkpoint, member: int) -> dict[str, Tensor]:
+    """What the run's watchers kept when a checkpoint was made."""
+    watches = saved.facts.get("watch", {}).get("watches", ())
+    if not watches:  # it was not looked at yet, or by an older version
+        return {}
+    lost = saved.facts["verdicts"][member]["lost"]
+    kept = watches[member]["judge"].get("examples", {})
+    return {name: together(kept[name], saved.tensors) for name in lost if name in kept}

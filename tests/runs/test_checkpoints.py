@@ -13,8 +13,8 @@ import yaml
 import uncollapse as uc
 from uncollapse.errors import CheckpointError, RunFolderError, UncollapseError
 from uncollapse.files import write_atomically
-from uncollapse.training import checkpoint
-from uncollapse.training.checkpoint import Checkpoint
+from uncollapse.runs import checkpoint
+from uncollapse.runs.checkpoint import Checkpoint
 
 SOURCE = Path(uc.__file__).parent
 

@@ -8,7 +8,7 @@ import yaml
 
 import uncollapse as uc
 from uncollapse.errors import CheckpointError, DataError, RunFolderError
-from uncollapse.training.folder import FreeFolder, RunFolder
+from uncollapse.runs.folder import FreeFolder, RunFolder
 
 OPTIONS = ["--batch", "8", "--generator", "mlp:width=8,depth=1", "--discriminator", "mlp:width=8"]
 

@@ -107,7 +107,7 @@ def test_local_generators_of_sgan_have_names(tmp_path, points, tiny):
 def test_a_piece_after_another_is_the_whole(points, tiny, monkeypatch):
     run = uc.train(points, **(QUICK | tiny))
     whole = run.sample(700)
-    monkeypatch.setattr("uncollapse.training.run.PIECE", 512)
+    monkeypatch.setattr("uncollapse.runs.run.PIECE", 512)
     assert [len(piece) for piece in run.draws(700)] == [512, 188]
     torch.testing.assert_close(torch.cat(list(run.draws(700))), whole)
     assert torch.is_grad_enabled()
