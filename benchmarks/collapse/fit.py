@@ -36,17 +36,17 @@ from uncollapse.diagnosis.levels import LEVELS, Levels  # noqa: E402
 
 FILE = Path(levels.__file__).with_suffix(".json")
 FREE = {
-    "learning": 1.5, "started": 1.5, "uncovered": 1.3, "outside": 1.5, "gain": 1.5,
+    "learning": 1.5, "started": 1.5, "uncovered": 1.3, "near": 1.3, "gain": 1.5,
     "patience": 1.5, "fallen": 1.1, "less": 1.15, "narrow": 1.3, "few": 1.2, "missing": 2.0,
     "parts": 1.3, "many_parts": 1.2, "moving": 1.2, "all_apart": 1.02, "not_apart": 1.05,
-    "fooled": 1.5, "faded": 1.5, "far": 1.3, "hot": 1.3, "copied": 1.2, "repeated": 1.3,
+    "faded": 1.5, "far": 1.3, "hot": 1.3, "copied": 1.2, "repeated": 1.3,
     "new_lines": 1.2, "monotonous": 1.2, "down": 1.5, "alarm": 1.3, "warn": 1.3, "clearly": 1.5,
 }  # fmt: skip
 """Levels that are fitted, and the factor by which each is moved."""
 WHOLE = {"learning", "started", "patience"}
 SHARES = {
-    "uncovered", "outside", "fallen", "less", "few", "missing", "parts", "many_parts", "moving",
-    "all_apart", "not_apart", "fooled", "faded", "new_lines", "monotonous", "repeated",
+    "uncovered", "near", "fallen", "less", "few", "missing", "parts", "many_parts", "moving",
+    "all_apart", "not_apart", "faded", "new_lines", "monotonous", "repeated",
 }  # fmt: skip
 FALSE, NAME, BEFORE = 4.0, 0.5, 0.5
 """What a false alarm costs, and what a right name and one in time are worth, beside a run found."""

@@ -19,7 +19,7 @@ from truth import Snapshots
 from uncollapse.diagnosis.judging import Judge
 from uncollapse.diagnosis.signals import SIGNALS, Window
 
-SNAPSHOTS = 80
+SNAPSHOTS = 50
 """Of a run."""
 EVERY = 4
 """The watcher looks at every fourth round: nothing depends on the clock."""
@@ -97,8 +97,10 @@ def record(setting: Setting, seed: int) -> dict[str, Any]:
     said: list[tuple[int, str, str, float]] = []
     snapshots = Snapshots(task)
     judge = Listening()
+    others = task.world.held_out if setting.replicate % 2 else None  # of few training samples
     watch = uc.watch(
         generator=task.G, discriminator=task.D, optimizers=[task.opt_g, task.opt_d], every=EVERY,
+        held_out=others,
         on_change=lambda v: said.append((v.step, v.state, v.failure or "", v.sure or 0.0)),
     )  # fmt: skip
     watch.judge = judge

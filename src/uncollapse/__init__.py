@@ -86,6 +86,7 @@ __all__ = [
     "recipes",
     "remedies",
     "resume",
+    "runs",
     "train",
     "training",
     "watch",

@@ -22,7 +22,7 @@ from repairs import REPAIRS, Repair  # noqa: E402
 from replay import looks, replay  # noqa: E402
 from rule import Truth, label  # noqa: E402
 from task import Setting, Task  # noqa: E402
-from trained import Trained, record_all  # noqa: E402
+from trained import Trained, record_all, trained  # noqa: E402
 from uncollapse.diagnosis.levels import LEVELS  # noqa: E402
 
 
@@ -83,7 +83,7 @@ def test_a_run_whose_halves_disagree_is_on_the_edge():
 
 
 def test_settings_are_many_and_split_by_family():
-    every = list(settings())
+    every = [*settings(), *(one for group in trained() for one in group.settings)]
     assert len({one.name for one in every}) == len(every) >= 1500
     parts = {name: {one.world for one in every if part(one) == name} for name in ("last",)}
     assert "ten" in parts["last"]

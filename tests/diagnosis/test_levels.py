@@ -136,7 +136,9 @@ def test_a_recorded_run_is_judged_again_from_its_numbers(draw, failures):
 
 
 def test_a_late_starter_that_has_not_started_is_told_by_the_next_look_that_shows_it():
-    blind = {"coverage": 0.02, "separation": 0.5, "regions": 0.9, "lost": 0.5}
+    blind = {
+        "coverage": 0.02, "precision": 0.02, "separation": 0.5, "regions": 0.9, "lost": 0.5,
+    }  # fmt: skip
     looks = [(step, blind) for step in range(0, 1700, 70)]
     told = [(v.step, v.state, v.failure) for v in replay(looks)]
     assert told[0][1:] == ("warning", "generator-wins")
@@ -144,6 +146,24 @@ def test_a_late_starter_that_has_not_started_is_told_by_the_next_look_that_shows
     well = {"coverage": 0.9, "separation": 0.6, "regions": 0.9, "lost": 0.0}
     told = replay([*looks[:21], (1500, well), (1600, well)])
     assert [v.state for v in told] == ["warning"]  # what showed before is no alarm by itself
+
+
+WINS = {"separation": 0.5, "regions": 0.1, "moved": 0.9, "lost": 0.8, "spread": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        (WINS | {"precision": 0.1}, "generator-wins"),  # off the data, and D tells nothing
+        (WINS | {"precision": 0.9}, "oscillation"),  # on it, in few places that are others
+        (WINS | {"precision": 0.9, "moved": 0.0}, "mode-collapse"),
+        (WINS | {"precision": 0.1, "spread": 9.0}, "divergence"),
+        (WINS | {"precision": 0.1, "separation": 1.0, "gradient": 0.01}, "discriminator-wins"),
+    ],
+)
+def test_who_has_won_is_told_where_samples_are_not_on_the_data(values, name):
+    looks = [(step, values | {"coverage": 0.05}) for step in range(0, 2000, 50)]
+    assert replay(looks)[-1].failure == name
 
 
 def test_of_two_that_are_as_sure_as_can_be_the_first_gives_the_name():

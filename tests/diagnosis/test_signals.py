@@ -62,6 +62,23 @@ def test_lost_regions_hold_the_share_of_what_is_gone(gone):
     assert BY_NAME["lost"](window(ring(512, 1, kept))) == pytest.approx(len(gone) / 8, abs=0.03)
 
 
+def test_strays_between_modes_are_of_none():
+    """Half of the fakes lie all over the plane, some of them nearest to the mode that is gone."""
+    kept = [mode for mode in range(8) if mode != 3]
+    strays = 3 * torch.rand(256, 2, generator=torch.Generator().manual_seed(2)) - 1.5
+    shown = window(torch.cat([ring(256, 1, kept), strays]))
+    assert BY_NAME["lost_modes"](shown) == pytest.approx(1 / 8, abs=0.03)
+    whole = window(torch.cat([ring(256, 1), strays]))
+    assert BY_NAME["lost_modes"](whole) == 0
+
+
+@pytest.mark.parametrize(("left", "lost"), [(0.4, False), (0.15, True)])
+def test_a_mode_with_less_than_a_quarter_of_its_share_is_lost(left, lost):
+    some = ring(round(64 * left), 3, [3])
+    shown = window(torch.cat([ring(448, 1, [0, 1, 2, 4, 5, 6, 7]), some]))
+    assert (BY_NAME["lost_modes"](shown) > 0) == lost
+
+
 @pytest.mark.parametrize("gone", [[], [3], [0, 5]])
 def test_lost_modes_are_found_though_nobody_said_what_modes_there_are(gone):
     kept = [mode for mode in range(8) if mode not in gone]

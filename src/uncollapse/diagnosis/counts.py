@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from uncollapse.diagnosis.columns import WIDEST, Column, of_categories
-from uncollapse.diagnosis.thresholds import NEVER
+from uncollapse.diagnosis.thresholds import HARDLY, NEVER
 from uncollapse.metrics import lost_of_counts
 
 ENOUGH = 1024
@@ -79,7 +79,7 @@ class Categories:
             counts += torch.bincount(column.which(rows), minlength=column.size)
 
     def lost(self) -> dict[str, float]:
-        """Categories with less than a tenth of their share, beyond chance: share by name."""
+        """Categories with less than a quarter of their share, beyond chance: share by name."""
         found: dict[str, float] = {}
         tests = len(MEMORIES) * sum(column.size for column in self.columns)
         for column, real, fake in zip(self.columns, self.real, self.fake, strict=True):
@@ -88,7 +88,7 @@ class Categories:
             gone = {
                 which
                 for memory in fake.round()
-                for which in lost_of_counts(real.numpy(), memory.numpy(), NEVER / tests)
+                for which in lost_of_counts(real.numpy(), memory.numpy(), NEVER / tests, HARDLY)
             }
             for which in sorted(gone):
                 found[column.named(which, self.names)] = float(real[which] / real.sum())

@@ -32,7 +32,7 @@ class Levels:
             late starters learn by then.
         warm_up: steps before anything is called healthy.
         uncovered: coverage, as a share of what real samples have, below which samples are bad.
-        outside: coverage, likewise, below which samples are outside of the data: somebody has won.
+        near: precision below which samples are not where the data is: somebody has won.
         gain: by how much coverage must grow to be called better.
         patience, few_looks: steps, and looks, without a new best after which a run no longer
             improves.
@@ -51,7 +51,6 @@ class Levels:
         certain: AUC from which on D is said to win where G reconstructs: its samples may be good
             all the same.
         not_apart: AUC up to which D tells nothing.
-        fooled: AUC up to which D takes fakes for real ones outright.
         faded: gradient at fakes, as a share of what it was at its largest, below which G learns
             little.
         far: spread, as a multiple of the data's, from which on samples leave it.
@@ -81,7 +80,7 @@ class Levels:
     started: int
     warm_up: int
     uncovered: float
-    outside: float
+    near: float
     gain: float
     patience: int
     few_looks: int
@@ -97,7 +96,6 @@ class Levels:
     all_apart: float
     certain: float
     not_apart: float
-    fooled: float
     faded: float
     far: float
     hot: float

@@ -42,3 +42,5 @@ EXAMPLES = 8
 """Real samples of each lost mode, class or region that are kept to be looked at."""
 NUMBERS = 2**22
 """Numbers in all of these together, at most: of large images there are fewer."""
+HARDLY = 0.25
+"""Of its share, below which a mode, a class or a category has hardly any fakes."""

@@ -156,7 +156,7 @@ def stacked_labels(red: Array, green: Array, blue: Array) -> Tensor:
     return 100 * digits[0] + 10 * digits[1] + digits[2]
 
 
-def lost_classes(real: Array, fake: Array, classes: int) -> list[int]:
+def lost_classes(real: Array, fake: Array, classes: int, rare: float = RARE) -> list[int]:
     """Classes with less than a tenth of their share, as chance hardly ever leaves them.
 
     If both sides drew from one source, of the samples of a class about ``m / (n + m)`` would be
@@ -166,22 +166,26 @@ def lost_classes(real: Array, fake: Array, classes: int) -> list[int]:
         real: the class of each of n real samples, ``[n]``, in 0 … classes - 1.
         fake: likewise of m fakes, by the same classifier.
         classes: how many there are.
+        rare: the part of its share below which a class is lost, if it is not a tenth.
 
     Returns:
         Their numbers, in order.
     """
     a, b = (torch.bincount(tensor(x, "labels"), minlength=classes).cpu().numpy()
             for x in (real, fake))  # fmt: skip
-    return lost_of_counts(a, b, CHANCE / classes)
+    return lost_of_counts(a, b, CHANCE / classes, rare)
 
 
-def lost_of_counts(real: NDArray[Any], fake: NDArray[Any], chance: float) -> list[int]:
+def lost_of_counts(
+    real: NDArray[Any], fake: NDArray[Any], chance: float, rare: float = RARE
+) -> list[int]:
     """As :func:`lost_classes`, where samples have been counted.
 
     Args:
         real: how many of n real samples each class has, ``[K]``.
         fake: likewise of m fakes.
         chance: how often a perfect sampler may be said to have lost a class, for each.
+        rare: as there.
 
     Returns:
         Numbers of lost classes, in order.
@@ -189,9 +193,9 @@ def lost_of_counts(real: NDArray[Any], fake: NDArray[Any], chance: float) -> lis
     from scipy.stats import binom  # late: half a second to import
 
     n, m = real.sum(), fake.sum()
-    rare = fake / m < RARE * real / n
+    few = fake / m < rare * real / n
     unlikely = binom.cdf(fake, real + fake, m / (n + m)) < chance
-    return [int(k) for k in np.flatnonzero(rare & unlikely)]
+    return [int(k) for k in np.flatnonzero(few & unlikely)]
 
 
 def divergence_from_uniform(counts: NDArray[Any]) -> float:

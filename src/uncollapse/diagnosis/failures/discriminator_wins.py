@@ -24,7 +24,7 @@ class DiscriminatorWins(Failure):
             levels.faded,
             "its gradient at fakes has faded to {value:.1%} of its largest",
         )
-        bad = look.below("coverage", levels.outside, "samples cover {value:.0%} of the data")
+        bad = look.off("{value:.0%} of the samples are near real ones")
         return (
             [*apart, *faded, *bad]
             if look.learned and not look.covered.rising and apart and faded and bad

@@ -20,14 +20,14 @@ class Divergence(Failure):
         far = look.above(
             "spread", levels.far, "samples spread {value:.3g} times as far as the data"
         )
-        lost = look.below("coverage", levels.outside, "they cover {value:.0%} of the data")
+        off = look.off("{value:.0%} of them are near real ones")
         blind = look.below("separation", levels.not_apart, "")
-        if far and lost and not blind:  # else it is D that led samples astray
-            return [*far, *lost]
+        if far and off and (look.learned or not blind):  # at first, nobody knows anything
+            return [*far, *off]
         hot = look.above(
             "update_peak",
             levels.hot,
             "a step has moved the weights by {value:.0%} of their length: a rate is too high",
         )
-        bad = look.below("coverage", levels.uncovered, "samples cover {value:.0%} of the data")
+        bad = look.off("{value:.0%} of the samples are near real ones")
         return [*hot, *bad] if hot and bad and look.learned and not look.covered.rising else []

@@ -97,6 +97,10 @@ class Look:
             return []
         return [Evidence(signal, value, threshold, meaning.format(value=value))]
 
+    def off(self, meaning: str) -> list[Evidence]:
+        """Evidence, if hardly any samples are where the data is: then somebody has won."""
+        return self.below("precision", self.levels.near, meaning)
+
     def gone(self) -> Lost:
         """Classes, categories, modes or regions with hardly any samples, where they have names."""
         if self.window is None:

@@ -7,9 +7,9 @@ from uncollapse.diagnosis.signals.window import Window
 
 
 class LostClasses(Signal):
-    """Classes with less than a tenth of their share, beyond chance.
+    """Classes with less than a quarter of their share, beyond chance.
 
-    A fake has the class of the nearest real sample.
+    A fake has the class of the nearest real sample; of all fakes, or of those near real samples.
     """
 
     name = "lost_classes"

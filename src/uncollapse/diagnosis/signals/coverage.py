@@ -34,7 +34,7 @@ class Precision(Signal):
     fakes = 128
 
     def __call__(self, window: Window) -> float | None:
-        return float((window.across <= window.reals.radii).any(1).double().mean())
+        return float(window.near.double().mean())
 
 
 class Recall(Signal):

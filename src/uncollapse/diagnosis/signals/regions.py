@@ -9,7 +9,7 @@ from uncollapse.diagnosis.signals.signal import Signal
 from uncollapse.diagnosis.signals.window import Window, effective
 from uncollapse.diagnosis.thresholds import RECENTLY
 
-HARDLY = 0.1
+RARE = 0.1
 """Of the data's share of a region, below which hardly any fakes are there."""
 
 
@@ -28,10 +28,11 @@ class Lost(Signal):
 
 
 class LostModes(Signal):
-    """The share of the data in modes with less than a tenth of their fakes, beyond chance.
+    """The share of the data in modes with less than a quarter of their fakes, beyond chance.
 
     Modes are real samples that hang together by their nearest neighbours; the whole of the data
-    may be one, and then none is lost. A fake is of the mode of the nearest real sample.
+    may be one, and then none is lost. A fake is of the mode of the nearest real sample; of all
+    fakes, or of those near real samples alone: what lies between modes is of none.
     """
 
     name = "lost_modes"
@@ -64,7 +65,7 @@ class Moved(Signal):
         half, before = len(window.places) // 2, window.places_before
         older = window.places[:half] if len(before) < half else before
         shares = torch.bincount(older, minlength=len(window.reals.bins)).double() / len(older)
-        new = shares < HARDLY * window.reals.shares
+        new = shares < RARE * window.reals.shares
         return float(new[window.places[half:]].double().mean())
 
 

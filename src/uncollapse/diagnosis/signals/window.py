@@ -14,6 +14,7 @@ from uncollapse.diagnosis.counts import Categories, Variety
 from uncollapse.diagnosis.places import Shown, named
 from uncollapse.diagnosis.seen import some
 from uncollapse.diagnosis.sorting import Glimpse
+from uncollapse.diagnosis.thresholds import HARDLY
 from uncollapse.diagnosis.weights import Weights
 from uncollapse.metrics import Bins, lost_classes
 
@@ -226,10 +227,20 @@ class Window:
         return lost_classes(self.reals.homes, self.places, len(self.reals.bins))
 
     @cached_property
+    def near(self) -> Tensor:
+        """Whether each fake is as near to a real sample as its K-th neighbour, ``[n]``."""
+        return (self.across <= self.reals.radii).any(1)
+
+    @cached_property
     def lost_modes(self) -> list[int]:
         """Modes with hardly any fakes, by the mode of each fake's nearest real sample."""
         modes = self.reals.modes
-        return lost_classes(modes, modes[self.across.argmin(1)], int(modes.max()) + 1)
+        return self._lost(modes, modes[self.across.argmin(1)], int(modes.max()) + 1)
+
+    def _lost(self, real: Tensor, fake: Tensor, kinds: int) -> list[int]:
+        """Those with hardly any of all fakes, or of the fakes that are near real samples."""
+        parts = [fake, fake[self.near]] if self.near.any() else [fake]
+        return sorted({k for part in parts for k in lost_classes(real, part, kinds, HARDLY)})
 
     @cached_property
     def lost_categories(self) -> dict[str, float]:
@@ -259,7 +270,7 @@ class Window:
             return []
         kinds, homes = torch.unique(labels, return_inverse=True)
         nearest = torch.cdist(self.fakes, self.reals.samples).argmin(1)
-        found = lost_classes(homes, homes[nearest], len(kinds))
+        found = self._lost(homes, homes[nearest], len(kinds))
         return [int(kinds[which]) for which in found]
 
 
