@@ -157,7 +157,7 @@ WINS = {"separation": 0.5, "regions": 0.1, "moved": 0.9, "lost": 0.8, "spread": 
         (WINS | {"precision": 0.1}, "generator-wins"),  # off the data, and D tells nothing
         (WINS | {"precision": 0.9}, "oscillation"),  # on it, in few places that are others
         (WINS | {"precision": 0.9, "moved": 0.0}, "mode-collapse"),
-        (WINS | {"precision": 0.1, "spread": 9.0}, "divergence"),
+        (WINS | {"precision": 0.1, "spread": 9.0, "separation": 0.9}, "divergence"),
         (WINS | {"precision": 0.1, "separation": 1.0, "gradient": 0.01}, "discriminator-wins"),
     ],
 )

@@ -150,6 +150,8 @@ class Listener:
         self.napped = self._nap = 0
         self._awake = False
         self.awake = True
+        if not (generators or discriminators):  # it is told everything
+            self._steps.remove()
 
     @property
     def awake(self) -> bool:

@@ -13,8 +13,8 @@ from uncollapse.diagnosis.failures.mode_dropping import Falling, ModeDropping, P
 from uncollapse.diagnosis.failures.oscillation import Oscillation
 
 FAILURES: tuple[Failure, ...] = (
-    Divergence(),
     GeneratorWins(),
+    Divergence(),
     DiscriminatorWins(),
     Memorisation(),
     LatentIgnored(),

@@ -22,7 +22,7 @@ class Divergence(Failure):
         )
         off = look.off("{value:.0%} of them are near real ones")
         blind = look.below("separation", levels.not_apart, "")
-        if far and off and (look.learned or not blind):  # at first, nobody knows anything
+        if far and off and not blind:  # else it is D that led samples astray
             return [*far, *off]
         hot = look.above(
             "update_peak",
