@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from load import Record
-from rule import HEALTHY, NEITHER
+from rule import HEALTHY, NEITHER, Truth
 
 Numbers = NDArray[np.float64]
 DRAWS = 500
+LATELY, NEARLY = 5, 0.85
+"""Snapshots, and parts of the parts, by which truth is said to see nothing wrong."""
 LATE = 0.2
 """Part of the run, at its end, over which a score is averaged to tell runs apart."""
 
@@ -94,7 +96,8 @@ class Worth:
 
     Attributes:
         found: of ill runs, those with an alarm.
-        false: of healthy runs, those with one; ``per_steps``: alarms in 10,000 healthy steps.
+        false: of healthy runs, those with one; ``per_steps``: alarms in 10,000 healthy steps;
+            ``vain``: those with one while truth saw nothing wrong either.
         before: of runs that lost half of what they held, those with an alarm before that.
         lead: steps from the alarm to that, of each; ``part``: as parts of the run.
     """
@@ -102,6 +105,7 @@ class Worth:
     found: float
     false: float
     per_steps: float
+    vain: float
     before: float
     lead: Numbers
     part: Numbers
@@ -118,8 +122,19 @@ def worth(scored: Sequence[Scored], level: float) -> Worth:
     part = np.array([(end - one.alarm(level)) / one.run.setting["steps"] for one, end in lost])
     return Worth(
         _share(np.isfinite(one.alarm(level)) for one in ill), _share_of(alarms, len(well)),
-        1e4 * alarms / steps if steps else np.nan, _share(lead > 0), lead, part,
+        1e4 * alarms / steps if steps else np.nan,
+        _share(in_vain(one, one.alarm(level)) for one in well), _share(lead > 0), lead, part,
     )  # fmt: skip
+
+
+def in_vain(one: Scored, alarm: float) -> bool:
+    """Whether truth saw nothing wrong at an alarm: all parts were held at some time lately, and
+    nearly all of them most of the time."""
+    if not np.isfinite(alarm):
+        return False
+    truth = Truth(**{k: one.run.truth[k] for k in Truth.__dataclass_fields__})
+    held = truth.held[truth.step <= alarm][-LATELY:]
+    return bool(len(held) and held.any(0).all() and held.mean() >= NEARLY)
 
 
 def interval(

@@ -174,6 +174,9 @@ def aims_table(scored: Sequence[Scored]) -> Iterator[str]:
         goal = f"{'≥' if least else '≤'} {form.format(aim)}"
         well = now[name] >= aim if least else now[name] <= aim
         yield f"| {name} | {goal} | {told} | {'yes' if well else '**no**'} |"
+    low, high = interval(scored, lambda some: worth(some, ALARM).vain)
+    told = f"{worth(scored, ALARM).vain:.0%} {between(low, high, '{:.0%}')}"
+    yield f"| of these, while the truth saw nothing wrong either | | {told} | |"
 
 
 def bugs_table(runs: Sequence[Record]) -> Iterator[str]:
@@ -259,6 +262,8 @@ def page(known: Sequence[Record], shown: Sequence[Record], every: int, part: str
         "",
         *aims_table(scored),
         "",
+        "A healthy run is one that ends so: of its alarms some are true at their time, a mode that "
+        "is gone for a while.",
         "*Before half is gone* is of the runs that held parts of the data and then lost half of "
         "them; a *right name* is that of the truth, of runs with an alarm.",
         "",

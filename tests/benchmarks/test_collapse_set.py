@@ -150,7 +150,8 @@ def test_looking_at_truth_changes_nothing():
 def scored(label, score, collapse=None):
     """A run of ten looks at steps 10, 20, …"""
     setting = {"steps": 100, "world": "w", "network": "n"}
-    run = SimpleNamespace(setting=setting, label=label, collapse=collapse)
+    seen = vars(truth(ALL))
+    run = SimpleNamespace(setting=setting, label=label, collapse=collapse, truth=seen)
     return Scored(run, 10.0 * np.arange(1, 11), np.asarray(score, dtype=float))
 
 
@@ -168,6 +169,9 @@ def test_measures_of_detectors():
     assert found.lead.tolist() == [40]
     assert found.per_steps == pytest.approx(1e4 / 200)
     assert worth(runs, level_for(runs)).false == 0
+    assert found.vain == 0.5
+    runs[3].run.truth = vars(truth(SIX))  # it was right: two modes were gone for that time
+    assert worth(runs, 4.0).vain == 0
 
 
 def short(name="plain", **more):
