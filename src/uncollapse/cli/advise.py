@@ -36,11 +36,9 @@ def _lines(run: Stands) -> list[str]:
     if not verdict.advice:
         lines.append(f"nothing that was tried has mended such runs; {run.next()}")
     for number, one in enumerate(verdict.advice, 1):
-        low, high = interval(one.repaired, one.tried)
         lines += [
-            f"{number}. {one.remedy}: mended {one.repaired} of {one.tried} such runs "
-            f"({low:.0%} to {high:.0%}); time of a step: {one.cost}",
-            f"   {one.reason.partition(';')[0]}",
+            f"{number}. {one.remedy}: {one.reason.rpartition('; ')[2]}; time of a step: {one.cost}",
+            f"   {one.reason.rpartition('; ')[0]}",
             f"   {run.how(one)}",
         ]
     return lines

@@ -321,14 +321,23 @@ def advise(
         if chance.mean >= WORTH:
             found.append((chance.mean, name, change, chance))
     found.sort(key=lambda one: -one[0])
-    return tuple(_told(*one[1:], facts) for one in found[:most])
+    such = "such runs" if counted(failure, rows) else "runs with other failures"
+    return tuple(_told(*one[1:], facts, such) for one in found[:most])
 
 
 def chances(
     failure: str | None, kind: str, rows: Mapping[str, Any] | None = None, begun: From = "start"
 ) -> dict[str, Chance]:
-    """How often each change has mended a failure, by name."""
-    counts = (table() if rows is None else rows).get(begun, {}).get(failure, {})
+    """How often each change has mended a failure, by name.
+
+    Where nothing is known of runs that go on, it is that of runs trained anew; where nothing is
+    known of a failure, that of all others together.
+    """
+    known = table() if rows is None else rows
+    if failure is None:
+        return {}
+    anew = known.get("start", {})
+    counts = known.get(begun, {}).get(failure) or anew.get(failure) or _together(anew)
     in_all = {
         name: [sum(pair[i] for pair in kinds.values()) for i in (0, 1)]
         for name, kinds in counts.items()
@@ -340,6 +349,23 @@ def chances(
         here, everywhere = kinds.get(kind, (0, 0)), in_all[name]
         found[name] = Chance(here[0], here[1], everywhere[0], everywhere[1], usual)
     return found
+
+
+def _together(failures: Mapping[str, Any]) -> dict[str, dict[str, tuple[int, int]]]:
+    """Counts of all failures as if they were one."""
+    found: dict[str, dict[str, tuple[int, int]]] = {}
+    for changes in failures.values():
+        for name, kinds in changes.items():
+            for kind, (repaired, tried) in kinds.items():
+                before = found.setdefault(name, {}).get(kind, (0, 0))
+                found[name][kind] = (before[0] + repaired, before[1] + tried)
+    return found
+
+
+def counted(failure: str | None, rows: Mapping[str, Any] | None = None) -> bool:
+    """Whether changes were tried on runs with this failure."""
+    known = table() if rows is None else rows
+    return any(failure in known.get(begun, {}) for begun in ("start", "late"))
 
 
 @cache
@@ -357,7 +383,7 @@ def interval(repaired: int, tried: int) -> tuple[float, float]:
     return float(found.low), float(found.high)
 
 
-def _told(name: str, change: Change, chance: Chance, facts: Facts) -> Advice:
+def _told(name: str, change: Change, chance: Chance, facts: Facts, such: str) -> Advice:
     where = facts.kind if chance.tried else "all data"
     repaired, tried = (
         (chance.repaired, chance.tried)
@@ -365,6 +391,6 @@ def _told(name: str, change: Change, chance: Chance, facts: Facts) -> Advice:
         else (chance.repaired_in_all, chance.tried_in_all)
     )
     low, high = interval(repaired, tried)
-    counted = f"mended {repaired} of {tried} such runs on {where} ({low:.0%} to {high:.0%})"
+    often = f"mended {repaired} of {tried} {such} on {where} ({low:.0%} to {high:.0%})"
     how = change.train.format(**facts.words) if facts.options else change.loop
-    return Advice(name, f"{change.why}; {counted}", how, change.cost, repaired, tried)
+    return Advice(name, f"{change.why}; {often}", how, change.cost, repaired, tried)
