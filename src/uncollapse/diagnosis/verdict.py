@@ -150,7 +150,8 @@ class Verdict:
         told += [f"{_capital(evidence.meaning)}." for evidence in self.evidence]
         if self.lost:
             told.append(f"Lost: {self.losses(SHOWN)}.")
-        told += [f"Try {advice.remedy}: {advice.reason}." for advice in self.advice[:1]]
+        if self.state != "warning":  # which may pass by itself
+            told += [f"Try {advice.remedy}: {advice.reason}." for advice in self.advice[:1]]
         told += [f"Note: {note}." for note in self.notes]
         return " ".join(told)
 
