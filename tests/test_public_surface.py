@@ -30,6 +30,7 @@ WORDS = [
     "overwrite",
     "sample_every",
     "checkpoint_every",
+    "on_collapse",
     "trackers",
     "callbacks",
     "size",

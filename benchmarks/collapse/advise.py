@@ -203,8 +203,8 @@ uncollapse advise runs/grid25                   # what to try about this run, wi
 uncollapse train grid25 --on-collapse rollback  # goes back and tries it by itself
 ```
 
-In a loop of your own, `watch.verdict.advice` has the same with the lines to change, and each
-verdict prints the first. Bugs that the [preflight](bugs.md) names come before all of it.
+In a loop of your own, `watch.verdict.advice` has the same with the lines to change, and each alarm
+prints the first. Bugs that the [preflight](bugs.md) names come before all of it.
 
 How often a change mends a failure is counted, not believed: {failed} runs that fail in
 [the labelled set](../benchmarks/collapse/README.md) were played again with each change that means

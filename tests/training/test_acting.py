@@ -7,11 +7,14 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 import uncollapse as uc
+from uncollapse.cli.commands.advise import advise
 from uncollapse.cli.commands.status import status
+from uncollapse.cli.main import run_command
 from uncollapse.diagnosis import Evidence, Verdict, advice
 from uncollapse.errors import ConfigError
 from uncollapse.runs import checkpoint
@@ -39,6 +42,14 @@ SMALL = {
 }  # fmt: skip
 
 
+class KilledError(BaseException):
+    """Nothing that runs on sees it."""
+
+
+def cut_off():
+    raise KilledError
+
+
 def collapsed(step, since):
     evidence = Evidence("spread", 0.1, 0.5, "samples are alike")
     return Verdict("collapsed", "mode-collapse", since, step, (evidence,), sure=0.9)
@@ -56,9 +67,8 @@ def falls(monkeypatch):
     def until(first, since, saved_by):
         def verdicts(self, step):
             ill = step >= first and not saved_by(self.facts)
-            return (collapsed(step, since) if ill else Verdict("healthy", step=step),) * len(
-                self.lost
-            )
+            said = collapsed(step, since) if ill else Verdict("healthy", step=step)
+            return (replace(said, advice=advice.advise(said.failure, self.facts)),)
 
         monkeypatch.setattr(Watching, "verdicts", verdicts)
 
@@ -82,7 +92,7 @@ def test_it_goes_back_to_the_last_healthy_checkpoint_and_on_with_the_first_advic
     assert act.words == {"remedies": ["ema:0.995"]}
     for word in (
         "collapsed, mode-collapse, since step 45: samples are alike",
-        "back to the healthy checkpoint of step 40",
+        "back at the healthy checkpoint of step 40",
         "ema (--remedy ema:0.995)", "mended 8 of 10",
     ):  # fmt: skip
         assert word in act.why
@@ -143,18 +153,57 @@ def test_three_times_at_most_then_it_goes_on_as_it_is(tmp_path, falls, capsys):
     assert "step 70: nothing is left to try" in capsys.readouterr().err
 
 
-def test_without_a_healthy_checkpoint_from_before_it_begins_anew(tmp_path, falls):
-    """Then a discriminator may get other layers, too."""
-    falls(30, 15, lambda facts: "spectral-norm" in facts.has)
+def test_without_a_healthy_checkpoint_from_before_it_goes_back_to_its_beginning(tmp_path, falls):
+    falls(30, 15, lambda facts: "ema" in facts.has)
     run = uc.train(**SMALL, out=tmp_path)
     (act,) = run.acts
-    assert (act.back, act.change) == (0, "spectral-norm")
-    assert "begun anew" in act.why
+    assert (act.back, act.change) == (0, "ema")
+    assert "back at its beginning" in act.why
     assert run.step == 120
-    fresh = uc.train(**SMALL | {"on_collapse": "continue"}, remedies="spectral-norm")
+    fresh = uc.train(**SMALL | {"on_collapse": "continue"}, remedies="ema:0.995")
     latents = torch.randn(5, 2)
     assert torch.equal(run.generator(latents), fresh.generator(latents))
     assert run.metrics == fresh.metrics
+
+
+def test_its_beginning_may_be_another_run_also_after_a_kill(tmp_path, falls, monkeypatch):
+    falls(30, 15, lambda facts: "ema" in facts.has)
+    first = uc.train(**SMALL | {"on_collapse": "continue"}, seed=5)
+    whole = uc.train(**SMALL, init=first, out=tmp_path / "whole")
+    assert (
+        whole.metrics[0] != uc.train(**SMALL | {"steps": 1, "on_collapse": "continue"}).metrics[0]
+    )
+    with monkeypatch.context() as killing:
+        killing.setattr(RunFolder, "keep_acts", lambda *args: cut_off())
+        with pytest.raises(KilledError):
+            uc.train(**SMALL, init=first, out=tmp_path / "killed")
+    assert uc.resume(tmp_path / "killed").metrics == whole.metrics
+
+
+def test_another_act_begins_from_what_the_run_goes_back_to(tmp_path, falls, monkeypatch):
+    """Not from what the first one has changed, which is given up."""
+    mended = {"default-recipe": {"points": [5, 10]}, "ema": {"points": [9, 10]}}
+    monkeypatch.setattr(advice, "table", lambda: {"late": {"mode-collapse": mended}})
+    falls(70, 45, lambda facts: facts.penalised)
+    run = uc.train(**SMALL, out=tmp_path)
+    assert [act.change for act in run.acts] == ["ema", "default-recipe"]
+    assert run.config.remedies == ("ema:decay=0.995", "lr-decay")
+
+
+def test_a_signal_at_an_alarm_is_heard(tmp_path, falls, monkeypatch):
+    falls(70, 45, lambda facts: "ema" in facts.has)
+    whole = uc.train(**SMALL, out=tmp_path / "whole")
+    look, asked = Watching.look, []
+
+    def interrupted(self, step, *args):
+        if step == 70 and not asked:
+            asked.append(os.kill(os.getpid(), signal.SIGTERM))
+        return look(self, step, *args)
+
+    monkeypatch.setattr(Watching, "look", interrupted)
+    with pytest.raises(KeyboardInterrupt, match="stopped at step"):
+        uc.train(**SMALL, out=tmp_path / "stopped")
+    assert uc.resume(tmp_path / "stopped").metrics == whole.metrics
 
 
 def test_a_second_collapse_goes_back_no_farther_than_it_must(tmp_path, monkeypatch):
@@ -217,10 +266,6 @@ def test_numbers_that_are_no_numbers_are_gone_back_from_too(tmp_path, monkeypatc
     (act,) = run.acts
     assert (act.failure, act.change, act.back) == ("divergence", "lower-rates", 40)
     assert run.step == 120
-
-
-class KilledError(BaseException):
-    """Nothing that runs on sees it."""
 
 
 WRITES = (
@@ -358,3 +403,45 @@ def test_status_tells_what_was_done(tmp_path, falls, capsys):
     assert f"acted at {run.acts[0]}" in capsys.readouterr().out
     assert status(tmp_path, json=True) == 0
     assert json.loads(capsys.readouterr().out)["run"]["acts"] == [run.acts[0].as_dict()]
+
+
+def advised(folder, capsys):
+    """What `advise` prints, and the configs that its commands make."""
+    capsys.readouterr()
+    assert advise(folder) == 0
+    out = capsys.readouterr().out
+    commands = [line.split() for line in out.splitlines() if "uncollapse train" in line]
+    configs = []
+    for number, command in enumerate(commands):
+        made = folder.parent / f"made-{number}"
+        words = [*command[1:], "--steps", "1", "--out", str(made)]
+        assert run_command(words) == 0, command
+        configs.append(RunFolder(made).config())
+    return out, configs
+
+
+def test_advised_commands_keep_what_the_run_has_and_has_changed(tmp_path, falls, capsys):
+    falls(70, 45, lambda facts: False)
+    ring = tmp_path / "ring.npz"
+    np.savez(ring, a=np.zeros(3), b=uc.data.load("ring8").take(torch.arange(2000)).numpy())
+    run = uc.train(**SMALL | {"data": f"array:{ring}", "key": "b"}, out=tmp_path / "run")
+    assert [act.change for act in run.acts] == ["ema", "lower-rates", "penalty"]
+    out, configs = advised(tmp_path / "run", capsys)
+    assert "1. larger-latent: mended 10 of 10 such runs on points" in out
+    assert "2. spectral-norm: mended 9 of 10 such runs on points" in out
+    assert not any(f". {name}: " in out for name in ("ema", "lower-rates", "penalty"))
+    for config in configs:
+        assert (config.key, config.batch) == ("b", 16)
+        assert config.objective.startswith("non-saturating:")
+        assert "r1=0.2" in config.objective
+
+
+def test_a_recipe_on_the_command_line_wins_over_a_config_file(tmp_path, falls, capsys, monkeypatch):
+    only = {"start": {"mode-collapse": {"default-recipe": {"points": [9, 10]}}}}
+    monkeypatch.setattr(advice, "table", lambda: only)
+    falls(70, 45, lambda facts: False)
+    uc.train(**SMALL | {"on_collapse": "continue", "seed": 3}, out=tmp_path / "run")
+    _, (config,) = advised(tmp_path / "run", capsys)
+    assert (config.recipe, config.seed, config.batch) == ("default@1", 3, 128)
+    assert config.generator.startswith("mlp:width=128")
+    assert config.latent == (8,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 import time
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from uncollapse.diagnosis import Advice
 from uncollapse.diagnosis.kept import LOST, PICTURE, PRESENT, present
 from uncollapse.errors import RunFolderError
 from uncollapse.files import home, is_run
+from uncollapse.runs.acts import CHANGED
+from uncollapse.runs.config import GIVEN
 from uncollapse.runs.standing import Standing, standing
 
 FINITE = "finite"
@@ -170,13 +173,21 @@ class RunStands:
         return f"{at}, stopped"
 
     def how(self, advice: Advice) -> str:
-        """The command to train anew with it."""
-        config, options = self.run.config, advice.how
-        if "--recipe" in options:  # which the words of a config file would win over
-            return f"uncollapse train {shlex.quote(config.data)} {options}"
-        if "--remedy" in options:  # those given replace all others
-            options = " ".join([*(f"--remedy {name}" for name in config.remedies), options])
-        return f"uncollapse train --config {_quoted(self.folder / 'config.yaml')} {options}"
+        """The command to train anew with it, and with what the run has changed itself."""
+        run, options = self.run, advice.how
+        now = dataclasses.asdict(run.config)
+        if GIVEN in {*map(str, now.values()), *run.config.remedies}:
+            return f"train again from the program that trained it, with what is {options} here"
+        kept: list[str] = []
+        for word in () if "--recipe" in options else CHANGED:
+            option = f"--{'remedy' if word == 'remedies' else word.replace('_', '-')}"
+            replaced = option in options and word != "remedies"
+            other = now[word] != getattr(run.begun, word) or option in options
+            if other and not replaced:  # of remedies, those given replace all others
+                values = now[word] if isinstance(now[word], (list, tuple)) else (now[word],)
+                kept += [f"{option} {shlex.quote(str(value))}" for value in values]
+        words = " ".join([*kept, options])
+        return f"uncollapse train --config {_quoted(self.folder / 'config.yaml')} {words}"
 
     def next(self) -> str:
         """What to do."""

@@ -11,18 +11,22 @@ from typing import Any
 import uncollapse as uc
 from uncollapse.errors import ConfigError
 from uncollapse.ranks import first_process
+from uncollapse.recipes import Settings
 from uncollapse.runs import Run
 from uncollapse.runs.config import GIVEN, read_yaml
 from uncollapse.runs.folder import FreeFolder
 
 RECORDED = ("data_fingerprint",)
 """Words of a config that are a record of a run, not a choice for another."""
+FITTED = ("latent", "sample_every", "checkpoint_every")
+"""Words that were fitted to what a recipe fixes: another one has others."""
 
 
 def train_command(given: dict[str, Any], config: Path | None) -> int:
     """Trains, and says where everything is."""
     words = {} if config is None else read_yaml(config)
-    words = {k: v for k, v in words.items() if k not in RECORDED and v is not None} | given
+    left = {*RECORDED, *(_of_recipes() if "recipe" in given else ())}
+    words = {k: v for k, v in words.items() if k not in left and v is not None} | given
     if "pairs" in words:
         words["game"] = _with_pairs(words.get("game", "sgan"), words.pop("pairs"))
     if tuple(words.get("remedies", ())) == ("none",):
@@ -43,6 +47,11 @@ def train_command(given: dict[str, Any], config: Path | None) -> int:
     if isinstance(words.get("lr"), list | tuple) and len(words["lr"]) == 1:
         words["lr"] = words["lr"][0]
     return _report(uc.train(data, progress=True, **words))
+
+
+def _of_recipes() -> set[str]:
+    """Words that a recipe on the command line decides, whatever a config file says of them."""
+    return {field.name for field in dataclasses.fields(Settings)} | set(FITTED)
 
 
 def resume_command(folder: Path, start: str, steps: int | None, data: str | None) -> int:

@@ -18,6 +18,8 @@ from uncollapse.diagnosis.verdict import Advice
 Kind = Literal["points", "images", "table", "text"]
 From = Literal["start", "late"]
 FILE = Path(__file__).parent / "advice.json"
+COLLAPSES = ("mode-collapse", "mode-dropping", "oscillation")
+"""Failures that one run often shows in turn."""
 BORROWED = 4.0
 """Runs for which all kinds of data count beside those of one kind, and all changes beside one."""
 SHOWN = 5
@@ -39,7 +41,7 @@ class Facts:
         penalised: whether D's gradient is penalised.
         few: whether the training samples are few, and come again and again.
         conditions: whether D is told classes.
-        objective: what a run of ours plays for, by name, without penalties.
+        objective: the loss of a run of ours, by name, to which a penalty may be added.
         narrowest: units of the narrowest hidden layer, or maps.
         has: changes that it has already, by name, where they are known.
         options: whether it is a run of ours: then advice is options of ``uncollapse train``.
@@ -115,7 +117,7 @@ CHANGES: dict[str, Change] = {
         "loss_d = loss_d + 0.1 * slope_at_real.square().sum(1).mean()  (R1): docs/objectives.md",
         "--objective {objective}:r1=0.2",
         "x 1.3",
-        lambda facts: not facts.penalised,
+        lambda facts: not facts.penalised and bool(facts.objective or not facts.options),
     ),
     "wgan-gp": Change(
         "a critic of five steps with a gradient penalty tells how far, not only which",
@@ -321,7 +323,7 @@ def advise(
         if chance.mean >= WORTH:
             found.append((chance.mean, name, change, chance))
     found.sort(key=lambda one: -one[0])
-    such = "such runs" if counted(failure, rows) else "runs with other failures"
+    such = _such(failure, begun, table() if rows is None else rows)
     return tuple(_told(*one[1:], facts, such) for one in found[:most])
 
 
@@ -331,13 +333,16 @@ def chances(
     """How often each change has mended a failure, by name.
 
     Where nothing is known of runs that go on, it is that of runs trained anew; where nothing is
-    known of a failure, that of all others together.
+    known of one kind of collapse, that of the others together.
     """
     known = table() if rows is None else rows
     if failure is None:
         return {}
     anew = known.get("start", {})
-    counts = known.get(begun, {}).get(failure) or anew.get(failure) or _together(anew)
+    counts = known.get(begun, {}).get(failure) or anew.get(failure)
+    if not counts:
+        like = COLLAPSES if failure in COLLAPSES else ()
+        counts = _together({name: anew[name] for name in like if name in anew})
     in_all = {
         name: [sum(pair[i] for pair in kinds.values()) for i in (0, 1)]
         for name, kinds in counts.items()
@@ -362,10 +367,14 @@ def _together(failures: Mapping[str, Any]) -> dict[str, dict[str, tuple[int, int
     return found
 
 
-def counted(failure: str | None, rows: Mapping[str, Any] | None = None) -> bool:
-    """Whether changes were tried on runs with this failure."""
-    known = table() if rows is None else rows
-    return any(failure in known.get(begun, {}) for begun in ("start", "late"))
+def _such(failure: str | None, begun: From, rows: Mapping[str, Any]) -> str:
+    """Which runs :func:`chances` counts."""
+    if failure in rows.get(begun, {}):
+        return "such runs"
+    anew = ", trained anew," if begun == "late" else ""
+    if failure in rows.get("start", {}):
+        return f"such runs{anew}"
+    return f"runs that collapsed otherwise{anew}"
 
 
 @cache

@@ -9,6 +9,9 @@ from typing import Any
 
 from uncollapse.runs.config import Config
 
+CHANGED = ("objective", "optimizer", "lr", "critic_steps", "remedies")
+"""Words that can be changed while networks stay as they are."""
+
 
 @dataclass(frozen=True)
 class Act:

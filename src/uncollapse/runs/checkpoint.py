@@ -28,7 +28,9 @@ from uncollapse.files import write_atomically
 LAST, BEST = "last", "best"
 HEALTHY = ("healthy", "healthy-before")
 """The two newest of a healthy run: a failure may have begun before it showed."""
-NAMES = (LAST, BEST, *HEALTHY)
+BEGUN = "begun"
+"""That of step 0, of a run that may go back there."""
+NAMES = (LAST, BEST, *HEALTHY, BEGUN)
 FORMAT = 1
 PLAYER, NETWORK = "player/", "/network/"
 """Between them the names of weights have the player's role."""
@@ -52,8 +54,15 @@ class Checkpoint:
         return found
 
 
-def save(folder: Path, checkpoint: Checkpoint, *, best: bool, healthy: bool = False) -> None:
-    """Makes ``checkpoint`` the last one, and the best one, or the newest healthy one, if said so.
+def save(
+    folder: Path,
+    checkpoint: Checkpoint,
+    *,
+    best: bool,
+    healthy: bool = False,
+    begun: bool = False,
+) -> None:
+    """Makes ``checkpoint`` the last one, and the best, newest healthy or first one, if said so.
 
     Raises:
         RunFolderError: it cannot be written; both older checkpoints are intact.
@@ -72,8 +81,9 @@ def save(folder: Path, checkpoint: Checkpoint, *, best: bool, healthy: bool = Fa
         if now.exists() and json.loads(now.read_text("utf-8"))["step"] < checkpoint.facts["step"]:
             write_atomically(before, now.read_bytes())
         write_atomically(now, text)
-    for name in (BEST, LAST) if best else (LAST,):
-        write_atomically(folder / f"{name}.json", text)
+    for name, wanted in ((BEGUN, begun), (BEST, best), (LAST, True)):
+        if wanted:
+            write_atomically(folder / f"{name}.json", text)
     _sweep(folder)
 
 
@@ -120,8 +130,9 @@ def load(folder: Path, name: str = LAST) -> Checkpoint:
 
 
 def last_healthy(folder: Path, since: int | None) -> Checkpoint | None:
-    """The newest checkpoint of a healthy run from before a step; None if none was kept."""
-    for name in HEALTHY:
+    """The newest checkpoint of a healthy run from before a step, or the first one; None if none
+    was kept."""
+    for name in (*HEALTHY, BEGUN):
         found = facts(folder, name)
         if found is not None and (since is None or found["step"] < since):
             return load(folder, name)

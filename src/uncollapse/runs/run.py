@@ -52,7 +52,8 @@ class Run:
             samples ``[batch, *shape]`` in the data's own units. With an EMA, the averaged ones.
         remarks: what was worth saying of the networks when it trained, and what went wrong, a line
             each; of a loaded run nothing.
-        stopped: why a callback ended it early; None of one that was not, and of a loaded run.
+        stopped: why it ended early, by a callback or as it had collapsed; None of one that did
+            not, and of a loaded run.
         cast: the weights of all who played.
         verdicts: how each replica stands.
         acts: what the run did about collapses, all of it in order; see ``on_collapse`` of

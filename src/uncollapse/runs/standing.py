@@ -26,7 +26,8 @@ class Standing:
 
     Attributes:
         folder: where it is kept.
-        config: its settings.
+        config: its settings, with what its acts have changed.
+        begun: its settings as it was begun.
         running: whether a process trains it now.
         step: how far it is recorded.
         kept: the step of its last checkpoint; None before the first.
@@ -38,6 +39,7 @@ class Standing:
 
     folder: Path
     config: Config
+    begun: Config
     running: bool
     step: int
     kept: int | None
@@ -66,8 +68,10 @@ def standing(path: str | os.PathLike[str]) -> Standing:
     facts = {name: checkpoint.facts(folder.checkpoints, name) for name in ("last", "best")}
     last: Mapping[str, Any] = facts["last"] or {}
     rows, recorded = folder.verdicts(), folder.last_step
+    history = History.of(last)
     return Standing(
         folder.path,
+        history.applied(config),
         config,
         running,
         max([recorded, last.get("step", 0), *(row["step"] for row in rows)]),
@@ -75,7 +79,7 @@ def standing(path: str | os.PathLike[str]) -> Standing:
         (facts["best"] or {}).get("step"),
         folder.written,
         verdicts(folder.path, last, rows, config.replicas),
-        History.of(last).tried,
+        history.tried,
     )
 
 

@@ -17,15 +17,13 @@ from uncollapse.data import Dataset
 from uncollapse.diagnosis import Advice, Verdict, worst
 from uncollapse.diagnosis.advice import Facts, From, advise
 from uncollapse.errors import ConfigError
-from uncollapse.runs.acts import Act, History
+from uncollapse.runs.acts import CHANGED, Act, History
 from uncollapse.runs.config import CONTINUE, ROLLBACK, Config
 
 MOST = 3
 """How often a run goes back, at most."""
 ALARMS = ("collapsed", "failed")
 """States in which it does."""
-CHANGED = ("objective", "optimizer", "lr", "critic_steps", "remedies")
-"""Words that can be changed while networks stay as they are."""
 
 
 def check(config: Config, folder: bool, processes: int) -> None:
@@ -141,8 +139,8 @@ def told(verdict: Verdict, back: int, advice: Advice) -> str:
     """The paragraph that explains an act."""
     since = "" if verdict.since is None else f", since step {verdict.since:,}"
     seen = f": {verdict.evidence[0].meaning}" if verdict.evidence else ""
-    place = f"back to the healthy checkpoint of step {back:,}" if back else "begun anew"
+    place = f"the healthy checkpoint of step {back:,}" if back else "its beginning"
     return (
-        f"step {verdict.step:,}: {verdict.state}, {verdict.failure}{since}{seen}. The run is "
-        f"{place}, and goes on with {advice.remedy} ({advice.how}): {advice.reason}"
+        f"step {verdict.step:,}: {verdict.state}, {verdict.failure}{since}{seen}. The run is back "
+        f"at {place}, and goes on with {advice.remedy} ({advice.how}): {advice.reason}"
     )

@@ -18,10 +18,19 @@ FEW = 1000
 """Training samples below which more would help somebody whose run copies them."""
 
 
-def facts(config: Config, data: Dataset, networks: Iterable[nn.Module]) -> Facts:
-    """Of a run, by its config, its data and one network of each kind."""
+def facts(
+    config: Config, data: Dataset, networks: Iterable[nn.Module], tried: Iterable[str] = ()
+) -> Facts:
+    """Of a run.
+
+    Args:
+        config: its config, with what it has changed.
+        data: what it learns.
+        networks: one of each kind.
+        tried: changes that it has made, in vain or not.
+    """
     objective = None if config.objective == GIVEN else objectives.get(config.objective)
-    has = {name.partition(":")[0] for name in config.remedies}
+    has = {name.partition(":")[0] for name in config.remedies} | set(tried)
     if config.recipe.startswith("default@"):
         has.add("default-recipe")
     if objective is not None and objective.loss == "relativistic" and objective.penalised:
@@ -38,7 +47,7 @@ def facts(config: Config, data: Dataset, networks: Iterable[nn.Module]) -> Facts
         penalised=None if objective is None else objective.penalised,
         few=len(data) < FEW,
         conditions=False,
-        objective=None if objective is None else objective.loss,
+        objective=None if objective is None or objective.clip else objective.loss,
         narrowest=narrowest(networks),
         has=frozenset(has),
         options=True,

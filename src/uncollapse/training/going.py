@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from uncollapse.diagnosis import Verdict
@@ -30,6 +31,7 @@ from uncollapse.training.loop import Ended, diverged, failed, loop, still_there,
 from uncollapse.training.progress import say
 from uncollapse.training.recorder import Recorder
 from uncollapse.training.rehearsal import in_words, rehearse, remarks
+from uncollapse.training.signals import StopRequest
 from uncollapse.training.training import Training
 
 Remake = Callable[[History, Checkpoint | None], Training]
@@ -51,7 +53,7 @@ def go(
     acting = training.config.on_collapse == ROLLBACK
     fallen = training.fallen if acting else None  # a run that was killed before it went back
     broken: NonFiniteError | None = None
-    try:
+    with StopRequest() as stop, _unlocked(folder):
         while True:
             if fallen is not None and folder is not None:
                 other = _another_way(training, folder, fallen, remake, progress)
@@ -59,7 +61,7 @@ def go(
                     raise failed(broken, training, folder) from None
                 training = other or _as_it_is(training, progress)
             try:
-                ended, rows = _stretch(training, folder, progress, callbacks)
+                ended, rows = _stretch(training, folder, progress, callbacks, stop)
             except NonFiniteError as error:
                 if not acting or training.history.over:
                     raise failed(error, training, folder) from None
@@ -69,12 +71,19 @@ def go(
             broken, fallen = None, ended.fallen
             if fallen is None:
                 break
-    finally:
-        if folder is not None:
-            folder.unlock()
     run = finished(training, folder, rows)
     run.remarks, run.stopped = (*remarks(training), *alarms), ended.stopped
     return run
+
+
+@contextmanager
+def _unlocked(folder: RunFolder | None) -> Iterator[None]:
+    """Lets others train in a folder afterwards."""
+    try:
+        yield
+    finally:
+        if folder is not None:
+            folder.unlock()
 
 
 def _stretch(
@@ -82,6 +91,7 @@ def _stretch(
     folder: RunFolder | None,
     progress: bool | None,
     callbacks: Sequence[Callback],
+    stop: StopRequest,
 ) -> tuple[Ended, list[Row]]:
     """Trains until the end, or until the run wants to go back; with what it has recorded.
 
@@ -98,7 +108,7 @@ def _stretch(
         if training.step == 0:
             take_pictures(training, folder, recorder)
         asked = Callbacks(callbacks, training, folder, recorder) if callbacks else None
-        return loop(training, folder, recorder, progress, asked), recorder.rows
+        return loop(training, folder, recorder, progress, stop, asked), recorder.rows
     except NonFiniteError:
         raise
     except Exception as error:
@@ -130,8 +140,8 @@ def _another_way(
     kept = checkpoint.last_healthy(folder.checkpoints, fallen.since)
     begun = History() if kept is None else History.of(kept.facts)
     back = 0 if kept is None else int(kept.facts["step"])
-    config, tried = training.config, training.history.tried
-    for act in ways(config, training.data, training.facts, fallen, back, tried):
+    before, tried = remake(begun, kept), training.history.tried
+    for act in ways(before.config, before.data, before.facts, fallen, back, tried):
         history = History((*begun.acts, act), (*tried, act))
         try:
             rehearse(remake(history, kept))

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from uncollapse.data.pictures import draw
 from uncollapse.diagnosis import Evidence, Verdict
+from uncollapse.diagnosis.advice import advise
 from uncollapse.errors import NonFiniteError
 from uncollapse.metrics import expected_energy_distance
 from uncollapse.runs import checkpoint
@@ -47,6 +48,7 @@ def loop(
     folder: RunFolder | None,
     recorder: Recorder,
     shown: bool | None,
+    stop: StopRequest,
     asked: Callbacks | None = None,
 ) -> Ended:
     """Trains until the config's last step, or until a callback says stop or the run collapses.
@@ -56,16 +58,15 @@ def loop(
         StoppedBySignal: somebody asked to stop; everything is saved.
     """
     config = training.config
-    with (
-        StopRequest() as stop,
-        ProgressLine(training.data.name, training.step, config.steps, shown) as progress,
-    ):
+    with ProgressLine(training.data.name, training.step, config.steps, shown) as progress:
         alarms = Alarms(training.reference_mb, progress.say)
         looked = None
         if training.ranks.number == 0:  # of several processes, the first one looks
             looked = partial(look, training, recorder, alarms, progress)
             if training.step == 0:
                 looked()
+        if training.step == 0:
+            keep_beginning(training, folder)
         reason = fallen = None
         while training.step < config.steps and reason is None and fallen is None:
             observation = training.game.step(training.draw)
@@ -79,7 +80,10 @@ def loop(
             if step % EVERY == 0 and training.ranks.number == 0:
                 watch(training, folder, recorder, progress)
                 fallen = None if finished else training.fallen
-            collapsed = _why(training, fallen)
+            collapsed = None
+            if fallen is not None and config.on_collapse == STOP:
+                collapsed = f"{fallen.state}, {fallen.failure}"
+                training.history = replace(training.history, over=True)  # who goes on wants to
             pictured = step % config.sample_every == 0 or finished
             if pictured:
                 take_pictures(training, folder, recorder)
@@ -106,14 +110,6 @@ def loop(
                 training.ranks.largest(0)  # torchrun ends all as soon as one has ended
                 raise StoppedBySignal(f"stopped at step {step} of {config.steps}: {how}", signal)
     return Ended(tuple(alarms.said), reason, None if reason else fallen)
-
-
-def _why(training: Training, fallen: Verdict | None) -> str | None:
-    """Why the run stops here, if it does; it then goes on, if asked to, whatever comes."""
-    if fallen is None or training.config.on_collapse != STOP:
-        return None
-    training.history = replace(training.history, over=True)
-    return f"{fallen.state}, {fallen.failure}"
 
 
 def _quoted(folder: RunFolder) -> str:
@@ -255,10 +251,22 @@ def failed(error: NonFiniteError, training: Training, folder: RunFolder | None) 
     return NonFiniteError(text, error.step)
 
 
+def keep_beginning(training: Training, folder: RunFolder | None) -> None:
+    """Writes a first checkpoint of a run that may go back there, or begins from another run."""
+    acts = training.config.on_collapse == ROLLBACK
+    if acts or training.config.init is not None:
+        saved = training.checkpoint()  # all processes take part
+        if folder is not None:
+            checkpoint.save(folder.checkpoints, saved, best=False, begun=acts)
+
+
 def diverged(error: NonFiniteError, training: Training) -> Verdict:
     """The verdict on something that is not finite."""
     evidence = Evidence("finite", 0.0, 1.0, str(error))
-    return Verdict("failed", "divergence", error.step, training.step, (evidence,), sure=1.0)
+    advice = advise("divergence", training.facts)
+    return Verdict(
+        "failed", "divergence", error.step, training.step, (evidence,), advice=advice, sure=1.0
+    )
 
 
 def still_there(folder: RunFolder | None) -> str:

@@ -21,6 +21,7 @@ from uncollapse.runs.config import GIVEN, Config, positive
 from uncollapse.runs.folder import RunFolder
 from uncollapse.runs.networks import Network, several
 from uncollapse.runs.run import Run
+from uncollapse.training.acting import check as check_acting
 from uncollapse.training.callbacks import Callback
 from uncollapse.training.callbacks import check as check_callbacks
 from uncollapse.training.going import go
@@ -91,6 +92,7 @@ def resume(
     if isinstance(data, str):
         data = absolute(data)
     ranks = join()
+    check_acting(config, True, ranks.count)
     first = ranks.number == 0
     with ranks.first_may_fail():
         if first:

@@ -23,13 +23,13 @@ from uncollapse.objectives import Objective
 from uncollapse.players import Optimizer
 from uncollapse.ranks import Ranks
 from uncollapse.remedies import Remedy, check_batch, drawn, equipped, judged_shape
-from uncollapse.runs.acts import History
+from uncollapse.runs.acts import CHANGED, History
 from uncollapse.runs.checkpoint import Checkpoint
 from uncollapse.runs.chunks import in_chunks
 from uncollapse.runs.config import Config
 from uncollapse.runs.networks import Factory
 from uncollapse.streams import Ambient, Streams
-from uncollapse.training.acting import CHANGED, fallen
+from uncollapse.training.acting import fallen
 from uncollapse.training.draw import DataDraw
 from uncollapse.training.facts import facts
 from uncollapse.training.watching import Watching
@@ -136,7 +136,8 @@ class Training:
             )
         )
         self.reference_mb = _reference(self.data, config.seeds)
-        self.facts = facts(config, self.data, networks)
+        tried = [act.change for act in history.tried]
+        self.facts = facts(config, self.data, networks, tried)
         self.watching = Watching(self.data, config.replicas, self.facts)
 
     @property

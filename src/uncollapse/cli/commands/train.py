@@ -91,7 +91,8 @@ def train(
     tracker
         Who else gets the numbers and pictures: tensorboard. May be repeated.
     config
-        A YAML file of these words, such as another run's config.yaml; options given here win.
+        A YAML file of these words, such as another run's config.yaml; options given here win, and
+        a recipe given here over all that a recipe fixes.
     init
         A run's folder: all networks begin from its weights (the generator's as it learned, not
         averaged), with new optimisers, and are its networks unless others are given.
