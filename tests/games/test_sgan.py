@@ -203,9 +203,13 @@ def test_equals_algorithm_1(objective, messengers, norm, critic_steps, at_once):
     equals_its_transcription(SGAN(N, messengers=messengers), objective, norm, critic_steps, at_once)
 
 
-@pytest.mark.parametrize("objective", ["non-saturating", "wgan", "wgan-gp", "r3gan"])
-@pytest.mark.parametrize("memory", [0.7, 1.0])
-@pytest.mark.parametrize("norm", [False, True], ids=["plain", "batch-norm"])
+@pytest.mark.parametrize(
+    ("objective", "memory", "norm"),
+    [
+        ("non-saturating", 0.7, True), ("non-saturating", 1.0, False), ("wgan", 0.7, False),
+        ("wgan-gp", 0.7, True), ("r3gan", 0.7, False),
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("at_once", [False, True], ids=["one-by-one", "at-once"])
 def test_messengers_that_remember(objective, memory, norm, at_once):
     equals_its_transcription(SGAN(N, memory=memory), objective, norm, 2, at_once)

@@ -301,7 +301,7 @@ def test_cut_off_at_any_moment_it_ends_with_the_same_bits(tmp_path, falls, monke
         counted(watched, lambda: written.append(None))
         assert len(go_on(tmp_path / "whole").acts) == 3
     expected = files(tmp_path / "whole")
-    for first in range(5, len(written), len(written) // 7):
+    for first in range(5, len(written), len(written) // 4):
         out, left = tmp_path / str(first), [first, 7, 10**9]
 
         def cut(left=left):
