@@ -41,8 +41,8 @@ from task import EVENTS, Setting, Task  # noqa: E402
 from truth import Snapshots  # noqa: E402
 
 OUT = Path.home() / ".cache" / "uncollapse" / "repairs.jsonl"
-SNAPSHOTS, FEWER = 80, 20
-"""Of a run as it was, and of a repaired one, whose late ones alone count."""
+FEWER = 20
+"""Snapshots of a repaired run, whose late ones alone count."""
 KINDS = dict.fromkeys(("digits", "mnist", "mnist28", "fashion", "photographs"), "images")
 KINDS |= {"table": "table", "text": "text"}
 """Of data; points is all else."""
@@ -172,6 +172,13 @@ def known(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
+def keep(file: Path, row: dict[str, Any]) -> None:
+    """Adds a line."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a") as stream:
+        stream.write(json.dumps(row) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--set", type=Path, default=FILE, help="the file of all runs")
@@ -187,13 +194,11 @@ def main() -> None:
     which, of = map(int, asked.share.split("/"))
     done = {f"{row['run']} {row['repair']} {row['from']}" for row in known(asked.out)}
     runs = [run for part in asked.part for run in chosen(list(load(asked.set, part)), asked.each)]
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
     for number, run in enumerate(runs):
         if number % of != which:
             continue
         for row in tries(run, done):
-            with asked.out.open("a") as stream:
-                stream.write(json.dumps(row) + "\n")
+            keep(asked.out, row)
         print(f"{number + 1}/{len(runs)} {run.name}: {run.label}", flush=True)
 
 

@@ -12,7 +12,6 @@ How many end healthy is told by the truth of the last third of the steps.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -31,7 +30,7 @@ sys.path.insert(0, str(HERE))
 
 import uncollapse as uc  # noqa: E402
 from families import part  # noqa: E402
-from repair import found, known  # noqa: E402
+from repair import found, keep, known  # noqa: E402
 from rule import HEALTHY, NEITHER, Truth  # noqa: E402
 from task import Setting  # noqa: E402
 from trained import LEARNED, REPLICAS, Single, networks, trained  # noqa: E402
@@ -131,10 +130,8 @@ def main() -> None:
     torch.set_num_threads(1)
     if asked.table:
         return table(known(asked.out))
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
     for row in tries(asked.part, asked.each, {row["run"] for row in known(asked.out)}):
-        with asked.out.open("a") as stream:
-            stream.write(json.dumps(row) + "\n")
+        keep(asked.out, row)
         print(row["run"], row["continue"]["label"], row.get("rollback", {}).get("label", ""))
 
 

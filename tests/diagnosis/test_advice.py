@@ -46,7 +46,7 @@ def test_of_a_collapse_that_was_never_tried_it_is_what_mends_others():
     assert names(Facts("points", rate_g=1e-3, rate_d=1e-4), "divergence") == []
     first = advise("oscillation", Facts("points", rate_g=1e-3, rate_d=1e-4), ROWS)[0]
     assert first.remedy == "faster-d"
-    assert "mended 9 of 10 runs that collapsed otherwise on points" in first.reason
+    assert "mended 9 of 10 runs that collapsed otherwise on points" in first.counted
 
 
 def test_a_run_that_goes_on_has_a_table_of_its_own():
@@ -75,7 +75,7 @@ def test_one_lucky_run_is_no_advice():
 def test_it_says_how_often_of_how_many_with_an_interval():
     first = advise("mode-collapse", Facts(rate_g=2e-3, rate_d=1e-4), ROWS)[0]
     assert (first.repaired, first.tried) == (9, 10)
-    assert "mended 9 of 10 such runs on points (65% to 98%)" in first.reason
+    assert "mended 9 of 10 such runs on points (65% to 98%)" in first.counted
     low, high = interval(9, 10)
     z2 = 1.6448536**2  # Wilson's, written out
     middle, half = (9 + z2 / 2) / (10 + z2), (z2 * (9 / 10 + z2 / 4)) ** 0.5 / (10 + z2)
@@ -128,7 +128,7 @@ def test_a_watch_knows_what_its_loop_is(monkeypatch):
             softplus(-D(fake)).mean().backward()
             opt_g.step()
         facts = watch.facts
-        assert facts == Facts("points", 2e-3, 1e-4, 0.5, 24, 5, True, False, False)
+        assert facts == Facts("points", 2e-3, 1e-4, 0.5, 24, 5, True, False, False, narrowest=16)
         collapsed = uc.Verdict("collapsed", "mode-collapse", 4, 8, sure=1.0)
         monkeypatch.setattr(watch.judge, "verdict", lambda step: collapsed)
         verdict = watch.verdict

@@ -37,8 +37,8 @@ def _lines(run: Stands) -> list[str]:
         lines.append(f"nothing that was tried has mended such runs; {run.next()}")
     for number, one in enumerate(verdict.advice, 1):
         lines += [
-            f"{number}. {one.remedy}: {one.reason.rpartition('; ')[2]}; time of a step: {one.cost}",
-            f"   {one.reason.rpartition('; ')[0]}",
+            f"{number}. {one.remedy}: {one.counted}; time of a step: {one.cost}",
+            f"   {one.reason}",
             f"   {run.how(one)}",
         ]
     return lines
@@ -48,6 +48,7 @@ def _facts(run: Stands, one: Advice) -> dict[str, object]:
     """For JSON."""
     low, high = interval(one.repaired, one.tried)
     return {
-        "remedy": one.remedy, "reason": one.reason, "repaired": one.repaired, "tried": one.tried,
-        "low": low, "high": high, "cost": one.cost, "how": run.how(one),
+        "remedy": one.remedy, "reason": one.reason, "counted": one.counted,
+        "repaired": one.repaired, "tried": one.tried, "low": low, "high": high,
+        "cost": one.cost, "how": run.how(one),
     }  # fmt: skip

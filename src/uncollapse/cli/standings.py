@@ -199,7 +199,8 @@ class RunStands:
             cure = CURES.get(verdict.failure, "another recipe or remedy")
             if verdict.advice:
                 more = f"uncollapse advise {folder}"
-                cure = f"{verdict.advice[0].remedy} ({verdict.advice[0].reason}; more: {more})"
+                first = verdict.advice[0]
+                cure = f"{first.remedy}, which has {first.counted} (more: {more})"
             since, best = verdict.since or 0, run.best
             samples = (
                 f". The samples of step {best:,} are from before: "

@@ -402,4 +402,4 @@ def _told(name: str, change: Change, chance: Chance, facts: Facts, such: str) ->
     low, high = interval(repaired, tried)
     often = f"mended {repaired} of {tried} {such} on {where} ({low:.0%} to {high:.0%})"
     how = change.train.format(**facts.words) if facts.options else change.loop
-    return Advice(name, f"{change.why}; {often}", how, change.cost, repaired, tried)
+    return Advice(name, change.why, how, change.cost, repaired, tried, often)

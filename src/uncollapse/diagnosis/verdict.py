@@ -62,8 +62,8 @@ class Advice:
         reason: why it should help here.
         how: the lines to change, or the options of ``uncollapse train``.
         cost: in time of a step.
-        repaired, tried: how many runs with this failure it has mended, of those that it was tried
-            on: of this kind of data, or of all if it was tried on none of this kind.
+        repaired, tried: how many runs it has mended, of those that it was tried on.
+        counted: the same in words: which runs these were, and a 90 % interval.
     """
 
     remedy: str
@@ -72,6 +72,10 @@ class Advice:
     cost: str
     repaired: int = 0
     tried: int = 0
+    counted: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.remedy}: {self.reason}; {self.counted}"
 
 
 @dataclass(frozen=True)
@@ -151,7 +155,7 @@ class Verdict:
         if self.lost:
             told.append(f"Lost: {self.losses(SHOWN)}.")
         if self.state != "warning":  # which may pass by itself
-            told += [f"Try {advice.remedy}: {advice.reason}." for advice in self.advice[:1]]
+            told += [f"Try {advice}." for advice in self.advice[:1]]
         told += [f"Note: {note}." for note in self.notes]
         return " ".join(told)
 

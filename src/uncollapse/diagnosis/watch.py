@@ -10,6 +10,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -50,6 +51,7 @@ from uncollapse.diagnosis.thresholds import (
 )
 from uncollapse.diagnosis.unseen import Unseen
 from uncollapse.diagnosis.verdict import Bug, Verdict
+from uncollapse.diagnosis.widths import narrowest
 from uncollapse.errors import CheckpointError, ConfigError, one_line
 
 LONG = 200
@@ -174,6 +176,7 @@ class Watch:
             rate_d=rates[1],
             beta=None if betas is None else float(betas[0]),
             few=None if self._reference is None else self._reference.all_known,
+            narrowest=narrowest(chain(*self.listener.networks.values())),
         )
 
     @property

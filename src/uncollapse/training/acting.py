@@ -142,5 +142,5 @@ def told(verdict: Verdict, back: int, advice: Advice) -> str:
     place = f"the healthy checkpoint of step {back:,}" if back else "its beginning"
     return (
         f"step {verdict.step:,}: {verdict.state}, {verdict.failure}{since}{seen}. The run is back "
-        f"at {place}, and goes on with {advice.remedy} ({advice.how}): {advice.reason}"
+        f"at {place}, and goes on with {advice.how}: {advice}"
     )
