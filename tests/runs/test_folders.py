@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 import uncollapse as uc
+from killing import killed_at
 from uncollapse.errors import CheckpointError, DataError, RunFolderError
 from uncollapse.runs.folder import FreeFolder, RunFolder
 
@@ -20,17 +21,8 @@ def _here(tmp_path, monkeypatch):
 
 def begin(folder, points, tiny):
     """A run that was killed before its first checkpoint."""
-
-    class Killed(BaseException):
-        pass
-
-    def die(*_, **__):
-        raise Killed
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("uncollapse.training.loop.save", die)
-        with pytest.raises(Killed):
-            uc.train(points, steps=20, out=folder, **tiny)
+    with killed_at("uncollapse.training.loop.save"):
+        uc.train(points, steps=20, out=folder, **tiny)
     assert (folder / "config.yaml").exists()
     assert (folder / "samples" / "step-0000000.png").exists()
 

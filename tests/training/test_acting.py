@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import uncollapse as uc
+from killing import KilledError, killed_at
 from uncollapse.cli.commands.advise import advise
 from uncollapse.cli.commands.status import status
 from uncollapse.cli.main import run_command
@@ -40,14 +41,6 @@ SMALL = {
     "discriminator": "mlp:width=8,depth=2", "batch": 16, "lr": 1e-3, "objective": "non-saturating",
     "steps": 120, "checkpoint_every": 20, "sample_every": 40, "on_collapse": "rollback",
 }  # fmt: skip
-
-
-class KilledError(BaseException):
-    """Nothing that runs on sees it."""
-
-
-def cut_off():
-    raise KilledError
 
 
 def collapsed(step, since):
@@ -166,17 +159,15 @@ def test_without_a_healthy_checkpoint_from_before_it_goes_back_to_its_beginning(
     assert run.metrics == fresh.metrics
 
 
-def test_its_beginning_may_be_another_run_also_after_a_kill(tmp_path, falls, monkeypatch):
+def test_its_beginning_may_be_another_run_also_after_a_kill(tmp_path, falls):
     falls(30, 15, lambda facts: "ema" in facts.has)
     first = uc.train(**SMALL | {"on_collapse": "continue"}, seed=5)
     whole = uc.train(**SMALL, init=first, out=tmp_path / "whole")
     assert (
         whole.metrics[0] != uc.train(**SMALL | {"steps": 1, "on_collapse": "continue"}).metrics[0]
     )
-    with monkeypatch.context() as killing:
-        killing.setattr(RunFolder, "keep_acts", lambda *args: cut_off())
-        with pytest.raises(KilledError):
-            uc.train(**SMALL, init=first, out=tmp_path / "killed")
+    with killed_at(RunFolder, "keep_acts"):
+        uc.train(**SMALL, init=first, out=tmp_path / "killed")
     assert uc.resume(tmp_path / "killed").metrics == whole.metrics
 
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import uncollapse as uc
+from killing import KilledError, killed_at
 from processes import Alone, command
 from uncollapse.files import write_atomically
 from uncollapse.runs import checkpoint
@@ -111,10 +112,6 @@ def wait_for_rows(folder, process):
         time.sleep(0.002)
 
 
-class Killed(BaseException):
-    """A stand-in for SIGKILL between two writes: nothing after it is run but clean-up."""
-
-
 def test_killed_before_and_after_every_single_write(tmp_path, points, tiny):
     """Whatever of checkpoints, names, pictures, config and record was written last."""
     words = tiny | {"checkpoint_every": 4, "sample_every": 5, "remedies": ["ema:0.5"]}
@@ -124,7 +121,7 @@ def test_killed_before_and_after_every_single_write(tmp_path, points, tiny):
     for last in range(1, writes + 1):
         for before in (True, False):
             folder = tmp_path / f"{last}-{before}"
-            with pytest.raises(Killed), dying_at(last, before):
+            with pytest.raises(KilledError), dying_at(last, before):
                 uc.train(points, steps=12, out=folder, **words)
             newest = checkpoint.newest(folder / "checkpoints")
             if not (folder / "config.yaml").exists():
@@ -162,10 +159,10 @@ def dying_at(last, before):
     def dying(path, content):
         calls.append(path)
         if before and len(calls) >= last:
-            raise Killed
+            raise KilledError
         write_atomically(path, content)
         if len(calls) >= last:
-            raise Killed
+            raise KilledError
 
     with pytest.MonkeyPatch.context() as patch:
         for module in (checkpoint, run_folder):
@@ -279,16 +276,8 @@ def test_a_new_last_step_is_remembered(tmp_path, points, tiny):
     uc.train(points, steps=10, out=folder, **tiny)
     whole = uc.train(points, steps=40, out=tmp_path / "whole", checkpoint_every=1, **tiny)
 
-    class Killed(BaseException):
-        pass
-
-    def die(*_, **__):
-        raise Killed
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("uncollapse.training.loop.save", die)
-        with pytest.raises(Killed):
-            uc.resume(folder, steps=40, data=points)
+    with killed_at("uncollapse.training.loop.save"):
+        uc.resume(folder, steps=40, data=points)
     again = uc.resume(folder, data=points)
     assert again.step == 40
     assert torch.equal(again.sample(5), whole.sample(5))

@@ -83,6 +83,8 @@ def _report(run: Run) -> int:
     print(f"draw more:       uncollapse sample {folder} -n 64 --out samples.png")
     print(f"measure more:    uncollapse evaluate {folder}")
     print(f"verdict again:   uncollapse status {folder}")
+    if run.verdict.failure is not None:
+        print(f"what to try:     uncollapse advise {folder}")
     return 0
 
 
