@@ -121,12 +121,13 @@ def test_labels_that_neighbours_do_not_tell_are_not_measured():
     looked = Looks(data)
     assert "classes" not in looked.known
     assert looked.lacks[0].startswith("classes are not measured: ")
-    assert set(looked.real) == {"coverage", "precision"}
+    assert set(looked.real) == {"coverage", "precision", "ndb"}
 
 
 def test_points_without_modes_have_coverage():
     looked = Looks(uc.data.load("swiss-roll"))
-    assert min(looked.real.values()) > 0.9
+    assert min(looked.real["coverage"], looked.real["precision"]) > 0.9
+    assert looked.real["ndb"] < 0.2  # 0.05 by chance
     assert looked(torch.zeros(512, 2))["coverage"] < 0.01
 
 
@@ -138,7 +139,7 @@ def test_any_scale_and_offset_is_looked_at():
         found = Looks(from_tensor(changed).plain())
         assert found.real == pytest.approx(plain, abs=0.01)
         far = torch.full((300, 3), 3e38)
-        assert found(far) == {"coverage": 0, "precision": 0}
+        assert found(far) == {"coverage": 0, "precision": 0, "ndb": 1}
 
 
 def test_large_samples_are_fewer(monkeypatch):

@@ -50,7 +50,8 @@ def test_recorded_rows(tmp_path, points, tiny):
     assert [(r["step"], r["member"]) for r in scores] == [
         (s, m) for s in (0, 20, 25) for m in (0, 1)
     ]
-    assert set(losses[0]) == {"step", "member", "loss_d", "loss_g", "d_real", "d_fake"}
+    gradients = {"gradient_d", "gradient_g"}
+    assert set(losses[0]) == {"step", "member", "loss_d", "loss_g", "d_real", "d_fake"} | gradients
     lines = (tmp_path / "r" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == run.metrics
 

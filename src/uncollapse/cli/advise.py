@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from uncollapse.cli.standings import Stands, stands
 from uncollapse.diagnosis import Advice
 from uncollapse.diagnosis.advice import interval
+from uncollapse.report.stands import Stands, stands
 
 
 def advise_command(folder: Path, as_json: bool) -> int:

@@ -18,10 +18,12 @@ from uncollapse import __version__
 from uncollapse.cli.commands.advise import advise
 from uncollapse.cli.commands.data import data_app
 from uncollapse.cli.commands.evaluate import evaluate
+from uncollapse.cli.commands.report import report
 from uncollapse.cli.commands.resume import resume
 from uncollapse.cli.commands.sample import sample
 from uncollapse.cli.commands.status import status
 from uncollapse.cli.commands.train import train
+from uncollapse.cli.commands.view import view
 from uncollapse.cli.reading import both_ends
 from uncollapse.cli.writing import end, write_anywhere
 from uncollapse.errors import RankLostError, UncollapseError, out_of_memory
@@ -48,6 +50,8 @@ app.command(resume)
 app.command(sample)
 app.command(status)
 app.command(advise)
+app.command(report)
+app.command(view)
 app.command(evaluate)
 app.command(data_app)
 

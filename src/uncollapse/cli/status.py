@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from uncollapse.cli.standings import FINITE, Stands, folders_in, stands
 from uncollapse.diagnosis import Evidence, Verdict
 from uncollapse.errors import UncollapseError
 from uncollapse.files import home
+from uncollapse.report.stands import FINITE, Stands, folders_in, stands
 
 EXIT = {"warning": 1, "collapsed": 2, "failed": 2}
 """Exit codes of states; of the others 0."""

@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from uncollapse.data.dataset import Dataset
 from uncollapse.data.lines import panels
-from uncollapse.data.plot import FAKE, REAL, Numbers, Plot, Sheet, caption, limits, numbers, within
+from uncollapse.data.plot import (
+    FAKE,
+    PAPER,
+    REAL,
+    TEXT,
+    Numbers,
+    Plot,
+    Sheet,
+    caption,
+    limits,
+    numbers,
+    within,
+)
 from uncollapse.errors import DataError
+
+Judge = Callable[[Tensor], Tensor]
 
 GRID = 512  # pixels that a grid of images is about wide
 GAP = 2  # pixels between images
+TITLE = 16  # pixels of the line above one of several pictures
+ACROSS = 4  # of several pictures
 BINS = 64
 TALLEST = 3  # times the real histogram's peak, where the generated one is cut off
 BACKGROUND = 4096  # real samples shown, if none are given
+LEVELS = 40  # points along each axis at which a discriminator is asked
 BACKGROUND_NUMBERS = 2**22  # that these may have together, if they are long series
 
 
@@ -35,7 +53,13 @@ def draw_real(dataset: Dataset, real: Tensor) -> Image.Image:
     return draw(dataset, real[:0], background=real)
 
 
-def draw(dataset: Dataset, fake: Tensor, *, background: Tensor | None = None) -> Image.Image:
+def draw(
+    dataset: Dataset,
+    fake: Tensor,
+    *,
+    background: Tensor | None = None,
+    judge: Judge | None = None,
+) -> Image.Image:
     """A picture of generated samples.
 
     Images are put in a grid, pixels enlarged if they are tiny. Points are scattered over real
@@ -50,6 +74,8 @@ def draw(dataset: Dataset, fake: Tensor, *, background: Tensor | None = None) ->
         fake: ``[n, *shape]``, network units.
         background: real samples ``[m, *shape]``, network units; by default up to 4,096 evenly
             spaced ones, fewer if they are long series. Images need none.
+        judge: a discriminator, samples ``[n, *shape]``, network units, to ``[n]``: the plane of
+            2-D points is shaded by it, blue where it takes samples for real. Others have no plane.
 
     Raises:
         DataError: no samples, or samples of another shape than the data.
@@ -74,7 +100,7 @@ def draw(dataset: Dataset, fake: Tensor, *, background: Tensor | None = None) ->
     if dataset.shape == (1,):
         return _histograms(real_nd[:, 0], fake_nd[:, 0])
     if dataset.shape == (2,):
-        return _scatter(real_nd, fake_nd)
+        return _scatter(real_nd, fake_nd, judge and _in_data_units(dataset, judge))
     # standard units, so that a column of large numbers is not the only one seen
     mean, axes = _principal_axes(numbers(background))
     with np.errstate(invalid="ignore", over="ignore"):  # fakes may be infinite: they lie outside
@@ -95,6 +121,21 @@ def _grid(images: NDArray[np.uint8]) -> Image.Image:
         top, left = (GAP + (i // columns) * (height + GAP), GAP + (i % columns) * (width + GAP))
         paper[top : top + height, left : left + width] = image
     return Image.fromarray(paper)
+
+
+def side_by_side(pictures: Mapping[str, Image.Image]) -> Image.Image:
+    """Pictures of one size in a grid, half as large if they are many, each below its name."""
+    columns = min(len(pictures), ACROSS)
+    rows = math.ceil(len(pictures) / columns)
+    shown = [p.reduce(2) if len(pictures) > 2 else p for p in pictures.values()]
+    width, height = shown[0].width + GAP, shown[0].height + TITLE
+    paper = Image.new("RGB", (columns * width, rows * height), PAPER)
+    pen, font = ImageDraw.Draw(paper), ImageFont.load_default(11)
+    for i, (name, picture) in enumerate(zip(pictures, shown, strict=True)):
+        left, top = i % columns * width, i // columns * height
+        pen.text((left + GAP, top + TITLE / 2), name, fill=TEXT, font=font, anchor="lm")
+        paper.paste(picture, (left, top + TITLE))
+    return paper
 
 
 def images(dataset: Dataset, samples: Tensor) -> list[Image.Image]:
@@ -137,15 +178,31 @@ def _shown(dataset: Dataset, samples: Tensor) -> Tensor:
     return ((samples - low) / (high - low if high > low else 1.0)).nan_to_num(0.5).clamp(0, 1)
 
 
-def _scatter(real: Numbers, fake: Numbers) -> Image.Image:
+def _in_data_units(dataset: Dataset, judge: Judge) -> Callable[[Numbers], Numbers]:
+    """A discriminator of points in the units of the axes."""
+
+    def judged(points: Numbers) -> Numbers:
+        samples = (torch.as_tensor(points) - dataset.shift.cpu()) / dataset.scale.cpu()
+        return numbers(judge(samples.float()))
+
+    return judged
+
+
+def _scatter(
+    real: Numbers, fake: Numbers, judge: Callable[[Numbers], Numbers] | None = None
+) -> Image.Image:
     sheet = Sheet()
     plot = Plot(sheet, limits(real[:, 0]), limits(real[:, 1]))
+    if judge is not None:
+        plot.levels(judge(plot.places(LEVELS)).reshape(LEVELS, LEVELS))
     plot.ticks(horizontal=True)
     plot.ticks(horizontal=False)
     plot.dots(real, REAL, opacity=120, radius=1.6)
     outside = plot.dots(fake, FAKE, opacity=150, radius=2.1)
     plot.frame()
-    return sheet.finish(caption(outside, len(fake)), generated=len(fake) > 0)
+    return sheet.finish(
+        caption(outside, len(fake)), generated=len(fake) > 0, judged=judge is not None
+    )
 
 
 def _histograms(real: Numbers, fake: Numbers) -> Image.Image:

@@ -25,6 +25,8 @@ TEXT: Colour = (95, 100, 110)
 REAL: Colour = (172, 178, 188)
 DARKER: Colour = (134, 141, 153)  # real ones on a ground of REAL
 FAKE: Colour = (225, 60, 45)
+LOW: Colour = (255, 255, 255)  # level sets, where a discriminator takes samples for fakes
+HIGH: Colour = (176, 205, 235)  # and for real ones
 
 
 class Sheet:
@@ -45,10 +47,19 @@ class Sheet:
         """Writes where it is said, in fine pixels."""
         self.pen.text(at, text, fill=TEXT, font=self.font, anchor=anchor)
 
-    def finish(self, caption: str, *, generated: bool) -> Image.Image:
-        """The picture, with legend and caption."""
+    def finish(self, caption: str, *, generated: bool, judged: bool = False) -> Image.Image:
+        """The picture, with legend and caption.
+
+        Args:
+            caption: at the right.
+            generated: whether anything is.
+            judged: whether the ground is shaded by a discriminator.
+        """
         x, y, r = LEFT * FINER, TOP * FINER // 2, 4 * FINER
-        for text, colour in (("real", REAL), ("generated", FAKE))[: 1 + generated]:
+        known = [("real", REAL)]
+        known += [("generated", FAKE)] if generated else []
+        known += [("taken for real", HIGH)] if judged else []
+        for text, colour in known:
             self.pen.ellipse((x, y - r, x + 2 * r, y + r), fill=colour)
             self.write((x + 3 * r, y), text, "lm")
             x += 3 * r + int(self.font.getlength(text)) + 14 * FINER
@@ -83,6 +94,11 @@ class Plot:
         x = left + (points[:, 0] - self.x[0]) / (self.x[1] - self.x[0]) * (right - left)
         y = bottom - (points[:, 1] - self.y[0]) / (self.y[1] - self.y[0]) * (bottom - top)
         return np.stack([x, y], 1)
+
+    def places(self, count: int) -> Numbers:
+        """So many times as many evenly spaced points of the frame, row by row from the bottom."""
+        x, y = np.linspace(*self.x, count), np.linspace(*self.y, count)
+        return np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
 
     def dots(self, points: Numbers, colour: Colour, opacity: int, radius: float) -> int:
         """Draws those points that are inside; returns how many are not."""
@@ -125,6 +141,26 @@ class Plot:
                 path = [tuple(place) for place in places[run].tolist()]
                 pen.line(path * 2 if len(path) == 1 else path, opacity, round(width * FINER))
         self.sheet.image.paste(colour, (left, top), mask)
+
+    def levels(self, heights: Numbers, shades: int = 10) -> None:
+        """Shades the frame by a function over it, as many samples of it in each shade.
+
+        Args:
+            heights: ``[rows, columns]`` of the function at evenly spaced points, the first row at
+                the bottom; NaN and infinity are as low as the lowest.
+            shades: how many, from LOW to HIGH.
+        """
+        left, top, right, bottom = self.box
+        known = heights[np.isfinite(heights)]
+        if not len(known) or known.min() == known.max():
+            return
+        smooth = Image.fromarray(
+            np.where(np.isfinite(heights), heights, known.min())[::-1].astype(np.float32)
+        ).resize((right - left, bottom - top), Image.Resampling.BICUBIC)
+        edges = np.quantile(known, np.linspace(0, 1, shades + 1)[1:-1])
+        shade = np.searchsorted(edges, np.asarray(smooth, np.float64)) / (shades - 1)
+        colours = np.array(LOW) + shade[..., None] * (np.array(HIGH) - np.array(LOW))
+        self.sheet.image.paste(Image.fromarray(colours.round().astype(np.uint8)), (left, top))
 
     def ticks(self, *, horizontal: bool, whole: bool = False, numbers: bool = True) -> None:
         """Draws faint lines at round numbers, and the numbers.

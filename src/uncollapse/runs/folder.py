@@ -37,6 +37,8 @@ ASKING = 0.05
 """Seconds that asking whether a folder is locked may take."""
 TAIL = 2**16
 """Bytes at the end of the record in which the last row is: lists of lost classes may be long."""
+PARTS = "parts"
+"""The folder, in that of pictures, of those of all generators that have names."""
 TENSORBOARD = "tensorboard"
 """The folder of a tracker's events within a run's."""
 
@@ -124,15 +126,24 @@ class RunFolder:
                 path.unlink(missing_ok=True)
         except OSError as error:
             raise cannot_write(self.path, error) from None
-        for folder in (*self.samples.glob("replica-*"), self.path / TENSORBOARD):
+        parts = (*self.samples.glob(f"replica-*/{PARTS}"), self.samples / PARTS)
+        for folder in (*parts, *self.samples.glob("replica-*"), self.path / TENSORBOARD):
             with contextlib.suppress(OSError):  # others' files are in it, or it is none
                 folder.rmdir()
 
+    def pictures(self, replica: int | None = None, *, parts: bool = False) -> dict[int, Path]:
+        """Those of samples by step, in order: of a replica (None: of one alone), see ``save``."""
+        folder = self.samples if replica is None else self.samples / f"replica-{replica}"
+        found = sorted((folder / PARTS if parts else folder).glob("step-*.png"))
+        return {step: path for path in found if (step := _step(path)) is not None}
+
     def _pictures(self) -> Iterator[Path]:
         """The run's own; those of several replicas had no folders of their own once."""
-        for path in (*self.samples.glob("step-*.png"), *self.samples.glob("replica-*/step-*.png")):
-            if _step(path) is not None:
-                yield path
+        for folder in ("", "replica-*/"):
+            for below in ("", f"{PARTS}/"):
+                for path in self.samples.glob(f"{folder}{below}step-*.png"):
+                    if _step(path) is not None:
+                        yield path
 
     def keep_config(self, config: Config) -> None:
         """Writes ``config.yaml``."""
@@ -239,9 +250,19 @@ class RunFolder:
         paths = (self.config_path, self._metrics, self._verdicts, self.checkpoints / "last.json")
         return max(path.stat().st_mtime for path in paths if path.exists())
 
-    def save_picture(self, step: int, replica: int | None, picture: Image.Image) -> None:
-        """Writes a PNG into ``samples/``, or into the folder there of one of several replicas."""
+    def save_picture(
+        self, step: int, replica: int | None, picture: Image.Image, *, parts: bool = False
+    ) -> None:
+        """Writes a PNG into ``samples/``, or into the folder there of one of several replicas.
+
+        Args:
+            step: rounds played.
+            replica: whose samples these are; None of one alone.
+            picture: of them.
+            parts: whether it is of all generators that have names: these are in ``parts/``.
+        """
         folder = self.samples if replica is None else self.samples / f"replica-{replica}"
+        folder = folder / PARTS if parts else folder
         try:
             folder.mkdir(exist_ok=True)
         except OSError as error:

@@ -27,7 +27,8 @@ from uncollapse.runs.trackers import start as start_trackers
 from uncollapse.training.acting import ways
 from uncollapse.training.as_run import finished
 from uncollapse.training.callbacks import Callback, Callbacks
-from uncollapse.training.loop import Ended, diverged, failed, loop, still_there, take_pictures
+from uncollapse.training.loop import Ended, diverged, failed, loop, still_there
+from uncollapse.training.picturing import take_pictures
 from uncollapse.training.progress import say
 from uncollapse.training.recorder import Recorder
 from uncollapse.training.rehearsal import in_words, rehearse, remarks

@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from uncollapse.data import Dataset
-from uncollapse.metrics import lost_classes, lost_modes, mode_coverage, prdc
+from uncollapse.metrics import compare_bins, lost_classes, lost_modes, mode_coverage, prdc
 from uncollapse.metrics.classes import RARE
 from uncollapse.metrics.features import DIMENSIONS, PCA, Raw
-from uncollapse.metrics.neighbours import k_nearest
+from uncollapse.metrics.neighbours import k_nearest, nearest
 from uncollapse.streams import Ambient, Streams
 
-Facts = dict[str, float | list[str]]
-"""Measures by name, and under ``lost`` what is missing, by name."""
+Facts = dict[str, float | list[str] | list[int]]
+"""Measures by name; under ``lost`` what is missing, by name; under ``counts`` how many samples are
+of each mode or class."""
 
 SAMPLES = 512
 """Real samples that fakes are compared with, and as many others in the place of fakes."""
@@ -34,6 +36,10 @@ NUMBERS = 2**25
 """Numbers in these samples, at most: of large images there are fewer samples."""
 CLEAR = 0.7
 """Part of real samples whose class the nearest other one must tell, or classes are not measured."""
+CELLS = 50
+"""Into which the data is cut for NDB, at most."""
+EACH_CELL = 10
+"""Samples a cell, at least."""
 FAR = 1e6
 """Times the largest real number beyond which a number is as far as any."""
 MANY = 2**22
@@ -97,11 +103,13 @@ class Looks:
                 else:
                     looks.append(classes)
             looks.append(Coverage(view, real))
+        if (cells := min(CELLS, count // EACH_CELL)) > 1:
+            looks.append(Cells(taken(data, index[count : 2 * count]), cells))
         self.looks = looks
         self.far = FAR * float(other.abs().max())
         self.known = {name: number for look in looks for name, number in look.known.items()}
         self.names = tuple(name for look in looks for name in look.names)
-        self.real = {k: v for k, v in self(other).items() if isinstance(v, float | int)}
+        self.real = {k: v for k, v in self(other).items() if k != "lost"}
 
     def __call__(self, samples: Tensor) -> Facts:
         """Measures samples ``[n, *shape]``, finite, in network units."""
@@ -173,7 +181,13 @@ class Modes:
         """See :func:`uncollapse.metrics.mode_coverage`."""
         found = mode_coverage(self.data.restore(samples), *self.modes)
         lost = [self.names[k] for k in lost_modes(found.counts, len(samples), self.modes.shares)]
-        return {"modes": found.modes, "high_quality": found.high_quality, "lost": lost}
+        counts = [int(count) for count in found.counts]
+        return {
+            "modes": found.modes,
+            "high_quality": found.high_quality,
+            "lost": lost,
+            "counts": counts,
+        }
 
     def _name(self, k: int) -> str:
         names = self.data.classes
@@ -212,10 +226,11 @@ class Classes:
     def __call__(self, samples: Tensor) -> Facts:
         """How many classes are held, and which are lost for more than chance."""
         fake, K = self._classes(samples), len(self.names)
-        shares = [torch.bincount(x, minlength=K).double() / len(x) for x in (self.real, fake)]
-        held = (shares[1] > 0) & (shares[1] >= RARE * shares[0])
+        real_counts, counts = (torch.bincount(x, minlength=K) for x in (self.real, fake))
+        shares = real_counts.double() / len(self.real), counts.double() / len(fake)
+        held = (counts > 0) & (shares[1] >= RARE * shares[0])
         lost = [self.names[k] for k in lost_classes(self.real, fake, K)]
-        return {"classes": int(held.sum()), "lost": lost}
+        return {"classes": int(held.sum()), "lost": lost, "counts": counts.tolist()}
 
     def _classes(self, samples: Tensor) -> Tensor:
         assert self.labels is not None
@@ -241,6 +256,31 @@ class Coverage:
         """See :func:`uncollapse.metrics.prdc`."""
         found = prdc(self.real, self.view(samples[: len(self.real)]))
         return {"coverage": found.coverage, "precision": found.precision}
+
+
+class Cells:
+    """NDB by cells of the data: those of some of its samples, not of k-means, which takes longer.
+
+    Args:
+        real: ``[n, *shape]``.
+        cells: how many; each is what is nearest to one real sample.
+    """
+
+    def __init__(self, real: Tensor, cells: int) -> None:
+        self.view = View(real)
+        self.known: dict[str, int] = {}
+        self.names: Sequence[str] = ()
+        self.centres = self.view(real[:cells])
+        self.counts = self._counts(real[cells:])  # a centre counts for no cell
+
+    def __call__(self, samples: Tensor) -> Facts:
+        """See :func:`uncollapse.metrics.ndb`: the share of cells that are too rare or too full."""
+        return {"ndb": compare_bins(self.counts, self._counts(samples), seed=SEED).score}
+
+    def _counts(self, samples: Tensor) -> NDArray[Any]:
+        cells = nearest(self.view(samples), self.centres)[1]
+        counts: NDArray[Any] = torch.bincount(cells, minlength=len(self.centres)).cpu().numpy()
+        return counts
 
 
 def order(count: int, wanted: int) -> Tensor:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-from uncollapse.data.pictures import draw
 from uncollapse.diagnosis import Evidence, Verdict
 from uncollapse.diagnosis.advice import advise
 from uncollapse.errors import NonFiniteError
@@ -18,12 +17,13 @@ from uncollapse.runs.checkpoint import Checkpoint
 from uncollapse.runs.config import ROLLBACK, STOP
 from uncollapse.runs.folder import Row, RunFolder
 from uncollapse.runs.outcome import KNOWN, REAL, outcome
-from uncollapse.runs.run import PICTURED
 from uncollapse.training.acting import fine
 from uncollapse.training.alarms import Alarms, learning
 from uncollapse.training.callbacks import Callbacks
+from uncollapse.training.gradients import Gradients
+from uncollapse.training.picturing import take_pictures
 from uncollapse.training.progress import ProgressLine
-from uncollapse.training.recorder import Recorder
+from uncollapse.training.recorder import Recorder, recorded
 from uncollapse.training.signals import StoppedBySignal, StopRequest
 from uncollapse.training.training import SCORED, Training
 from uncollapse.training.watching import EVERY, SEEN
@@ -58,6 +58,7 @@ def loop(
         StoppedBySignal: somebody asked to stop; everything is saved.
     """
     config = training.config
+    gradients = Gradients(training.game.players)
     with ProgressLine(training.data.name, training.step, config.steps, shown) as progress:
         alarms = Alarms(training.reference_mb, progress.say)
         looked = None
@@ -69,13 +70,14 @@ def loop(
             keep_beginning(training, folder)
         reason = fallen = None
         while training.step < config.steps and reason is None and fallen is None:
+            gradients.wanted = recorded(training.step + 1)
             observation = training.game.step(training.draw)
             training.step += 1
             step, finished = training.step, training.step == config.steps
             # Looked at once: a later one is for the next round. All processes stop together.
             signal = training.ranks.largest(stop.number or 0) or None
 
-            recorder.observe(step, observation)
+            recorder.observe(step, observation, gradients)
             alarms.numbers(step, recorder.latest_by_member)
             if step % EVERY == 0 and training.ranks.number == 0:
                 watch(training, folder, recorder, progress)
@@ -116,18 +118,6 @@ def _quoted(folder: RunFolder) -> str:
     return shlex.quote(str(folder.path))
 
 
-def take_pictures(training: Training, folder: RunFolder | None, recorder: Recorder) -> None:
-    """Draws each member's samples from the fixed noise, into the run folder and the trackers."""
-    if folder is None:
-        return
-    fake_mb = training.sample(PICTURED[training.data.kind]).cpu()
-    for member, (fake, real) in enumerate(zip(fake_mb, training.reference_mb, strict=True)):
-        picture = draw(training.data, fake, background=real)
-        folder.save_picture(training.step, member if len(fake_mb) > 1 else None, picture)
-        for tracker in recorder.trackers:
-            tracker.picture(training.step, member, picture)
-
-
 def look(
     training: Training,
     recorder: Recorder,
@@ -156,6 +146,7 @@ def look(
     if step == 0:
         facts = {REAL + k: v for k, v in looks.real.items()}
         facts |= {KNOWN + k: v for k, v in looks.known.items()}
+        facts |= {"names": list(looks.names)} if looks.names else {}
         for row, real in zip(rows, training.reference_mb, strict=True):
             if len(real) > 1:
                 row[f"{REAL}energy_distance"] = expected_energy_distance(real, SCORED)
@@ -187,6 +178,7 @@ def watch(
     recorder.check_tensors(step, {"samples": fake_mb})
     shown = training.game.shown
     changed = watching.look(step, shown, training.latents(SEEN, noise), fake_mb)
+    recorder.signals(step, watching.signals(step))
     if not changed:
         return
     if watching.looks.known:

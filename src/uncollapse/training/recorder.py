@@ -14,9 +14,13 @@ from uncollapse.games import Observation
 from uncollapse.players import Player
 from uncollapse.runs.folder import Row, RunFolder
 from uncollapse.runs.trackers import Tracker
+from uncollapse.training.gradients import Gradients
 
 EVERY = 10
 """Steps between two recorded rows."""
+
+WATCHED = "watch_"
+"""How the record calls the watcher's signals, of which some have a measure's name."""
 
 MEANING = {
     "d_real": "the discriminator's logits of real samples",
@@ -25,6 +29,11 @@ MEANING = {
     "loss_g": "the generator's loss",
     "energy_distance": "the distance of the samples from the data",
 }
+
+
+def recorded(step: int) -> bool:
+    """Whether a round is written down."""
+    return step % EVERY == 0 or step == 1
 
 
 class Recorder:
@@ -52,15 +61,32 @@ class Recorder:
         self.latest_by_member: dict[str, Sequence[float]] = {}
         self.waiting: list[tuple[int, Observation]] = []
 
-    def observe(self, step: int, observation: Observation) -> None:
+    def observe(
+        self, step: int, observation: Observation, gradients: Gradients | None = None
+    ) -> None:
         """Takes note of a round.
+
+        Args:
+            step: rounds played.
+            observation: what happened in this one.
+            gradients: how large they were, of rounds that are written.
 
         Raises:
             NonFiniteError: a number is NaN or infinite.
         """
         self.waiting.append((step, observation))
-        if step % EVERY == 0 or step == 1 or all(t.is_cpu for t in observation.values()):
-            self._look(step)
+        if recorded(step) or all(t.is_cpu for t in observation.values()):
+            self._look(step, gradients)
+
+    def signals(self, step: int, signals: Mapping[int, Mapping[str, float]]) -> None:
+        """Records the signals of the watchers, by replica, that compared samples at this step."""
+        self._keep(
+            [
+                {"step": step, "member": member}
+                | {f"{WATCHED}{name}": value for name, value in values.items()}
+                for member, values in signals.items()
+            ]
+        )
 
     def measure(self, step: int, measures: Sequence[Row]) -> None:
         """Records measures of the samples, by name for each member; names of what is lost too.
@@ -97,7 +123,7 @@ class Recorder:
             text = f"step {step}: {bad} is not finite (NaN or infinity)"
             raise NonFiniteError(text, step, bad.member, bad.members)
 
-    def _look(self, step: int) -> None:
+    def _look(self, step: int, gradients: Gradients | None = None) -> None:
         names = list(self.waiting[0][1])
         table = torch.stack(
             [torch.stack([observation[n] for n in names]) for _, observation in self.waiting]
@@ -109,15 +135,17 @@ class Recorder:
                         text = self._report(at, name, member, value)
                         raise NonFiniteError(text, at, member, len(members))
         self.waiting.clear()
-        if step % EVERY == 0 or step == 1:
-            self._write(step, dict(zip(names, table[-1], strict=True)))
+        if recorded(step):
+            norms = {} if gradients is None else gradients.norms()
+            self._write(step, dict(zip(names, table[-1], strict=True)) | norms)
         self.latest_by_member = dict(zip(names, table[-1], strict=True))
         self.latest = {n: sum(v) / len(v) for n, v in self.latest_by_member.items()}
 
     def _write(self, step: int, measures: dict[str, Sequence[float]]) -> None:
         members = len(next(iter(measures.values())))
         rows = [
-            {"step": step, "member": m} | {name: values[m] for name, values in measures.items()}
+            {"step": step, "member": m}
+            | {name: v[m] for name, v in measures.items() if math.isfinite(v[m])}
             for m in range(members)
         ]
         self._keep(rows)

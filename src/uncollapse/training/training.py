@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import math
 import os
+import platform
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from uncollapse import nets
+from uncollapse import __version__, nets
 from uncollapse.data import Dataset
 from uncollapse.diagnosis import Verdict
 from uncollapse.errors import CheckpointError, ConfigError
@@ -217,7 +218,7 @@ class Training:
             "verdicts": [v.as_dict() for v in self.watching.verdicts(self.step)],
             "parts": {name: list(part) for name, part in self.game.parts.items()},
             "history": self.history.as_dict(),
-            "torch": torch.__version__,
+            "environment": environment(self.device),
             "config": dataclasses.asdict(self.config),
         }
         return Checkpoint(tensors, told)
@@ -313,6 +314,18 @@ def _reference(data: Dataset, seeds: Sequence[int]) -> Tensor:
     indices = [torch.randint(len(data), (count,), generator=g) for g in generators]
     ambient = Ambient(seeds, "reference")  # for data that augments as it is taken
     return torch.stack([ambient.run(m, data.take, index) for m, index in enumerate(indices)])
+
+
+def environment(device: torch.device) -> dict[str, str]:
+    """What a run trains with, for whoever wants to train it again."""
+    where = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+    return {
+        "uncollapse": __version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "device": f"{device.type}, {where}",
+    }
 
 
 def resolve_device(name: str) -> torch.device:

@@ -87,6 +87,10 @@ class Watching:
             watch.listener.guard(tell)  # no look ever ends a run: the verdict notes what failed
         return self._news
 
+    def signals(self, step: int) -> dict[int, dict[str, float]]:
+        """The signals of those watchers, by replica, that compared samples at this step."""
+        return {m: w.scalars() for m, w in enumerate(self._watches) if w.judge.looked == step}
+
     def verdicts(self, step: int) -> tuple[Verdict, ...]:
         """How each replica stands at a step."""
         if not self._watches:

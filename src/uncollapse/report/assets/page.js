@@ -1,0 +1,294 @@
+"use strict";
+(() => {
+  const $ = (id) => document.getElementById(id);
+  const make = (tag, facts = {}, ...inner) => {
+    const one = Object.assign(document.createElement(tag), facts);
+    one.append(...inner);
+    return one;
+  };
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const number = (value) => (value == null ? "–" : String(Number(value.toPrecision(4))));
+  const large = (value) => value.toLocaleString("en");
+  let data = JSON.parse($("data").textContent);
+  const chosen = { replica: 0, of: "all", step: null, range: null, log: {} };
+
+  // Curves ---------------------------------------------------------------------------------------
+
+  const plots = new Map();
+  const shown = (line) => (chosen.of === "all" || !line.each.length ? line.all : line.each[chosen.of] || line.all);
+
+  // All lines of a chart over the union of their steps; what a line lacks is null.
+  function table(chart) {
+    const lines = chart.lines.map((line) => ({ ...line, at: shown(line) }));
+    const steps = [...new Set(lines.flatMap((line) => line.at.steps))].sort((a, b) => a - b);
+    const columns = [steps], series = [{ label: "step" }], bands = [];
+    const log = chosen.log[chart.key] ?? chart.log;
+    lines.forEach((line, i) => {
+      const place = new Map(line.at.steps.map((step, k) => [step, k]));
+      const column = (values) => steps.map((step) => {
+        const value = place.has(step) ? values[place.get(step)] : null;
+        return log && !(value > 0) ? null : value;
+      });
+      const stroke = colour(`--c${i % 8}`);
+      columns.push(column(line.at.mean));
+      const edges = columns.length;
+      const said = (plot, value, _, k) => {
+        if (value == null || k == null) return "–";
+        const [high, low] = line.at.low ? [plot.data[edges][k], plot.data[edges + 1][k]] : [];
+        return number(value) + (high > low ? ` (${number(low)} to ${number(high)})` : "");
+      };
+      series.push({ label: line.name, stroke, width: 1.6, spanGaps: true, points: { show: steps.length < 40 }, value: said });
+      if (line.at.low) {
+        const edge = { stroke: "transparent", spanGaps: true, points: { show: false }, class: "edge" };
+        columns.push(column(line.at.high), column(line.at.low));
+        series.push({ ...edge, label: `${line.name}, highest` }, { ...edge, label: `${line.name}, lowest` });
+        bands.push({ series: [edges, edges + 1], fill: stroke + "33" });
+      }
+      if (line.real != null && !(log && line.real <= 0)) {
+        columns.push(steps.map(() => line.real));
+        series.push({ label: `${line.name}, real samples`, stroke, width: 1, dash: [5, 5], points: { show: false }, value: (_, v) => number(v) });
+      }
+    });
+    return { columns, series, bands, log };
+  }
+
+  function summary(chart) {
+    return chart.lines.map((line) => {
+      const at = shown(line), last = at.mean.length - 1;
+      return `${line.name} ${number(at.mean[last])} at step ${large(at.steps[last])} (first ${number(at.mean[0])}, lowest ${number(Math.min(...at.mean))}, highest ${number(Math.max(...at.mean))})`;
+    }).join("; ");
+  }
+
+  function numbers(chart) {
+    const { columns, series } = table(chart), rows = columns[0].length, most = 60;
+    const kept = [...new Set(Array.from({ length: Math.min(rows, most) }, (_, i) => Math.round((i * (rows - 1)) / Math.max(1, Math.min(rows, most) - 1))))];
+    const head = make("tr", {}, ...series.map((one) => make("th", { scope: "col", textContent: one.label })));
+    const body = kept.map((r) => make("tr", {}, ...columns.map((c, i) => make(i ? "td" : "th", { textContent: i ? number(c[r]) : large(c[r]), ...(i ? {} : { scope: "row" }) }))));
+    return make("table", {}, make("thead", {}, head), make("tbody", {}, ...body));
+  }
+
+  function zoom(low, high, from = null) {
+    chosen.range = low == null ? null : [low, high];
+    for (const plot of plots.values()) {
+      if (plot === from) continue;
+      const steps = plot.data[0];
+      plot.setScale("x", { min: low ?? steps[0], max: high ?? steps[steps.length - 1] });
+    }
+    const ends = plots.size ? [...plots.values()].map((plot) => plot.data[0]) : [[0]];
+    $("from").value = Math.round(low ?? Math.min(...ends.map((s) => s[0])));
+    $("to").value = Math.round(high ?? Math.max(...ends.map((s) => s[s.length - 1])));
+  }
+
+  function options(chart, { series, bands, log }, width) {
+    const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 } };
+    const limits = chart.limits && !log ? { range: (_, low, high) => [Math.min(chart.limits[0], low ?? 0), Math.max(chart.limits[1], high ?? 1)] } : {};
+    return {
+      width, height: 230, series, bands,
+      cursor: { sync: { key: "steps" }, drag: { x: true, y: false } },
+      scales: { x: { time: false }, y: { distr: log ? 3 : 1, ...limits } },
+      axes: [{ ...axis, values: (_, ticks) => ticks.map((v) => (v >= 1e4 ? `${v / 1e3}k` : v)) }, { ...axis, size: 56, values: (_, ticks) => ticks.map((v) => (v == null ? "" : number(v))) }],
+      hooks: {
+        setSelect: [(plot) => {
+          if (plot.select.width > 3) zoom(plot.posToVal(plot.select.left, "x"), plot.posToVal(plot.select.left + plot.select.width, "x"), plot);
+        }],
+        ready: [(plot) => {
+          plot.over.addEventListener("dblclick", () => zoom(null, null));
+          plot.setLegend({ idx: plot.data[0].length - 1 }); // until somebody points at another step
+        }],
+      },
+    };
+  }
+
+  function plot(chart) {
+    const place = $(`plot-${chart.key}`), found = table(chart);
+    plots.get(chart.key)?.destroy();
+    place.replaceChildren();
+    const one = new uPlot(options(chart, found, place.clientWidth || 480), found.columns, place);
+    one.root.querySelectorAll("canvas").forEach((c) => c.setAttribute("aria-hidden", "true"));
+    plots.set(chart.key, one);
+    place.parentElement.querySelector(".summary").textContent = `${chart.title}: ${summary(chart)}`;
+    const details = place.parentElement.querySelector("details");
+    if (details.open) details.lastElementChild.replaceChildren(numbers(chart));
+  }
+
+  function figure(chart) {
+    const current = () => data.charts.find((one) => one.key === chart.key);
+    const log = make("input", { type: "checkbox", checked: chart.log });
+    log.addEventListener("change", () => { chosen.log[chart.key] = log.checked; plot(current()); restore(); });
+    const details = make("details", {}, make("summary", { textContent: "Numbers" }), make("div"));
+    details.addEventListener("toggle", () => details.open && details.lastElementChild.replaceChildren(numbers(current())));
+    const place = make("div", { className: "plot", id: `plot-${chart.key}` });
+    return make("figure", { className: "chart", id: `chart-${chart.key}` },
+      make("header", {}, make("h3", { textContent: chart.title }), make("label", {}, log, " log")),
+      place, make("figcaption", { textContent: chart.note }), make("p", { className: "summary unseen" }), details);
+  }
+
+  const restore = () => (chosen.range ? zoom(...chosen.range) : zoom(null, null));
+
+  function curves() {
+    if (!$("curves")) return;
+    $("curves").hidden = !data.charts.length;
+    const keys = data.charts.map((chart) => chart.key).join(" ");
+    if ($("charts").dataset.keys !== keys) {
+      plots.forEach((one) => one.destroy());
+      plots.clear();
+      $("charts").replaceChildren(...data.charts.map(figure));
+      $("charts").dataset.keys = keys;
+    }
+    data.charts.forEach(plot);
+    restore();
+  }
+
+  // Samples --------------------------------------------------------------------------------------
+
+  function measured(step) {
+    const said = [];
+    for (const chart of data.charts.slice(0, 5)) {
+      if (!["held", "classes", "coverage", "distance"].includes(chart.key)) continue;
+      for (const line of chart.lines) {
+        const at = line.each[chosen.replica] || line.all;
+        const k = at.steps.findLastIndex((s) => s <= step);
+        if (k >= 0) said.push(`${line.name} ${number(at.mean[k])}`);
+      }
+    }
+    return said.join(", ");
+  }
+
+  function slide() {
+    const slides = (data.slides || [])[chosen.replica] || [];
+    if (!$("samples")) return;
+    $("samples").hidden = !slides.length;
+    if (!slides.length) return;
+    const at = chosen.step == null ? slides.length - 1 : Math.max(0, slides.findLastIndex((s) => s.step <= chosen.step));
+    const one = slides[at], words = `Samples at step ${large(one.step)}: ${measured(one.step)}`;
+    Object.assign($("slider"), { max: slides.length - 1, value: at });
+    $("slider").setAttribute("aria-valuetext", `step ${one.step}`);
+    Object.assign($("slide"), { src: one.src, alt: words });
+    $("slide-text").textContent = words;
+    if (data.parts) {
+      $("parts").hidden = false;
+      Object.assign($("parts-picture"), { src: data.parts.src, alt: "Samples of each generator" });
+      $("parts-text").textContent = `Each generator at step ${large(data.parts.step)}`;
+    }
+  }
+
+  // Shares over steps ----------------------------------------------------------------------------
+
+  function heat(at = null) {
+    const shares = data.shares, canvas = $("heat");
+    const each = shares && (shares.each[chosen.replica] || shares.each[0]);
+    if (!canvas) return;
+    $("heat-figure").hidden = !each || each.steps.length < 2;
+    $("share-section").hidden = !shares;
+    if (!each || each.steps.length < 2) return;
+    const rows = shares.names.length, columns = each.steps.length, scale = devicePixelRatio || 1;
+    const width = canvas.clientWidth || 600, line = 18, label = Math.min(130, width / 3), foot = 20;
+    Object.assign(canvas, { width: width * scale, height: (rows * line + foot) * scale });
+    canvas.style.height = `${rows * line + foot}px`;
+    const pen = canvas.getContext("2d");
+    pen.scale(scale, scale);
+    pen.font = "12px system-ui, sans-serif";
+    const cell = (width - label) / columns;
+    each.shares.forEach((column, c) => column.forEach((share, r) => {
+      const ratio = shares.real[r] ? share / shares.real[r] : 1;
+      const part = Math.min(1, Math.abs(ratio - 1));
+      pen.fillStyle = ratio < 1 ? `rgba(200, 50, 35, ${part})` : `rgba(40, 100, 220, ${part})`;
+      pen.fillRect(label + c * cell, r * line, cell + 0.5, line - 1);
+    }));
+    pen.fillStyle = colour("--ink");
+    shares.names.forEach((name, r) => pen.fillText(name.slice(0, 18), 0, r * line + 13, label - 6));
+    pen.fillStyle = colour("--soft");
+    pen.fillText(`step ${large(each.steps[0])}`, label, rows * line + 14);
+    pen.textAlign = "right";
+    pen.fillText(large(each.steps[columns - 1]), width, rows * line + 14);
+    const words = "Red: too rare among the samples; blue: too frequent; blank: as in the data.";
+    canvas.setAttribute("aria-label", `Shares over steps of ${rows} modes or classes. The table has the last ones.`);
+    $("heat-text").textContent = words;
+    if (at) {
+      const [c, r] = [Math.max(0, Math.min(columns - 1, at[0])), Math.max(0, Math.min(rows - 1, at[1]))];
+      canvas.at = [c, r];
+      pen.strokeStyle = colour("--ink");
+      pen.strokeRect(label + c * cell, r * line, cell, line - 1);
+      $("heat-text").textContent = `Step ${large(each.steps[c])}, ${shares.names[r]}: ${number(100 * each.shares[c][r])} % of the samples, ${number(100 * shares.real[r])} % of the data. ${words}`;
+    }
+    canvas.place = (x, y) => [Math.floor((x - label) / cell), Math.floor(y / line)];
+  }
+
+  // Controls -------------------------------------------------------------------------------------
+
+  function fill(select, first) {
+    const wanted = [...first, ...Array.from({ length: data.replicas }, (_, i) => [String(i), String(i)])];
+    if (select.options.length !== wanted.length) select.replaceChildren(...wanted.map(([value, text]) => new Option(text, value)));
+  }
+
+  function draw() {
+    const several = data.replicas > 1;
+    if ($("replica")) {
+      fill($("replica"), []);
+      fill($("of"), [["all", "all: mean and range"]]);
+      $("replica-label").hidden = $("of-label").hidden = !several;
+    }
+    curves();
+    slide();
+    heat();
+  }
+
+  $("slider")?.addEventListener("input", (event) => {
+    const slides = data.slides[chosen.replica], at = Number(event.target.value);
+    chosen.step = at === slides.length - 1 ? null : slides[at].step; // at the end it follows
+    slide();
+  });
+  $("replica")?.addEventListener("change", (event) => { chosen.replica = Number(event.target.value); slide(); heat(); });
+  $("of")?.addEventListener("change", (event) => { chosen.of = event.target.value === "all" ? "all" : Number(event.target.value); curves(); });
+  $("all-steps")?.addEventListener("click", () => zoom(null, null));
+  for (const id of ["from", "to"]) {
+    $(id)?.addEventListener("change", () => {
+      const [low, high] = [Number($("from").value), Number($("to").value)];
+      if (high > low) zoom(low, high);
+    });
+  }
+  $("range")?.addEventListener("submit", (event) => event.preventDefault());
+  $("heat")?.addEventListener("pointermove", (event) => heat($("heat").place(event.offsetX, event.offsetY)));
+  $("heat")?.addEventListener("pointerleave", () => heat());
+  $("heat")?.addEventListener("keydown", (event) => {
+    const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+    const move = moves[event.key], at = $("heat").at || [0, 0];
+    if (move) { event.preventDefault(); heat([at[0] + move[0], at[1] + move[1]]); }
+  });
+  document.addEventListener("click", async (event) => {
+    const text = event.target.dataset?.copy;
+    if (text === undefined) return;
+    try {
+      await navigator.clipboard.writeText(text);
+      event.target.textContent = "Copied";
+    } catch { // a page from a file may not be let to
+      getSelection().selectAllChildren(event.target.previousElementSibling);
+      event.target.textContent = "Selected";
+    }
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+  let waiting = 0;
+  addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(draw, 150); });
+  draw();
+
+  // Live -----------------------------------------------------------------------------------------
+
+  const live = document.body.dataset.live;
+  if (live) {
+    const said = $("live"), events = new EventSource(live);
+    events.onopen = () => { said.textContent = "live"; };
+    events.onerror = () => { said.textContent = "no answer from the server; trying again"; };
+    events.onmessage = (event) => {
+      const news = JSON.parse(event.data);
+      for (const [name, html] of Object.entries(news.sections)) {
+        const place = document.querySelector(`[data-section="${name}"]`);
+        if (!place || place.dataset.was === html) continue;
+        const open = [...place.querySelectorAll("details")].map((one) => one.open);
+        place.innerHTML = html;
+        place.dataset.was = html;
+        place.querySelectorAll("details").forEach((one, i) => { if (i in open) one.open = open[i]; });
+      }
+      if (news.data) { data = news.data; draw(); }
+    };
+  }
+})();

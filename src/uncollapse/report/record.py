@@ -1,0 +1,122 @@
+"""The numbers of ``metrics.jsonl``, read on from where one was before."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.float64]
+Row = Mapping[str, Any]
+NOT_MEASURES = ("step", "member")
+BEHIND, KNOWN = "real_", "known_"
+"""How the record calls what real samples have, and how many modes or classes there are."""
+
+
+@dataclass
+class Curve:
+    """One number of one replica over steps."""
+
+    steps: list[int] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def arrays(self) -> tuple[Numbers, Numbers]:
+        """Steps and values, ``[n]`` each."""
+        return np.array(self.steps, np.float64), np.array(self.values, np.float64)
+
+
+class Record:
+    """What a run has recorded so far; :meth:`read` adds what is new.
+
+    A line that is not whole yet waits for its end. A line that is damaged is counted and left out:
+    a page of what can be read is worth more than none.
+
+    Args:
+        path: of ``metrics.jsonl``, which need not be there yet.
+
+    Attributes:
+        curves: by name of the number, and replica.
+        counts: samples of each mode or class, by replica: rows of the step and the counts.
+        first: the facts of step 0 that are not measured again: names, and what real samples have.
+        last: of each replica the newest measures of its samples.
+        damaged: lines that are no JSON.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._forget()
+
+    def _forget(self) -> None:
+        self.curves: dict[str, dict[int, Curve]] = {}
+        self.counts: dict[int, list[tuple[int, list[int]]]] = {}
+        self.first: dict[str, Any] = {}
+        self.last: dict[int, Row] = {}
+        self.damaged = 0
+        self._offset, self._inode = 0, -1
+
+    @property
+    def replicas(self) -> int:
+        """How many have numbers."""
+        return 1 + max((member for by in self.curves.values() for member in by), default=-1)
+
+    @property
+    def step(self) -> int:
+        """The last one recorded."""
+        return max((c.steps[-1] for by in self.curves.values() for c in by.values()), default=0)
+
+    def read(self) -> bool:
+        """Reads what has been written since; all of it anew if the file was replaced.
+
+        Returns:
+            Whether anything has changed.
+        """
+        try:
+            with open(self.path, "rb") as file:
+                found = os.fstat(file.fileno())
+                anew = found.st_ino != self._inode or found.st_size < self._offset
+                if anew:
+                    self._forget()
+                    self._inode = found.st_ino
+                file.seek(self._offset)
+                whole = file.read().rpartition(b"\n")[0]
+        except OSError:
+            gone = bool(self.curves)
+            self._forget()
+            return gone
+        if whole:
+            self._offset += len(whole) + 1
+            self._take(whole.split(b"\n"))
+        return bool(whole) or anew
+
+    def _take(self, lines: Iterable[bytes]) -> None:
+        for line in lines:
+            try:
+                row = json.loads(line)
+                step, member = int(row["step"]), int(row["member"])
+            except (ValueError, KeyError, TypeError):
+                self.damaged += 1
+                continue
+            for name, value in row.items():
+                if isinstance(value, int | float) and name not in NOT_MEASURES:
+                    if name.startswith((BEHIND, KNOWN)):
+                        self.first.setdefault(name, value)
+                        continue
+                    curve = self.curves.setdefault(name, {}).setdefault(member, Curve())
+                    curve.steps.append(step)
+                    curve.values.append(float(value))
+            if isinstance(row.get("counts"), list):
+                self.counts.setdefault(member, []).append((step, row["counts"]))
+            for name in ("names", "real_counts", "lacks"):
+                if name in row:
+                    self.first.setdefault(name, row[name])
+            if "energy_distance" in row:
+                self.last[member] = row

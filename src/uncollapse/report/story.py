@@ -1,0 +1,114 @@
+"""What a run folder tells: all that a page shows of it, read on as it grows."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Any
+
+from uncollapse.diagnosis import Verdict
+from uncollapse.diagnosis.kept import CHANGES, PRESENT
+from uncollapse.errors import UncollapseError
+from uncollapse.files import home, rows_of
+from uncollapse.report.record import Record
+from uncollapse.report.stands import Stands, stands
+from uncollapse.runs import checkpoint
+from uncollapse.runs.config import Config
+from uncollapse.runs.folder import Row, RunFolder
+
+
+class Story:
+    """A run, or what a watch of somebody's own loop has left, by its folder alone.
+
+    Nothing that cannot be read ends it: ``problems`` says what that is, and the rest is shown.
+
+    Args:
+        folder: of the run; it need not hold anything yet.
+
+    Attributes:
+        record: its numbers.
+        stands: how it stands; None where that cannot be read.
+        config: its settings as it was begun; None where they cannot be read.
+        changes: rows of ``verdicts.jsonl`` at which a replica's state changed.
+        told: the facts of its last checkpoint, without tensors; empty before the first.
+        problems: what could not be read, a line each.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = home(folder)
+        self.files = RunFolder(self.folder)
+        self.record = Record(self.folder / "metrics.jsonl")
+        self.stands: Stands | None = None
+        self.config: Config | None = None
+        self.changes: list[Row] = []
+        self.told: dict[str, Any] = {}
+        self.problems: list[str] = []
+        self._seen: tuple[object, ...] | None = None
+
+    @property
+    def name(self) -> str:
+        """The folder's."""
+        return self.folder.resolve().name
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst replica's; *warming-up* where nothing is known."""
+        return self.stands.verdict if self.stands else Verdict("warming-up")
+
+    @property
+    def step(self) -> int:
+        """How far it is."""
+        return max(self.record.step, *(v.step for v in self.verdicts))
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """Of each replica."""
+        return self.stands.verdicts if self.stands else (Verdict("warming-up"),)
+
+    def read(self) -> bool:
+        """Reads all that is new; whether anything is."""
+        changed = self.record.read()
+        seen = self._signature()
+        if not changed and seen == self._seen:
+            return False
+        self._seen = seen
+        self.problems = []
+        self.stands, self.config, self.told, self.changes = None, None, {}, []
+        with self._trying():
+            self.stands = stands(self.folder)
+        with self._trying():
+            self.told = checkpoint.facts(self.files.checkpoints) or {}
+        if (self.folder / "config.yaml").exists():
+            with self._trying():
+                self.config = self.files.config()
+        with self._trying():
+            rows = rows_of(self.folder / CHANGES)
+            self.changes = [row for row in rows if {"state", "step"} <= row.keys()]
+        if self.record.damaged:
+            lines = "line is" if self.record.damaged == 1 else "lines are"
+            self.problems.append(
+                f"metrics.jsonl: {self.record.damaged:,} {lines} damaged and left out"
+            )
+        return True
+
+    @contextlib.contextmanager
+    def _trying(self) -> Any:
+        try:
+            yield
+        except UncollapseError as error:
+            if str(error) not in self.problems:
+                self.problems.append(str(error))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            self.problems.append(f"{self.folder}: damaged, {type(error).__name__}: {error}")
+
+    def _signature(self) -> tuple[object, ...]:
+        """What changes whenever something of the folder does."""
+        names = ("config.yaml", CHANGES, PRESENT, "checkpoints/last.json", "samples")
+        found: list[object] = [self.files.locked]
+        for path in (self.folder / name for name in names):
+            try:
+                stat = path.stat()
+                found.append((stat.st_mtime_ns, stat.st_size, stat.st_ino))
+            except OSError:
+                found.append(None)
+        return tuple(found)

@@ -1,0 +1,50 @@
+"""How large the gradients of the pair are that samples come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from uncollapse.players import Player
+
+ROLES = {"gradient_d": "discriminator", "gradient_g": "generator"}
+
+
+class Gradients:
+    """Norms of both players' gradients at their last updates, as their optimisers get them.
+
+    Args:
+        players: by role; a game without a pair of its own has no norms.
+
+    Attributes:
+        wanted: whether norms of the next updates will be asked for.
+    """
+
+    def __init__(self, players: Mapping[str, Player]) -> None:
+        self.wanted = False
+        self._norms: dict[str, Tensor] = {}
+        for name, role in ROLES.items():
+            if role in players:
+                players[role].before_step.append(partial(self._take, name))
+
+    def norms(self) -> dict[str, Sequence[float]]:
+        """Euclidean norms over all weights, by name, one number a member."""
+        return {name: self._norms[name].tolist() for name in ROLES if name in self._norms}
+
+    def _take(self, name: str, player: Player, known: Sequence[Tensor]) -> None:
+        if self.wanted:
+            self._norms[name] = gradient_norms(player)
+
+
+def gradient_norms(player: Player) -> Tensor:
+    """``[member]``, while its weights have gradients."""
+    squares = [torch.zeros(len(player.stack))]
+    for name, weights in player.stack.by_name().items():
+        if any(weight.grad is not None for weight in weights):
+            parts = [torch.zeros_like(w) if w.grad is None else w.grad for w in weights]
+            whole = player.stack.join(name, parts).detach()
+            squares.append(whole.reshape(len(whole), -1).double().square().sum(1).to(squares[0]))
+    return torch.stack(squares).sum(0).sqrt()

@@ -1,0 +1,82 @@
+"""Pictures of what a run generates, always from the same noise."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from uncollapse.data.pictures import Judge, draw, side_by_side
+from uncollapse.players import Stack
+from uncollapse.runs.folder import RunFolder
+from uncollapse.runs.run import PICTURED
+from uncollapse.streams import Ambient
+from uncollapse.training.recorder import Recorder
+from uncollapse.training.training import Training
+
+PART = {"images": 16, "points": 512, "series": 16}
+"""Samples in the picture of one of several generators, by kind of data."""
+
+
+def take_pictures(training: Training, folder: RunFolder | None, recorder: Recorder) -> None:
+    """Draws each replica's samples into the run folder and the trackers.
+
+    Of a game whose generators have names there is a second picture of all of them. All processes
+    take part, and the first one draws.
+    """
+    if folder is None and training.ranks.count == 1:
+        return
+    named_mb = named(training)
+    if folder is None:
+        return
+    step, kind = training.step, training.data.kind
+    fake_mb = training.sample(PICTURED[kind]).cpu()
+    for replica, (fake, real) in enumerate(zip(fake_mb, training.reference_mb, strict=True)):
+        number = replica if len(fake_mb) > 1 else None
+        picture = draw(training.data, fake, background=real, judge=judge(training, replica))
+        folder.save_picture(step, number, picture)
+        for tracker in recorder.trackers:
+            tracker.picture(step, replica, picture)
+        if named_mb:
+            shown = {"output": fake[: PART[kind]]} | {
+                n: some[replica] for n, some in named_mb.items()
+            }
+            panels = {n: draw(training.data, some, background=real) for n, some in shown.items()}
+            folder.save_picture(step, number, side_by_side(panels), parts=True)
+
+
+def judge(training: Training, replica: int) -> Judge | None:
+    """A replica's discriminator; None where it does not judge single samples."""
+    player = training.game.players.get("discriminator")
+    if player is None or training.judged_shape != training.data.shape:
+        return None
+
+    def judged(samples: Tensor) -> Tensor:
+        samples_mb = samples.expand(training.config.replicas, *samples.shape)
+        answers = _evaluated(training, player.stack, samples_mb)[replica]
+        return answers.reshape(len(samples), -1).mean(1)
+
+    return judged
+
+
+def named(training: Training) -> dict[str, Tensor]:
+    """A few samples of each generator that has a name: ``[replica, n, *shape]``, network units."""
+    latents_mb = training.latents(PART[training.data.kind])
+    replicas, game = training.config.replicas, training.game
+    made = {}
+    for role in sorted({part.role for part in game.parts.values()}):
+        stack = game.players[role].stack  # those of this process
+        noise_mb = latents_mb.repeat_interleave(len(stack) // replicas, 0)
+        made[role] = _evaluated(training, stack, noise_mb)
+    made = training.ranks.gather(made, game.members * replicas)
+    return {
+        name: made[role].unflatten(0, (replicas, -1))[:, number].cpu()
+        for name, (role, number) in game.parts.items()
+        if training.ranks.number == 0
+    }
+
+
+def _evaluated(training: Training, stack: Stack, x_mb: Tensor) -> Tensor:
+    """What members make of their batches, in evaluation mode; nothing that trains is touched."""
+    ambient = Ambient(range(len(stack)), "pictures", training.device)
+    with torch.no_grad():
+        return stack.evaluate(x_mb.to(training.device), ambient)
