@@ -18,6 +18,7 @@ from uncollapse import __version__
 from uncollapse.cli.commands.advise import advise
 from uncollapse.cli.commands.data import data_app
 from uncollapse.cli.commands.evaluate import evaluate
+from uncollapse.cli.commands.export import export
 from uncollapse.cli.commands.resume import resume
 from uncollapse.cli.commands.sample import sample
 from uncollapse.cli.commands.status import status
@@ -49,6 +50,7 @@ app.command(sample)
 app.command(status)
 app.command(advise)
 app.command(evaluate)
+app.command(export)
 app.command(data_app)
 
 
