@@ -219,28 +219,35 @@ def test_a_file_that_gives_other_samples_is_not_kept(ending, tmp_path, monkeypat
 class Own(nn.Module):
     latent = 3
 
-    def __init__(self, noise=False, fixed=False):
+    def __init__(self, noise=False, fixed=False, branches=False):
         super().__init__()
         self.layer = nn.Linear(3, 2)
-        self.noise, self.fixed = noise, fixed
+        self.noise, self.fixed, self.branches = noise, fixed, branches
 
     def forward(self, z):
         batch = len(z) if self.fixed else z.shape[0]
         z = z * torch.rand(batch, 1) if self.noise else z.reshape(batch, -1)
+        if self.branches and z.mean() > 0:
+            return self.layer(-z)
         return self.layer(z)
 
 
-def test_modules_of_ones_own(tmp_path):
+def test_modules_of_ones_own(tmp_path, capfd):
     run = own_run(Own)
     for ending in ("pt2", "onnx"):
         uc.export(run, tmp_path / f"g.{ending}")
         agrees(run, tmp_path / f"g.{ending}")
-    with pytest.raises(ConfigError, match=r"Own is none of them, .* export a \.pt2 or \.onnx$"):
+    with pytest.raises(ConfigError, match=r"Own is none, .* export a \.pt2 or \.onnx$"):
         uc.export(run, tmp_path / "g.safetensors")
     with pytest.raises(
         ConfigError, match=r"its code makes the batch a fixed number; .*x\.shape\[0\]"
     ):
         uc.export(own_run(lambda: Own(fixed=True)), tmp_path / "fixed.pt2")
+    run = own_run(lambda: Own(branches=True))
+    capfd.readouterr()
+    with pytest.raises(ConfigError, match=r"as \.pt2: its code branches on values"):
+        uc.export(run, tmp_path / "branches.pt2")
+    assert capfd.readouterr() == ("", "")
     layers = lambda: nn.Sequential(nn.Linear(3, 4), nn.Sequential(nn.GELU(), nn.Linear(4, 2)))  # noqa: E731
     run = own_run(layers)
     uc.export(run, tmp_path / "layers.safetensors")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import logging
-import warnings
 
 import torch
 from torch import Tensor
@@ -35,23 +33,15 @@ def ready() -> None:
 
 def write(sampler: Sampler) -> Files:
     """A model with an input ``latents`` and an output ``samples``, the first axis of both free."""
-    heard = logging.getLogger("torch.onnx")
-    level = heard.level
-    heard.setLevel(logging.ERROR)  # it warns of packages that it could do without
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            made = torch.onnx.export(
-                sampler,
-                (sampler.latents(EXAMPLES),),
-                dynamic_shapes=any_batch(),
-                input_names=[LATENTS],
-                output_names=[SAMPLES],
-                dynamo=True,
-                verbose=False,
-            )
-    finally:
-        heard.setLevel(level)
+    made = torch.onnx.export(
+        sampler,
+        (sampler.latents(EXAMPLES),),
+        dynamic_shapes=any_batch(),
+        input_names=[LATENTS],
+        output_names=[SAMPLES],
+        dynamo=True,
+        verbose=False,
+    )
     assert made is not None  # as no file was named
     model = made.model_proto
     for node in model.graph.node:  # where in whose files it was written is of no use elsewhere

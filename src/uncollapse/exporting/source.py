@@ -136,7 +136,7 @@ def _arguments(layer: nn.Module) -> list[str]:
     """
     kind = type(layer)
     if getattr(nn, kind.__name__, None) is not kind:
-        raise _cannot_write(f"{kind.__name__} is none of them, so its source is not ours")
+        raise _cannot_write(f"{kind.__name__} is none, and its source is not copied")
     found = []
     for name, parameter in _parameters(kind).items():
         value = getattr(layer, name, inspect.Parameter.empty)
@@ -177,7 +177,7 @@ def _is_plain(value: Any) -> bool:
 
 def _cannot_write(reason: str) -> ConfigError:
     return ConfigError(
-        f"a .safetensors comes with source that rebuilds the network from torch's own layers; "
+        f"a .safetensors comes with source that rebuilds the network of torch's own layers; "
         f"{reason}: export a .pt2 or .onnx"
     )
 

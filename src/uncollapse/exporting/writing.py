@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +14,7 @@ from torch import Tensor
 from uncollapse.errors import ConfigError, UncollapseError, one_line
 from uncollapse.exporting import onnx_model, program, weights
 from uncollapse.exporting.format import Format, Reader
+from uncollapse.exporting.quiet import quiet
 from uncollapse.exporting.sampler import Sampler
 from uncollapse.exporting.source import MARK
 from uncollapse.files import home, in_parents, write_atomically
@@ -27,6 +30,13 @@ BATCHES = (1, 7, 64)
 """Batches in which a file has to give the same samples."""
 TOLERANCE = 1e-5
 """How far they may be off, in network units, or as part of larger numbers."""
+
+REASONS = {
+    "Constraints violated": "its code makes the batch a fixed number; it should take its size from "
+    "x.shape[0], not from len(x)",
+    "data-dependent": "its code branches on values, which torch cannot follow",
+}
+"""What torch's errors mean for a generator."""
 
 
 class Exported(NamedTuple):
@@ -80,14 +90,19 @@ def export(
         )
     sampler = Sampler(run, replica, of)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
+        wanted = _wanted(sampler)
         try:
-            files = form.write(sampler)
-            read = form.read(files)
+            with quiet():
+                files = form.write(sampler)
+                read = form.read(files)
+                given = [_seeded(read, sampler.latents(count)) for count in BATCHES]
         except UncollapseError:
             raise
         except Exception as error:
             raise ConfigError(_cannot_export(path, error)) from error
-        difference = _compare(path, sampler, read)
+        difference = max(map(partial(_difference, sampler), given, wanted))
+        if not difference <= TOLERANCE:
+            raise ConfigError(_differs(path, sampler, wanted[-1], difference))
     for ending in reversed(list(files)):  # the source first: weights alone are of no use
         write_atomically(in_parents(path).with_suffix(ending), files[ending])
     written = tuple(path.with_suffix(ending) for ending in files)
@@ -114,41 +129,22 @@ def _ours(source: Path) -> bool:
         return False
 
 
-def _compare(path: Path, sampler: Sampler, read: Reader) -> float:
-    """How far a file's samples are off.
+def _wanted(sampler: Sampler) -> list[Tensor]:
+    """The run's own samples, a batch of each size.
 
     Raises:
-        ConfigError: too far.
+        ConfigError: the generator does not take every size.
     """
-    worst = 0.0
+    wanted = []
     for count in BATCHES:
-        latents = sampler.latents(count)
         try:
-            want = _seeded(sampler, latents)
+            wanted.append(_seeded(sampler, sampler.latents(count)))
         except Exception as error:
             raise ConfigError(
-                f"an exported generator takes any batch, this one takes none of {count}: "
+                f"an exported generator takes batches of any size, this one none of {count}: "
                 f"{one_line(error)}"
             ) from error
-        try:
-            given = _seeded(read, latents)
-        except Exception as error:
-            raise ConfigError(_cannot_export(path, error)) from error
-        if given.shape != want.shape:
-            raise ConfigError(
-                f"{path.name} was not written: it makes {list(given.shape)} of {count} latents, "
-                f"the run {list(want.shape)}"
-            )
-        off = _difference(sampler, given, want)
-        if not off <= TOLERANCE:
-            draws = not torch.equal(want, _seeded(sampler, latents, seed=1))
-            why = ": the generator draws random numbers inside, and others there" if draws else ""
-            raise ConfigError(
-                f"{path.name} was not written: its samples are off by {off:.2g} from the run's, "
-                f"more than {TOLERANCE:g}{why}"
-            )
-        worst = max(worst, off)
-    return worst
+    return wanted
 
 
 def _seeded(generator: Reader, latents: Tensor, seed: int = 0) -> Tensor:
@@ -158,6 +154,8 @@ def _seeded(generator: Reader, latents: Tensor, seed: int = 0) -> Tensor:
 
 def _difference(sampler: Sampler, given: Tensor, want: Tensor) -> float:
     """The largest, in network units, or as part of larger numbers; rounding to units aside."""
+    if given.shape != want.shape:
+        return math.inf
     data = sampler.data
     scale, shift = (data.as_given(x.expand(1, *data.shape)) for x in (data.scale, data.shift))
     rounding = 2 * torch.finfo(want.dtype).eps * want.abs()
@@ -165,13 +163,19 @@ def _difference(sampler: Sampler, given: Tensor, want: Tensor) -> float:
     return float((off / torch.maximum(scale.abs(), (want - shift).abs())).max())
 
 
-def _cannot_export(path: Path, error: Exception) -> str:
+def _differs(path: Path, sampler: Sampler, want: Tensor, difference: float) -> str:
+    draws = not torch.equal(want, _seeded(sampler, sampler.latents(len(want)), seed=1))
+    why = ": the generator draws random numbers inside, and others there" if draws else ""
+    return (
+        f"{path.name} was not written: its samples are off by {difference:.2g} from the run's, "
+        f"more than {TOLERANCE:g}{why}"
+    )
+
+
+def _cannot_export(path: Path, error: BaseException) -> str:
     """The one line, of the error that began it."""
-    while error.__cause__ is not None and isinstance(error.__cause__, Exception):
+    while isinstance(error.__cause__, Exception):
         error = error.__cause__
-    if "specialized it to be a constant" in str(error):
-        return (
-            f"the generator cannot be exported as {path.suffix}: its code makes the batch a fixed "
-            "number; it should take its size from x.shape[0], not from len(x)"
-        )
-    return f"the generator cannot be exported as {path.suffix}: {one_line(error)}"
+    known = (reason for sign, reason in REASONS.items() if sign in str(error))
+    reason = next(known, one_line(error))
+    return f"the generator cannot be exported as {path.suffix}: {reason}"
