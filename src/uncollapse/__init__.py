@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         data,
         diagnosis,
         evaluation,
+        exporting,
         games,
         metrics,
         nets,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from uncollapse.diagnosis import Verdict, Watch, duality_gap, watch
     from uncollapse.diagnosis.lightning import LightningWatch as LightningWatch
     from uncollapse.errors import UncollapseError
+    from uncollapse.exporting import export
     from uncollapse.runs import Config, Run, load
     from uncollapse.training import Stop, resume, train
 
@@ -41,6 +43,7 @@ _ROOMS = {
     "data",
     "diagnosis",
     "evaluation",
+    "exporting",
     "games",
     "metrics",
     "nets",
@@ -59,6 +62,7 @@ _NAMES = {
     "UncollapseError": "errors",
     "Verdict": "diagnosis",
     "Watch": "diagnosis",
+    "export": "exporting",
     "load": "runs",
     "resume": "training",
     "train": "training",
@@ -77,6 +81,8 @@ __all__ = [
     "diagnosis",
     "duality_gap",
     "evaluation",
+    "export",
+    "exporting",
     "games",
     "load",
     "metrics",

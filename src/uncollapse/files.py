@@ -60,6 +60,20 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
+def in_parents(path: Path) -> Path:
+    """The path, in folders that are there.
+
+    Raises:
+        RunFolderError: one of them cannot be made.
+    """
+    path = home(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error) from None
+    return path
+
+
 def append_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Adds a line of JSON for each row, in one piece; a piece of a line before them is dropped.
 

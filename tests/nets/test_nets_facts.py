@@ -7,7 +7,7 @@ from torch import nn
 from uncollapse.errors import ShapeError
 from uncollapse.nets import DCGAN, MLP, Conv1d, Conv28, Maxout, PacGAN, ResNet, UnrolledGAN
 from uncollapse.nets.halving import halvings
-from uncollapse.nets.resnet import Residual
+from uncollapse.nets.resnet import Residual, residual
 
 
 def size(network: nn.Module) -> int:
@@ -173,7 +173,7 @@ def test_resnet_starts_as_fixup_says() -> None:
 
 
 def test_a_residual_block_is_its_formula() -> None:
-    block, x = Residual(3, (5, 4)).requires_grad_(False), torch.randn(2, 3, 5, 4)
+    block, x = residual(3, (5, 4)).requires_grad_(False), torch.randn(2, 3, 5, 4)
     _, first, _, second = block.branch
 
     def leaky(x: torch.Tensor) -> torch.Tensor:

@@ -19,6 +19,7 @@ from uncollapse.cli.commands.advise import advise
 from uncollapse.cli.commands.data import data_app
 from uncollapse.cli.commands.evaluate import evaluate
 from uncollapse.cli.commands.report import report
+from uncollapse.cli.commands.export import export
 from uncollapse.cli.commands.resume import resume
 from uncollapse.cli.commands.sample import sample
 from uncollapse.cli.commands.status import status
@@ -53,6 +54,7 @@ app.command(advise)
 app.command(report)
 app.command(view)
 app.command(evaluate)
+app.command(export)
 app.command(data_app)
 
 

@@ -11,16 +11,16 @@ from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
 
-from uncollapse.cli.saving import csv, in_parents, npy, npz, save_picture
+from uncollapse.cli.replicas import chosen, file_of
+from uncollapse.cli.saving import csv, npy, npz, save_picture
 from uncollapse.data import pictures
 from uncollapse.errors import ConfigError
-from uncollapse.files import home, new_folder, whole_file
+from uncollapse.files import home, in_parents, new_folder, whole_file
 from uncollapse.runs import Run
 from uncollapse.runs.run import load
 
 NUMBERS = {".npz": npz, ".npy": npy, ".csv": csv}
 """What writes numbers, by the name's end."""
-ALL = "all"
 PATIENCE = 3.0
 """Seconds after which progress is shown."""
 
@@ -49,7 +49,7 @@ def sample_command(
         raise ConfigError(
             "a .csv is for points and series, these are images: --out FOLDER/ or .npz"
         )
-    numbers, several = _replicas(replica, run)
+    numbers, several = chosen(replica, run)
     if is_folder:
         with new_folder(path) as begun:
             for number in numbers:
@@ -59,26 +59,12 @@ def sample_command(
     else:
         written = []
         for number in numbers:
-            name = f"{path.stem}-replica-{number}{path.suffix}" if several else path.name
-            _save_file(path.with_name(name), run, count, seed, number, of)
-            written.append(path.with_name(name))
+            written.append(file_of(path, number, several))
+            _save_file(written[-1], run, count, seed, number, of)
     places = ", ".join(map(str, written))
     whose = f"{of} of {folder}" if of else str(folder)
     print(f"{count} samples of {whose} at step {run.step}: {places}")
     return 0
-
-
-def _replicas(given: Sequence[str], run: Run) -> tuple[list[int], bool]:
-    """Which replicas, and whether each gets a place of its own."""
-    if ALL in given:
-        return list(range(len(run.generators))), True
-    try:
-        numbers = list(dict.fromkeys(map(int, given or ["0"])))
-    except ValueError:
-        raise ConfigError(f"--replica takes a whole number or all, not '{given[0]}'") from None
-    for number in numbers:
-        run.check_replica(number)
-    return numbers, len(numbers) > 1
 
 
 def _save_file(path: Path, run: Run, count: int, seed: int, replica: int, of: str | None) -> None:

@@ -14,7 +14,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from uncollapse.data import Dataset
-from uncollapse.files import cannot_write, home, write_atomically
+from uncollapse.files import in_parents, write_atomically
 
 
 def npy(file: BinaryIO, pieces: Iterable[Tensor], count: int, data: Dataset) -> None:
@@ -86,13 +86,3 @@ def save_picture(path: Path, picture: Image) -> None:
     content = io.BytesIO()
     picture.save(content, format="PNG")
     write_atomically(in_parents(path), content.getvalue())
-
-
-def in_parents(path: Path) -> Path:
-    """The path, in folders that are there."""
-    path = home(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise cannot_write(path, error) from None
-    return path

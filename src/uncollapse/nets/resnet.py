@@ -19,27 +19,29 @@ GAIN = math.sqrt(2 / (1 + SLOPE**2))
 
 
 class Residual(nn.Module):
-    """``x + f(x)``, where f is leaky ReLU, 3 x 3, leaky ReLU, 1 x 1, and starts at 0.
+    """``x + branch(x)``."""
 
-    Args:
-        maps: of x, and of f(x).
-        size: height and width of x; the kernel has 1 pixel along a side of 1.
-    """
-
-    def __init__(self, maps: int, size: Sides) -> None:
+    def __init__(self, branch: nn.Module) -> None:
         super().__init__()
-        height, width = (3 if side > 1 else 1 for side in size)
-        first = nn.Conv2d(maps, maps, (height, width), padding="same")
-        last = nn.Conv2d(maps, maps, 1)
-        self.branch = nn.Sequential(nn.LeakyReLU(SLOPE), first, nn.LeakyReLU(SLOPE), last)
-
-    def silence(self) -> None:
-        """Lets the branch end in zeros."""
-        nn.init.zeros_(cast(nn.Conv2d, self.branch[-1]).weight)
+        self.branch = branch
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
         """``[batch, maps, *size]`` -> the same."""
-        return maps + cast(torch.Tensor, self.branch(maps))
+        added: torch.Tensor = self.branch(maps)
+        return maps + added
+
+
+def residual(maps: int, size: Sides) -> Residual:
+    """A block whose branch is leaky ReLU, 3 x 3, leaky ReLU, 1 x 1.
+
+    Args:
+        maps: of its input, and of its output.
+        size: height and width of both; the kernel has 1 pixel along a side of 1.
+    """
+    height, width = (3 if side > 1 else 1 for side in size)
+    first = nn.Conv2d(maps, maps, (height, width), padding="same")
+    last = nn.Conv2d(maps, maps, 1)
+    return Residual(nn.Sequential(nn.LeakyReLU(SLOPE), first, nn.LeakyReLU(SLOPE), last))
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ class ResNet:
         return self
 
     def _blocks(self, step: Halving) -> list[nn.Module]:
-        return [Residual(step.inner, step.short) for _ in range(self.blocks)]
+        return [residual(step.inner, step.short) for _ in range(self.blocks)]
 
 
 def _changed(before: int, after: int) -> list[nn.Module]:
@@ -147,7 +149,8 @@ def initialise(network: nn.Module) -> nn.Module:
         if not isinstance(module, nn.Flatten | Residual | nn.Sequential):
             after_leaky = isinstance(module, nn.LeakyReLU)
     for block in blocks:
-        block.silence()
+        last = cast(nn.Conv2d, cast(nn.Sequential, block.branch)[-1])
+        nn.init.zeros_(last.weight)  # so that branches add nothing at first
     return network
 
 

@@ -202,7 +202,7 @@ class Run:
         self.check_replica(replica)
         if count < 1:
             raise ConfigError(f"the number of samples must be 1 or more, not {count:,}")
-        generator = self.generators[replica] if of is None else self._part(of, replica)
+        generator = self.network(replica=replica, of=of)
         device = device_of(generator)
         noise = Streams([seed], "samples")
         ambient = begun = Ambient([seed], "samples", device)
@@ -221,8 +221,20 @@ class Run:
             ambient = begun
             yield made
 
-    def _part(self, name: str, replica: int) -> nn.Module:
-        return self._deliver(self.cast.part(name, replica))
+    def network(self, *, replica: int = 0, of: str | None = None) -> nn.Module:
+        """The generator that samples come from, as :attr:`generators` has it.
+
+        Args:
+            replica: as for :meth:`sample`.
+            of: likewise.
+
+        Raises:
+            ConfigError: no such replica or part.
+        """
+        self.check_replica(replica)
+        if of is None:
+            return self.generators[replica]
+        return self._deliver(self.cast.part(of, replica))
 
     def _deliver(self, network: nn.Module) -> nn.Module:
         device = device_of(network)

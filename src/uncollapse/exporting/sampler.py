@@ -1,0 +1,73 @@
+"""What is exported: a run's generator whose samples are as ``Run.sample`` gives them."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import torch
+from torch import Tensor, nn
+
+from uncollapse.runs import Run
+from uncollapse.runs.run import device_of
+
+AXES = {"points": "ND", "series": "NTC", "images": "NCHW"}
+"""How samples are ordered where the source is ordered as networks see it."""
+
+
+class Sampler(nn.Module):
+    """Latents ``[batch, *latent]`` to samples in the data's own units and order of axes.
+
+    Args:
+        run: the run.
+        replica, of: which generator, as for ``Run.sample``.
+
+    Attributes:
+        generator: ``run.generators[replica]``, or what ``of`` names, on the CPU.
+        latent: shape of a latent.
+        data: the run's.
+        facts: what a file tells of itself: words by words.
+
+    Raises:
+        ConfigError: no such replica or part.
+    """
+
+    def __init__(self, run: Run, replica: int, of: str | None) -> None:
+        super().__init__()
+        network = run.network(replica=replica, of=of)
+        on_cpu = device_of(network).type == "cpu"  # a run that still trains may be elsewhere
+        self.generator = network if on_cpu else copy.deepcopy(network).cpu()
+        self.latent = run.config.latent
+        self.data = run.data
+        self.facts = _facts(run, replica, of)
+        self.eval()
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """``[batch, *latent]`` -> samples ``[batch, ...]``."""
+        samples: Tensor = self.generator(latents)
+        return self.data.as_given(samples)
+
+    def latents(self, count: int) -> Tensor:
+        """Latents to try it with, always the same: standard normal, ``[count, *latent]``."""
+        return torch.randn(count, *self.latent, generator=torch.Generator().manual_seed(0))
+
+
+def _facts(run: Run, replica: int, of: str | None) -> dict[str, str]:
+    data = run.data
+    shape = data.as_given(torch.empty(1, *data.shape)).shape[1:]
+    facts = {
+        "made_by": "uncollapse",
+        "run": run.folder.name if run.folder else "",
+        "step": str(run.step),
+        "replica": str(replica),
+        "generator": of or "",
+        "data": data.name,
+        "latents": "standard normal",
+        "latent_shape": json.dumps(list(run.config.latent)),
+        "sample_shape": json.dumps(list(shape)),
+        "axes": data.axes or AXES[data.kind],
+        "units": f"those of the data ({data.source_dtype}), neither rounded nor clipped",
+        "black_to_white": f"{data.range.low:g} to {data.range.high:g}" if data.range else "",
+    }
+    # Names of files may hold bytes that are in no encoding.
+    return {k: v.encode("utf-8", "replace").decode() for k, v in facts.items() if v}
