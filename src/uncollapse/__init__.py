@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from uncollapse import (
+        comparing,
         data,
         diagnosis,
         evaluation,
@@ -26,9 +27,11 @@ if TYPE_CHECKING:
         players,
         recipes,
         remedies,
+        report,
         runs,
         training,
     )
+    from uncollapse.comparing import compare
     from uncollapse.diagnosis import Verdict, Watch, duality_gap, watch
     from uncollapse.diagnosis.lightning import LightningWatch as LightningWatch
     from uncollapse.errors import UncollapseError
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _ROOMS = {
+    "comparing",
     "data",
     "diagnosis",
     "evaluation",
@@ -48,6 +52,7 @@ _ROOMS = {
     "players",
     "recipes",
     "remedies",
+    "report",
     "runs",
     "training",
 }
@@ -59,6 +64,7 @@ _NAMES = {
     "UncollapseError": "errors",
     "Verdict": "diagnosis",
     "Watch": "diagnosis",
+    "compare": "comparing",
     "load": "runs",
     "resume": "training",
     "train": "training",
@@ -73,6 +79,8 @@ __all__ = [
     "UncollapseError",
     "Verdict",
     "Watch",
+    "compare",
+    "comparing",
     "data",
     "diagnosis",
     "duality_gap",
@@ -85,6 +93,7 @@ __all__ = [
     "players",
     "recipes",
     "remedies",
+    "report",
     "resume",
     "runs",
     "train",

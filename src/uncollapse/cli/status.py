@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from uncollapse.cli.standings import FINITE, Stands, folders_in, stands
+from uncollapse.cli.standings import Stands, folders_in, stands
 from uncollapse.diagnosis import Evidence, Verdict
 from uncollapse.errors import UncollapseError
 from uncollapse.files import home
+from uncollapse.runs.standing import FINITE
 
 EXIT = {"warning": 1, "collapsed": 2, "failed": 2}
 """Exit codes of states; of the others 0."""

@@ -1,0 +1,1 @@
+"""Report: what people look at of runs, drawn from their folders alone; nothing is trained."""
