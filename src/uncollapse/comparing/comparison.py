@@ -18,8 +18,8 @@ from uncollapse.comparing.running import Running
 from uncollapse.comparing.task import time_run
 from uncollapse.comparing.trial import check
 from uncollapse.comparing.words import OWN
-from uncollapse.errors import ConfigError, UncollapseError, unknown
-from uncollapse.files import home, write_atomically
+from uncollapse.errors import ConfigError, RunFolderError, UncollapseError, unknown
+from uncollapse.files import cannot_write, home, write_atomically
 from uncollapse.report.table import Table, table_of
 from uncollapse.runs.config import KINDS, positive
 from uncollapse.runs.folder import RunFolder
@@ -96,45 +96,46 @@ def compare(
     kept = Plan.of(folder)
     if kept is None and asked is None:
         raise ConfigError(f"{folder} holds no comparison: say what is compared (data, vary)")
-    if kept is None:
+    if kept is None and asked is not None:
         check_place(folder)
-    elif asked is not None and (other := kept.difference(asked)):
-        raise ConfigError(f"{folder} holds another comparison: {other}: choose another place (out)")
-    elif asked is not None:
+        asked = _checked(asked, progress)
+    elif kept is not None and asked is not None:
+        if other := kept.difference(asked):
+            raise ConfigError(
+                f"{folder} holds another comparison: {other}: choose another place (out)"
+            )
         say(f"{folder} holds this comparison: it goes on", progress)
-    lock = RunFolder(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    lock.lock()
+    lock = _locked(folder)
     try:
-        return _compared(folder, kept, asked, executor, processes, progress)
+        plan = Plan.of(folder) or asked
+        assert plan is not None
+        count = min(processes or executors.cores(), len(plan.runs))
+        where = "local" if executor is None else executor
+        ours = isinstance(where, str)
+        if isinstance(where, str):
+            where = executors.named(where, folder, count)
+        how = f"go on with `uncollapse compare --out {shlex.quote(str(folder))}`"
+        with Running(where, ours, how, progress) as running:
+            if plan is asked:
+                plan = _timed(plan, running, progress)
+                plan.keep(folder)
+            problems = running.train(plan, folder)
+        return write_table(plan, folder, problems)
     finally:
         lock.unlock()
 
 
-def _compared(
-    folder: Path,
-    kept: Plan | None,
-    asked: Plan | None,
-    executor: Executor | str | None,
-    processes: int | None,
-    progress: bool | None,
-) -> Table:
-    plan = kept
-    if plan is None:
-        assert asked is not None
-        plan = _checked(asked, progress)
-    count = min(processes or executors.cores(), len(plan.runs))
-    where = "local" if executor is None else executor
-    ours = isinstance(where, str)
-    if isinstance(where, str):
-        where = executors.named(where, folder, count)
-    how = f"go on with `uncollapse compare --out {shlex.quote(str(folder))}`"
-    with Running(where, ours, how, progress) as running:
-        if kept is None:
-            plan = _timed(plan, running, progress)
-            plan.keep(folder)
-        problems = running.train(plan, folder)
-    return write_table(plan, folder, problems)
+def _locked(folder: Path) -> RunFolder:
+    """A comparison's folder, in which no other process compares until it is unlocked."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    files = RunFolder(folder)
+    if files.locked:
+        raise RunFolderError(f"{folder}: another process is at this comparison")
+    files.lock()
+    return files
 
 
 def _checked(plan: Plan, progress: bool | None) -> Plan:

@@ -18,7 +18,7 @@ def draw(table: Table) -> bytes | None:
         from matplotlib.figure import Figure
     except ImportError:
         return None
-    names = [row.name if row.cells else f"{row.name} (failed)" for row in table.rows]
+    names = [row.name if row.cells else f"{row.name} ({row.short})" for row in table.rows]
     left = 0.075 * max(map(len, names)) + 0.2
     width = left + PANEL * len(table.measures)
     height = ROOM + ROW * len(names)

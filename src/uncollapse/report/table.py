@@ -133,6 +133,11 @@ class Row:
         return ", ".join(self.labels.values())
 
     @property
+    def short(self) -> str:
+        """The note's first words: failed, not begun."""
+        return self.note.partition(":")[0]
+
+    @property
     def healthy(self) -> str:
         """How many replicas are."""
         return f"{self.states.count(GOOD)} of {len(self.states)}" if self.states else NONE
@@ -196,18 +201,24 @@ class Table:
 
     def markdown(self) -> str:
         """To paste: the means, and the differences to the row that others are compared with."""
-        titles = [*self.columns, *map(self.title, self.measures), GOOD]
+        budgets = len({row.step for row in self.rows if row.cells}) > 1
+        steps = ["step"] if budgets else []
+        titles = [*self.columns, *steps, *map(self.title, self.measures), GOOD]
         lines = [_line(titles), _line(["---"] * len(titles))]
         for row in self.rows:
             cells = [str(row.cells.get(m, NONE)) for m in self.measures]
+            if not row.cells and cells:
+                cells[0] = row.short
+            if budgets:
+                cells.insert(0, f"{row.step or 0:,}")
             lines.append(_line([*self._labels(row), *cells, row.healthy]))
         if self.real:
-            blank = [""] * (len(self.columns) - 1)
+            blank = [""] * (len(self.columns) - 1 + len(steps))
             real = [f"{self.real[m]:.4g}" if m in self.real else "" for m in self.measures]
             lines.append(_line(["real samples", *blank, *real, ""]))
         parts = ["\n".join(lines), f"{self.caption}."]
         if any(row.differences for row in self.rows):
-            titles = titles[:-1]
+            titles = [*self.columns, *map(self.title, self.measures)]
             lines = [_line(titles), _line(["---"] * len(titles))]
             for row in self.rows:
                 if row.differences:
