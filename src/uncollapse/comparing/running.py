@@ -89,6 +89,16 @@ class Running:
         total = sum(plan.words_of(run)["steps"] for run in plan.runs)
         now = _steps(places.values())
         with ProgressLine(f"{count} runs", now, total, self.shown) as progress:
+
+            def ended(run: PlannedRun, why: str) -> None:
+                nonlocal done
+                done += 1
+                if why:
+                    problems[places[run.folder]] = why
+                if self.stop.number is None:
+                    line = f"failed: {why}" if why else _line(places[run.folder])
+                    progress.say(f"{done} of {count}: {run.name}: {line}")
+
             looked = time.monotonic()
             while waiting or given:
                 for run in list(waiting):
@@ -101,17 +111,11 @@ class Running:
                         handle = self.executor.submit(train_run, str(place), words, os.getcwd())
                         given[run.folder] = run, handle
                     except Exception as error:  # an executor that is broken takes none
-                        problems[place] = one_line(error)
+                        ended(run, one_line(error))
                 for name, (run, handle) in list(given.items()):
                     if handle.done():
                         del given[name]
-                        why = _answer(handle)
-                        done += 1
-                        if why:
-                            problems[places[name]] = why
-                        if self.stop.number is None:
-                            line = f"failed: {why}" if why else _line(places[name])
-                            progress.say(f"{done} of {count}: {run.name}: {line}")
+                        ended(run, _answer(handle))
                 self._stopped([handle for _, handle in given.values()], done, count)
                 if time.monotonic() > looked + LOOK or not given:
                     looked = time.monotonic()
