@@ -134,7 +134,10 @@ def test_what_is_not_whole_is_not_compared(tmp_path, tiny):
     folders = [tmp_path / "whole", tmp_path / "half", tmp_path / "bad"]
     with pytest.raises(uc.UncollapseError, match=r"inf|nan"):
         measured(folders[2], words, objective="wasserstein", lr=1e30)
-    _, half, bad = table_of(folders).rows
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "config.yaml").write_text("steps: many")
+    _, half, bad, damaged = table_of([*folders, tmp_path / "damaged"]).rows
+    assert "steps must be a whole number" in damaged.note
     assert half.note == "stopped at step 10 of 20"
     assert half.cells
     assert not half.differences

@@ -17,11 +17,11 @@ from uncollapse.comparing.plan import Plan, PlannedRun, check_place, planned
 from uncollapse.comparing.running import Running
 from uncollapse.comparing.task import time_run
 from uncollapse.comparing.trial import check
-from uncollapse.comparing.words import OWN
+from uncollapse.comparing.words import OWN, TAKEN
 from uncollapse.errors import ConfigError, RunFolderError, UncollapseError, unknown
 from uncollapse.files import cannot_write, home, write_atomically
 from uncollapse.report.table import Table, table_of
-from uncollapse.runs.config import KINDS, positive
+from uncollapse.runs.config import positive
 from uncollapse.runs.folder import RunFolder
 from uncollapse.training.progress import say
 
@@ -62,7 +62,8 @@ def compare(
             (``"dask:address=tcp://host:8786"``). All must see ``out``, under the same path.
         processes: at a time, of executors that are started here; by default one a core.
         progress: whether to show it; None shows it on a terminal.
-        **words: of :func:`uncollapse.train`, the same for all runs. Without ``data`` and ``vary``
+        **words: of :func:`uncollapse.train`, the same for all runs; ``callbacks`` are functions
+            of modules, whose numbers are measures of the table. Without ``data`` and ``vary``
             there are none, and the comparison in ``out`` goes on.
 
     Returns:
@@ -75,9 +76,9 @@ def compare(
     """
     folder = home(out).resolve()
     for word in words:
-        if word not in KINDS or (word in OWN and word not in ("steps", "seed")):
+        if word not in TAKEN or (word in OWN and word not in ("steps", "seed")):
             raise unknown(
-                "word of compare", word, sorted({*KINDS} - {"replicas", "data_fingerprint"})
+                "word of compare", word, sorted({*TAKEN} - {"replicas", "data_fingerprint"})
             )
     if processes is not None:
         positive("processes", processes)

@@ -85,6 +85,7 @@ class Running:
         waiting = [run for run in plan.runs if not _ended(places[run.folder])]
         given: dict[str, tuple[PlannedRun, Handle]] = {}
         problems: dict[Path, str] = {}
+        held: set[str] = set()
         done, count = len(plan.runs) - len(waiting), len(plan.runs)
         total = sum(plan.words_of(run)["steps"] for run in plan.runs)
         now = _steps(places.values())
@@ -104,6 +105,9 @@ class Running:
                 for run in list(waiting):
                     place = places[run.folder]
                     if RunFolder(place).locked:  # by what an earlier call gave out elsewhere
+                        if run.folder not in held:
+                            progress.say(f"{run.name} is trained elsewhere: it is waited for")
+                        held.add(run.folder)
                         continue
                     waiting.remove(run)
                     try:
@@ -145,7 +149,10 @@ def _ended(place: Path) -> bool:
     """Whether nothing more comes of a run, as it is whole, or met NaN and would again."""
     if not RunFolder(place).config_path.is_file():
         return False
-    now = standing(place)
+    try:
+        now = standing(place)
+    except UncollapseError:  # its task will say so
+        return False
     return not now.running and (now.whole or now.broken is not None)
 
 

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import torch
 
 from uncollapse.comparing.trial import seconds_a_step
-from uncollapse.comparing.words import as_given
+from uncollapse.comparing.words import apart
 from uncollapse.errors import UncollapseError, one_line
 from uncollapse.runs import checkpoint
 from uncollapse.runs.folder import RunFolder
@@ -44,12 +44,13 @@ def train_run(folder: str, words: Mapping[str, Any], here: str) -> str:
 
     def go() -> str:
         files = RunFolder(folder)
+        given, callbacks = apart(words)
         if checkpoint.newest(files.checkpoints) is None:
-            train(**as_given(words), out=folder, progress=False)
+            train(**given, out=folder, callbacks=callbacks, progress=False)
         else:
             now = standing(folder)
             if not now.whole and now.broken is None:
-                resume(folder, progress=False)
+                resume(folder, callbacks=callbacks, progress=False)
         return ""
 
     return _alone(here, go, _why)
@@ -62,7 +63,7 @@ def time_run(words: Mapping[str, Any], here: str) -> float | str:
         words: of ``uc.train``.
         here: as for :func:`train_run`.
     """
-    return _alone(here, lambda: seconds_a_step(words), _why)
+    return _alone(here, lambda: seconds_a_step(apart(words)[0]), _why)
 
 
 def _alone(here: str, do: Callable[[], T], instead: Callable[[BaseException], str]) -> T | str:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from uncollapse.comparing.words import as_given
+from uncollapse.comparing.words import apart
 from uncollapse.data.reading import Choices
 from uncollapse.ranks import Ranks
 from uncollapse.recipes import Settings
@@ -48,12 +48,13 @@ def check(words: Mapping[str, Any]) -> Found:
     """Plays a round of a run, as the run itself will.
 
     Args:
-        words: of ``uc.train``.
+        words: of ``uc.train``, as a file holds them.
 
     Raises:
         UncollapseError: of the kind that says what cannot be.
     """
-    resolved = _resolved(words)
+    given, _ = apart(words)
+    resolved = _resolved(given)
     check_trackers(resolved.config.trackers)
     check_acting(resolved.config, True, 1)
     rehearse(_training(resolved, ONE_BY_ONE))
@@ -101,7 +102,7 @@ def _resolved(words: Mapping[str, Any]) -> Resolved:
     """What ``uc.train`` would make of its words."""
     signature = inspect.signature(train).parameters
     defaults = {word: p.default for word, p in signature.items() if p.default is not p.empty}
-    given = defaults | as_given(words)
+    given = defaults | dict(words)
     reading = Choices(**{field.name: given[field.name] for field in dataclasses.fields(Choices)})
     fixed = {field.name for field in dataclasses.fields(Settings)}
     others = set(inspect.signature(resolve).parameters) - {"data", "choices", "recipe", "words"}

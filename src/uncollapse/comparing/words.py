@@ -7,11 +7,12 @@ its words are those that a file can hold.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from uncollapse.errors import ConfigError, unknown
+from uncollapse.importing import named_object
 from uncollapse.runs.config import GIVEN, KIND_NAMES, KINDS, LISTS
 from uncollapse.training.parts import REGISTRIES, named
 
@@ -29,7 +30,10 @@ FOR_ALL = (
 """Words that hold for all runs: measures of different data say nothing about methods."""
 VARIED = tuple(word for word in KINDS if word not in (*OWN, *FOR_ALL))
 """Words that can be varied, and ``steps`` where no budget is given."""
-NETWORKS = ("generator", "discriminator")
+IMPORTED = ("generator", "discriminator", "callbacks")
+"""Words that may be somebody's own functions, by name."""
+TAKEN = KINDS | {"callbacks": str}
+"""What kind each word is of, with those that no run's config holds."""
 JOINT = re.compile(r"(?<![0-9.][eE])\+")
 """What joins several remedies, or two rates: a plus that is no exponent's."""
 
@@ -73,9 +77,9 @@ def plain(word: str, value: Any) -> Value:
     Raises:
         ConfigError: it is of another kind, or no name leads to it.
     """
-    if word not in KINDS:
-        raise unknown("word", word, KINDS)
-    if word in LISTS:
+    if word not in TAKEN:
+        raise unknown("word", word, TAKEN)
+    if word in (*LISTS, "callbacks"):
         items = _pieces(word, value)
         found: list[Any] = [_one(word, item) for item in items]
         alone: Value = found[0] if word in ("size", "lr", "latent") and len(found) == 1 else found
@@ -94,10 +98,10 @@ def _pieces(word: str, value: Any) -> list[Any]:
 def _one(word: str, value: Any) -> Any:
     if value == "":
         raise ConfigError(f"{word}: a value is empty; only remedies may be (none)")
-    kind = KINDS[word]
+    kind = TAKEN[word]
     if isinstance(value, str):
         return _from_text(word, kind, value)
-    if kind is str and (word in REGISTRIES or word in NETWORKS):
+    if kind is str and (word in REGISTRIES or word in IMPORTED):
         name = named(word, value)
         if name == GIVEN:
             raise ConfigError(
@@ -137,9 +141,14 @@ def shown(value: Value) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def as_given(words: Mapping[str, Any]) -> dict[str, Any]:
-    """Words of a file as ``uc.train`` takes them: what holds several is a tuple there."""
-    return {word: tuple(v) if isinstance(v, list) else v for word, v in words.items()}
+def apart(words: Mapping[str, Any]) -> tuple[dict[str, Any], list[Callable[..., Any]]]:
+    """Words of a file as ``uc.train`` takes them, and the callbacks that they name.
+
+    Raises:
+        ConfigError: a callback cannot be found.
+    """
+    given = {word: tuple(v) if isinstance(v, list) else v for word, v in words.items()}
+    return given, [named_object(name, "callback") for name in given.pop("callbacks", ())]
 
 
 def settled(words: Mapping[str, Any]) -> dict[str, Value]:
