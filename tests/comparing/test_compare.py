@@ -3,6 +3,7 @@
 import concurrent.futures
 import os
 import signal
+import threading
 import time
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
@@ -108,7 +109,12 @@ def test_a_run_that_fails_is_a_row(tmp_path, words, capfd):
     assert "optimizer adam, objective wasserstein: failed: RuntimeError" in said
     assert "4 of 4: optimizer sgd, objective wasserstein: step 20: " in said
     later = Here()  # what a machine did is tried again; what diverged would again
-    table = uc.compare(out=tmp_path / "a", executor=later)
+    elsewhere = RunFolder(table.rows[1].folder)
+    elsewhere.path.mkdir()
+    elsewhere.lock()
+    threading.Timer(0.5, elsewhere.unlock).start()
+    table = uc.compare(out=tmp_path / "a", executor=later, progress=True)
+    assert "objective wasserstein is trained elsewhere: it is waited" in capfd.readouterr().err
     assert [Path(arguments[0]).name for arguments in later.given] == ["02-adam-wasserstein"]
     assert [row.whole for row in table.rows] == [True, True, False, True]
 
