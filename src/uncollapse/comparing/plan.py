@@ -167,8 +167,6 @@ def planned(
             raise ConfigError(f"{word} is varied, and given for all runs too: say it once")
     if "steps" in {**chosen, **common} and budget is not None:
         raise ConfigError("a budget says how many steps runs have: leave steps out, or the budget")
-    if "init" in common:
-        common["init"] = str(Path(str(common["init"])).expanduser().resolve())
     runs = []
     combinations = list(itertools.product(*chosen.values()))
     for number, values in enumerate(combinations, 1):

@@ -62,7 +62,7 @@ class Processes(concurrent.futures.Executor):
             if self._ending:
                 raise concurrent.futures.CancelledError
             process = subprocess.Popen(
-                [sys.executable, "-m", "uncollapse.comparing.worker"],
+                [sys.executable, "-P", "-m", "uncollapse.comparing.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

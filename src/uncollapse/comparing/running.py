@@ -25,6 +25,75 @@ LOOK = 1.0
 """Seconds between two looks into all folders."""
 
 
+class Runs:
+    """The runs of a comparison: those that wait, those that were given out, and the others.
+
+    Args:
+        plan: what is compared.
+        folder: where.
+
+    Attributes:
+        problems: why runs that have ended are not whole, by folder.
+        done: how many have ended, one way or the other.
+    """
+
+    def __init__(self, plan: Plan, folder: Path) -> None:
+        self.plan = plan
+        self.places = {run.folder: folder / run.folder for run in plan.runs}
+        self.waiting = [run for run in plan.runs if not _ended(self.places[run.folder])]
+        self.given: list[tuple[PlannedRun, Handle]] = []
+        self.problems: dict[Path, str] = {}
+        self.count = len(plan.runs)
+        self.done = self.count - len(self.waiting)
+        self._elsewhere: set[str] = set()
+
+    @property
+    def steps(self) -> int:
+        """How far all of them are together."""
+        found = 0
+        for place in self.places.values():
+            with suppress(UncollapseError):  # its task says what is wrong
+                found += RunFolder(place).last_step
+        return found
+
+    def give(self, executor: Executor) -> Iterator[str]:
+        """Gives out all that wait, but for those that an earlier call gave out and still train.
+
+        Yields:
+            What a person should know, a line each.
+        """
+        for run in list(self.waiting):
+            place = self.places[run.folder]
+            if RunFolder(place).locked:
+                if run.folder not in self._elsewhere:
+                    yield f"{run.name} is trained elsewhere: it is waited for"
+                self._elsewhere.add(run.folder)
+                continue
+            self.waiting.remove(run)
+            words = self.plan.words_of(run)
+            try:
+                handle = executor.submit(train_run, str(place), words, os.getcwd())
+            except Exception as error:  # an executor that is broken takes none
+                yield self._end(run, one_line(error))
+            else:
+                self.given.append((run, handle))
+
+    def take(self) -> Iterator[str]:
+        """Takes note of all that have ended; yields a line for each."""
+        for run, handle in list(self.given):
+            if handle.done():
+                self.given.remove((run, handle))
+                yield self._end(run, _answer(handle))
+
+    def _end(self, run: PlannedRun, why: str) -> str:
+        self.done += 1
+        place = self.places[run.folder]
+        if why:
+            self.problems[place] = why
+        line = f"failed: {why}" if why else _line(place)
+        return f"{self.done} of {self.count}: {run.name}: {line}"
+
+
 class Running:
     """An executor while a comparison has it.
 
@@ -81,54 +150,23 @@ class Running:
         Raises:
             StoppedBySignal: somebody asked to stop; all is kept.
         """
-        places = {run.folder: folder / run.folder for run in plan.runs}
-        waiting = [run for run in plan.runs if not _ended(places[run.folder])]
-        given: dict[str, tuple[PlannedRun, Handle]] = {}
-        problems: dict[Path, str] = {}
-        held: set[str] = set()
-        done, count = len(plan.runs) - len(waiting), len(plan.runs)
+        runs = Runs(plan, folder)
         total = sum(plan.words_of(run)["steps"] for run in plan.runs)
-        now = _steps(places.values())
-        with ProgressLine(f"{count} runs", now, total, self.shown) as progress:
-
-            def ended(run: PlannedRun, why: str) -> None:
-                nonlocal done
-                done += 1
-                if why:
-                    problems[places[run.folder]] = why
-                if self.stop.number is None:
-                    line = f"failed: {why}" if why else _line(places[run.folder])
-                    progress.say(f"{done} of {count}: {run.name}: {line}")
-
+        with ProgressLine(f"{runs.count} runs", runs.steps, total, self.shown) as progress:
             looked = time.monotonic()
-            while waiting or given:
-                for run in list(waiting):
-                    place = places[run.folder]
-                    if RunFolder(place).locked:  # by what an earlier call gave out elsewhere
-                        if run.folder not in held:
-                            progress.say(f"{run.name} is trained elsewhere: it is waited for")
-                        held.add(run.folder)
-                        continue
-                    waiting.remove(run)
-                    try:
-                        words = plan.words_of(run)
-                        handle = self.executor.submit(train_run, str(place), words, os.getcwd())
-                        given[run.folder] = run, handle
-                    except Exception as error:  # an executor that is broken takes none
-                        ended(run, one_line(error))
-                for name, (run, handle) in list(given.items()):
-                    if handle.done():
-                        del given[name]
-                        ended(run, _answer(handle))
-                self._stopped([handle for _, handle in given.values()], done, count)
-                if time.monotonic() > looked + LOOK or not given:
+            while runs.waiting or runs.given:
+                said = [*runs.give(self.executor), *runs.take()]
+                self._stopped([handle for _, handle in runs.given], runs.done, runs.count)
+                for line in said:
+                    progress.say(line)
+                if time.monotonic() > looked + LOOK or not runs.given:
                     looked = time.monotonic()
-                    now = _steps(places.values())
-                    now = now if done == count else min(now, total - 1)  # the last looks are due
-                    progress.update(now, {}, f"{done} of {count} runs done")
-                if given or waiting:
+                    all_done = runs.done == runs.count
+                    now = runs.steps if all_done else min(runs.steps, total - 1)  # looks are due
+                    progress.update(now, {}, f"{runs.done} of {runs.count} runs done")
+                if runs.given or runs.waiting:
                     time.sleep(PAUSE)
-        return problems
+        return runs.problems
 
     def _stopped(self, handles: list[Handle], done: int, count: int) -> None:
         """Ends the comparison if somebody asked to, once what runs here is saved."""
@@ -166,20 +204,12 @@ def _answer(handle: Handle) -> str:
         return one_line(error)
 
 
-def _steps(places: Any) -> int:
-    """How far all runs are together."""
-
-    def of() -> Iterator[int]:
-        for place in places:
-            with suppress(UncollapseError):
-                yield RunFolder(place).last_step
-
-    return sum(of())
-
-
 def _line(place: Path) -> str:
     """How a run has ended, for people."""
-    now = standing(place)
+    try:
+        now = standing(place)
+    except UncollapseError as error:
+        return str(error)
     found = outcome(RunFolder(place).metrics(), now.step)
     healthy = sum(verdict.state == "healthy" for verdict in now.verdicts)
     of = f"{healthy} of {len(now.verdicts)} healthy"

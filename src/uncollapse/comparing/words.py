@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from uncollapse.errors import ConfigError, unknown
+from uncollapse.files import home
 from uncollapse.importing import named_object
 from uncollapse.runs.config import GIVEN, KIND_NAMES, KINDS, LISTS
 from uncollapse.training.parts import REGISTRIES, named
@@ -99,6 +99,8 @@ def _one(word: str, value: Any) -> Any:
     if value == "":
         raise ConfigError(f"{word}: a value is empty; only remedies may be (none)")
     kind = TAKEN[word]
+    if word == "init":  # from whatever folder the comparison is gone on with
+        return str(home(value).resolve())
     if isinstance(value, str):
         return _from_text(word, kind, value)
     if kind is str and (word in REGISTRIES or word in IMPORTED):
@@ -109,8 +111,6 @@ def _one(word: str, value: Any) -> Any:
                 "processes; write it as text, such as package.module:name"
             )
         return name
-    if word in ("data", "init") and isinstance(value, Path):
-        return str(value)
     fits = isinstance(value, int if kind is bool else kind) or (
         kind is float and isinstance(value, int)
     )
