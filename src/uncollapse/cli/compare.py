@@ -115,7 +115,9 @@ def _show(table: Table) -> None:
     console.print(f"{table.caption}.")
     if table.test:
         first = table.rows[table.base].name
-        console.print(f"* differs from {first}: {table.test} below 0.05.")
+        clear = any(d.clear for row in table.rows for d in row.differences.values())
+        what = f"* differs from {first}" if clear else f"Nothing differs clearly from {first}"
+        console.print(f"{what} ({table.test} below 0.05).")
     for note in table.notes:
         console.print(note)
 
