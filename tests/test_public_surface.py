@@ -5,6 +5,7 @@ import inspect
 
 import uncollapse as uc
 from uncollapse.cli.commands.train import train
+from uncollapse.cli.commands.words import Words
 from uncollapse.cli.reading import Reading
 
 WORDS = [
@@ -52,8 +53,9 @@ def test_train_takes_these_words():
 def test_the_command_line_takes_the_same_words():
     """One word, one meaning; what may be repeated is singular there."""
     singular = {"remedies": "remedy", "trackers": "tracker"}
-    options = set(inspect.signature(train).parameters) - {"config", "pairs", "reading"}
-    options |= {field.name for field in dataclasses.fields(Reading)}
+    options = set(inspect.signature(train).parameters) - {"config", "words", "reading"}
+    options |= {field.name for room in (Words, Reading) for field in dataclasses.fields(room)}
+    options -= {"pairs"}
     assert options - {"grey", "rgb"} == {singular.get(w, w) for w in WORDS} - {
         "progress",
         "colour",

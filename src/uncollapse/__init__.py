@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from uncollapse import (
+        comparing,
         data,
         diagnosis,
         evaluation,
@@ -27,9 +28,11 @@ if TYPE_CHECKING:
         players,
         recipes,
         remedies,
+        report,
         runs,
         training,
     )
+    from uncollapse.comparing import compare
     from uncollapse.diagnosis import Verdict, Watch, duality_gap, watch
     from uncollapse.diagnosis.lightning import LightningWatch as LightningWatch
     from uncollapse.errors import UncollapseError
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _ROOMS = {
+    "comparing",
     "data",
     "diagnosis",
     "evaluation",
@@ -51,6 +55,7 @@ _ROOMS = {
     "players",
     "recipes",
     "remedies",
+    "report",
     "runs",
     "training",
 }
@@ -63,6 +68,7 @@ _NAMES = {
     "Verdict": "diagnosis",
     "Watch": "diagnosis",
     "export": "exporting",
+    "compare": "comparing",
     "load": "runs",
     "resume": "training",
     "train": "training",
@@ -77,6 +83,8 @@ __all__ = [
     "UncollapseError",
     "Verdict",
     "Watch",
+    "compare",
+    "comparing",
     "data",
     "diagnosis",
     "duality_gap",
@@ -91,6 +99,7 @@ __all__ = [
     "players",
     "recipes",
     "remedies",
+    "report",
     "resume",
     "runs",
     "train",

@@ -1,6 +1,7 @@
 """Recipes: what the papers say, what is given wins, and a config that holds everything."""
 
 import dataclasses
+import inspect
 import re
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import torch
 import yaml
 
 import uncollapse as uc
-from uncollapse.cli.commands.train import train
+from uncollapse.cli.commands.words import Words
 from uncollapse.errors import ConfigError
 from uncollapse.recipes import Settings, registry
 from uncollapse.runs import Config
@@ -135,7 +136,7 @@ def test_pairs_alone_mean_sgan(tmp_path, command):
 
 def test_help_says_what_the_default_is():
     points, images = settings("default", "ring8"), settings("default", "digits")
-    said = " ".join(train.__doc__.split())
+    said = " ".join(inspect.getsource(Words).split())
     assert f"of the default {points.batch} points, {images.batch} images or series" in said
     assert f"of the default {points.lr[0]}, of series" in said
     assert points.optimizer == images.optimizer

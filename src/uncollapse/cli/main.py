@@ -16,10 +16,11 @@ from cyclopts.exceptions import UnusedCliTokensError
 
 from uncollapse import __version__
 from uncollapse.cli.commands.advise import advise
+from uncollapse.cli.commands.compare import compare
 from uncollapse.cli.commands.data import data_app
 from uncollapse.cli.commands.evaluate import evaluate
-from uncollapse.cli.commands.report import report
 from uncollapse.cli.commands.export import export
+from uncollapse.cli.commands.report import report
 from uncollapse.cli.commands.resume import resume
 from uncollapse.cli.commands.sample import sample
 from uncollapse.cli.commands.status import status
@@ -30,7 +31,7 @@ from uncollapse.cli.writing import end, write_anywhere
 from uncollapse.errors import RankLostError, UncollapseError, out_of_memory
 
 BAD_INPUT = 2
-ONE_AT_A_TIME = ("--remedy", "--metric", "--tracker", "--lr", "--replica")
+ONE_AT_A_TIME = ("--remedy", "--metric", "--vary", "--tracker", "--lr", "--replica")
 """Options that are repeated to say more."""
 
 app = App(
@@ -48,6 +49,7 @@ app = App(
 )
 app.command(train)
 app.command(resume)
+app.command(compare)
 app.command(sample)
 app.command(status)
 app.command(advise)

@@ -13,7 +13,8 @@ from typing import Any
 from uncollapse.diagnosis import Evidence, Verdict
 from uncollapse.errors import UncollapseError
 from uncollapse.files import home
-from uncollapse.report.stands import FINITE, Stands, folders_in, stands
+from uncollapse.report.stands import Stands, folders_in, stands
+from uncollapse.runs.standing import FINITE
 
 EXIT = {"warning": 1, "collapsed": 2, "failed": 2}
 """Exit codes of states; of the others 0."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import shlex
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,38 @@ FITTED = ("latent", "sample_every", "checkpoint_every")
 
 def train_command(given: dict[str, Any], config: Path | None) -> int:
     """Trains, and says where everything is."""
+    words = words_of(given, config)
+    if "data" not in words:
+        raise ConfigError(
+            "train needs data: a name (`uncollapse data list` shows them), images:FOLDER, "
+            "array:FILE or idx:FOLDER"
+        )
+    data = words.pop("data")
+    place = Path("runs") / named_after(str(data))
+    words["out"] = words.get("out") or (place if "overwrite" in words else FreeFolder(place))
+    return _report(uc.train(data, progress=True, **words))
+
+
+def words_of(
+    given: dict[str, Any], config: Path | None, others: Collection[str] = ()
+) -> dict[str, Any]:
+    """All words of Python that were given: here, or in a config file.
+
+    Args:
+        given: on the command line; these win, and a recipe over all that a recipe fixes.
+        config: the file.
+        others: words that are decided elsewhere, whatever the file says of them.
+
+    Raises:
+        ConfigError: the file has an unknown word, or one that only Python can give.
+    """
     words = {} if config is None else read_yaml(config)
-    left = {*RECORDED, *(_of_recipes() if "recipe" in given else ())}
+    left = {*RECORDED, *others}
+    if "recipe" in {*given, *others}:
+        left |= _of_recipes()
     words = {k: v for k, v in words.items() if k not in left and v is not None} | given
     if "pairs" in words:
-        words["game"] = _with_pairs(words.get("game", "sgan"), words.pop("pairs"))
+        words["game"] = with_pairs(words.get("game", "sgan"), words.pop("pairs"))
     if tuple(words.get("remedies", ())) == ("none",):
         words["remedies"] = ()
     for word, value in words.items():
@@ -36,17 +64,9 @@ def train_command(given: dict[str, Any], config: Path | None) -> int:
             raise ConfigError(
                 f"{config}: {word} was an object of the program that trained it: say --{word} too"
             )
-    if "data" not in words:
-        raise ConfigError(
-            "train needs data: a name (`uncollapse data list` shows them), images:FOLDER, "
-            "array:FILE or idx:FOLDER"
-        )
-    data = words.pop("data")
-    place = Path("runs") / _named_after(str(data))
-    words["out"] = words.get("out") or (place if "overwrite" in words else FreeFolder(place))
     if isinstance(words.get("lr"), list | tuple) and len(words["lr"]) == 1:
         words["lr"] = words["lr"][0]
-    return _report(uc.train(data, progress=True, **words))
+    return words
 
 
 def _of_recipes() -> set[str]:
@@ -59,7 +79,12 @@ def resume_command(folder: Path, start: str, steps: int | None, data: str | None
     return _report(uc.resume(folder, start=start, steps=steps, data=data, progress=True))
 
 
-def _with_pairs(game: str, pairs: int) -> str:
+def with_pairs(game: str, pairs: int) -> str:
+    """SGAN's name with so many pairs.
+
+    Raises:
+        ConfigError: it is another game, or has other pairs already.
+    """
     chosen = uc.games.registry.get(game)
     if not isinstance(chosen, uc.games.SGAN):
         raise ConfigError(f"--pairs {pairs} is for sgan: say --game sgan too")
@@ -88,7 +113,8 @@ def _report(run: Run) -> int:
     return 0
 
 
-def _named_after(data: str) -> str:
+def named_after(data: str) -> str:
+    """What a folder is called, by what is learned."""
     form, _, path = data.partition(":")
     given = Path(path).stem if form in ("images", "array", "idx") else data
     return re.sub(r"[^A-Za-z0-9.-]+", "-", given).strip("-") or "run"

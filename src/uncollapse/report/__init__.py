@@ -1,1 +1,1 @@
-"""Pages and pictures of runs, drawn from their folders alone."""
+"""Report: what people look at of runs, drawn from their folders alone; nothing is trained."""

@@ -16,10 +16,8 @@ from uncollapse.errors import RunFolderError
 from uncollapse.files import home, is_run
 from uncollapse.runs.acts import CHANGED
 from uncollapse.runs.config import GIVEN
-from uncollapse.runs.standing import Standing, standing
+from uncollapse.runs.standing import FINITE, Standing, standing
 
-FINITE = "finite"
-"""The signal of NaN and infinity."""
 SILENT = 120.0
 """Seconds after which a watch that writes every few seconds is taken to hear nothing more."""
 DEEP = 3

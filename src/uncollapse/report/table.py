@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from uncollapse.errors import ConfigError
+from uncollapse.errors import ConfigError, UncollapseError
 from uncollapse.runs.folder import Row as Record
 from uncollapse.runs.folder import RunFolder
 from uncollapse.runs.outcome import DISTANCE, KNOWN, REAL
@@ -273,14 +273,13 @@ def table_of(
     """Runs side by side, from their folders alone.
 
     Args:
-        folders: one a run; it may still train, have failed, or not be there yet.
+        folders: one a run; it may still train, have failed, be damaged, or not be there yet.
         labels: what each is called, by column; their folders' names by default.
         notes: why runs failed, where whoever ran them knows more than their folders say.
         base: which run others are compared with.
 
     Raises:
         ConfigError: no such base.
-        UncollapseError: a run's files are damaged.
     """
     if not 0 <= base < len(folders):
         raise ConfigError(f"base must be 0 to {len(folders) - 1}, not {base}")
@@ -290,7 +289,10 @@ def table_of(
     real: dict[str, float] = {}
     rows = []
     for path, label in zip(paths, names, strict=True):
-        row, facts = _row(path, label, (notes or {}).get(path, ""))
+        try:
+            row, facts = _row(path, label, (notes or {}).get(path, ""))
+        except UncollapseError as error:  # its files are damaged
+            row, facts = Row(path, label, note=f"failed: {error}"), {}
         rows.append(row)
         for found, prefix in ((known, KNOWN), (real, REAL)):
             here = {k.removeprefix(prefix): v for k, v in facts.items() if k.startswith(prefix)}

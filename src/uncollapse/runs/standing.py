@@ -16,8 +16,11 @@ from uncollapse.runs import checkpoint
 from uncollapse.runs.acts import Act, History
 from uncollapse.runs.apart import together
 from uncollapse.runs.checkpoint import Checkpoint
-from uncollapse.runs.config import Config
+from uncollapse.runs.config import STOP, Config
 from uncollapse.runs.folder import Row, RunFolder
+
+FINITE = "finite"
+"""The signal of NaN and infinity."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Standing:
         written: when something was last written, seconds since 1970.
         verdicts: of each replica.
         acts: what it did about collapses.
+        over: whether it does nothing more about them, as one that stopped at a collapse.
     """
 
     folder: Path
@@ -47,11 +51,24 @@ class Standing:
     written: float
     verdicts: tuple[Verdict, ...]
     acts: tuple[Act, ...] = ()
+    over: bool = False
 
     @property
     def verdict(self) -> Verdict:
         """That of the worst replica."""
         return worst(self.verdicts)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is trained to its last step, or to a collapse at which it was to stop."""
+        stopped = self.over and self.config.on_collapse == STOP
+        return self.kept is not None and (stopped or self.kept >= self.config.steps)
+
+    @property
+    def broken(self) -> Verdict | None:
+        """The verdict that ended it, as something became NaN or infinite; None if none did."""
+        found = [v for v in self.verdicts if any(e.signal == FINITE for e in v.evidence)]
+        return found[0] if found and not self.whole else None
 
 
 def standing(path: str | os.PathLike[str]) -> Standing:
@@ -80,6 +97,7 @@ def standing(path: str | os.PathLike[str]) -> Standing:
         folder.written,
         verdicts(folder.path, last, rows, config.replicas),
         history.tried,
+        history.over,
     )
 
 
