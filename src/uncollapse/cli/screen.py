@@ -16,7 +16,6 @@ from uncollapse.cli.sparklines import bar, sparkline
 from uncollapse.cli.standings import Stands
 from uncollapse.cli.telling import ago, numbers, of_worst
 from uncollapse.cli.writing import harmless, in_letters_of
-from uncollapse.diagnosis import Verdict
 from uncollapse.errors import UncollapseError
 from uncollapse.training.progress import in_steps, on_clock
 
@@ -31,11 +30,19 @@ STYLES = {
 }
 """Colours of states, which are always said in words too."""
 PLAIN_STYLE, ASIDE, CURVE = "", "dim", "cyan"
-CURVES = (
-    "loss_d", "loss_g", "d_real", "d_fake", "energy_distance", "modes", "high_quality", "classes",
-    "coverage", "precision",
-)  # fmt: skip
-"""What is drawn, of what a record has."""
+CURVES = {
+    "loss_d": 6,
+    "loss_g": 6,
+    "d_real": 7,
+    "d_fake": 7,
+    "energy_distance": 5,
+    "modes": 5,
+    "high_quality": 5,
+    "classes": 5,
+    "coverage": 5,
+    "precision": 7,
+}
+"""What is drawn, of what a record has, and the rank of each."""
 NAME, NUMBER, SHORTEST, BAR = 15, 9, 10, 24
 """Columns of a curve's name, of a number beside it, of a curve at least, and of a bar."""
 LOST = 12
@@ -43,11 +50,11 @@ LOST = 12
 
 
 @dataclass(frozen=True)
-class Line:
-    """A line, and how soon it is left out where not all have room: the largest rank first."""
+class Part:
+    """Lines that belong together, and how soon they are left out: the largest rank first."""
 
     rank: int
-    text: Text
+    lines: tuple[Text, ...]
 
 
 class Paper:
@@ -79,13 +86,15 @@ class Paper:
     def cut_name(self, name: str, width: int) -> str:
         """The end of a name, which tells more than its beginning."""
         name = str(self.text(name))
-        while cell_len(name) > width:
-            name = self.more + name[len(self.more) + 1 :]
-        return name
+        if cell_len(name) <= width:
+            return name
+        while name and cell_len(name) > width - len(self.more):
+            name = name[1:]
+        return f"{self.more}{name}" if width >= len(self.more) else ""
 
     def paragraph(
         self, rank: int, text: str, most: int, style: str = PLAIN_STYLE, indent: int = 0
-    ) -> list[Line]:
+    ) -> Part:
         """A text in lines, so many at most, all but the first set in."""
         inner = max(self.width - 2, 8)
         wrapped = list(self.text(" " * indent + text, style).wrap(self.console, inner))
@@ -97,16 +106,17 @@ class Paper:
         lines = []
         for number, line in enumerate(wrapped):
             line.rstrip()
-            lines.append(Line(rank, Text("  " * bool(number)) + line))
-        return lines
+            lines.append(Text("  " * bool(number)) + line)
+        return Part(rank, tuple(lines))
 
-    def fit(self, lines: Sequence[Line]) -> Text:
-        """As many of the lines as there are rows, the most important ones in their order."""
-        kept = list(lines)
-        while len(kept) > self.height:
-            worst = max(line.rank for line in kept)
-            kept = [line for line in kept if line.rank < worst] or kept[: self.height]
-        return Text("\n").join(self.cut(line.text, self.width) for line in kept)
+    def fit(self, parts: Sequence[Part]) -> Text:
+        """As many of the parts as there are rows for, the most important ones in their order."""
+        kept = list(parts)
+        while len(kept) > 1 and sum(len(part.lines) for part in kept) > self.height:
+            last = max(range(len(kept)), key=lambda number: (kept[number].rank, number))
+            del kept[last]
+        lines = [line for part in kept for line in part.lines][: self.height]
+        return Text("\n").join(self.cut(line, self.width) for line in lines)
 
 
 def one(paper: Paper, followed: Followed, problem: str | None) -> Text:
@@ -120,33 +130,33 @@ def one(paper: Paper, followed: Followed, problem: str | None) -> Text:
     run = followed.run
     verdict = run.verdict
     style = STYLES.get(verdict.state, PLAIN_STYLE)
-    lines = [Line(0, _title(paper, run, style))]
+    parts = [Part(0, (_title(paper, run, style),))]
     if problem is not None:
-        lines += paper.paragraph(1, f"no answer: {problem}; asking again", 2, "bold yellow")
-    lines += paper.paragraph(1, _where(followed), 2)
-    lines += paper.paragraph(2, of_worst(run), 2, style)
+        parts.append(paper.paragraph(1, f"no answer: {problem}; asking again", 2, "bold yellow"))
+    parts.append(paper.paragraph(1, _where(followed, problem is None), 2))
+    parts.append(paper.paragraph(2, of_worst(run), 2, style))
     for number, evidence in enumerate(verdict.evidence):
         words = f"{evidence.meaning}{numbers(evidence)}"
         colour = style.removeprefix("bold ")
-        lines += paper.paragraph(4 + 3 * bool(number), words, 2, colour, indent=2)
+        parts.append(paper.paragraph(4 + 3 * bool(number), words, 2, colour, indent=2))
     if verdict.lost:
-        lines += paper.paragraph(6, f"lost: {verdict.losses(LOST)}", 2)
+        parts.append(paper.paragraph(6, f"lost: {verdict.losses(LOST)}", 2))
     for number, bug in enumerate(verdict.bugs):
-        lines += paper.paragraph(3 + 5 * bool(number), f"bug: {bug}", 3)
-    lines += _curves(paper, followed)
+        parts.append(paper.paragraph(3 + 5 * bool(number), f"bug: {bug}", 3))
+    parts += _curves(paper, followed)
     if len(run.verdicts) > 1:
-        lines += paper.paragraph(6, _replicas(run), 2)
+        parts.append(paper.paragraph(6, _replicas(run), 2))
     if acts := run.acts:
         earlier = f" ({len(acts) - 1} acts before)" if len(acts) > 1 else ""
-        lines += paper.paragraph(8, f"acted{earlier} at {acts[-1]}", 3)
+        parts.append(paper.paragraph(8, f"acted{earlier} at {acts[-1]}", 3))
     for note in verdict.notes:
-        lines += paper.paragraph(9, f"note: {note}", 2)
+        parts.append(paper.paragraph(9, f"note: {note}", 2))
     if followed.changes:
         newest = "; ".join(f"{step:,} {what}" for step, what in reversed(followed.changes))
-        lines += paper.paragraph(11, f"changes, newest first: {newest}", 2, ASIDE)
+        parts.append(paper.paragraph(11, f"changes, newest first: {newest}", 2, ASIDE))
     if verdict.failure is not None or verdict.bugs or not run.running:
-        lines += paper.paragraph(10, f"next: {run.next()}", 2)
-    return paper.fit([*lines, Line(5, _foot(paper, run.folder))])
+        parts.append(paper.paragraph(10, f"next: {run.next()}", 2))
+    return paper.fit([*parts, Part(5, (_foot(paper, run.folder),))])
 
 
 def several(paper: Paper, runs: Sequence[tuple[str, Followed, UncollapseError | None]]) -> Text:
@@ -164,28 +174,28 @@ def several(paper: Paper, runs: Sequence[tuple[str, Followed, UncollapseError | 
         for name, followed, error in runs
     ]
     room = paper.height - 1
-    shown = rows if len(rows) <= room else rows[: room - 1]
+    shown = rows if len(rows) <= room else rows[: max(room - 1, 1)]
     states = max(len(row[0]) for row in rows) + 2
     far = max((len(row[3]) for row in rows if row[0] != "UNREADABLE"), default=0) + 2
     failures = max(len(row[4]) for row in rows)
     widest = max(cell_len(str(paper.text(row[2]))) for row in rows)
     names = max(8, min(widest, paper.width - states - far - failures - 2))
-    lines = []
+    parts = []
     for state, style, name, how_far, failure in shown:
         name = paper.cut_name(name, names)
         line = Text(state.ljust(states), style) + Text(name + " " * (names - cell_len(name) + 2))
         line += paper.text(how_far.ljust(far) if failure else how_far)
-        lines.append(Line(0, line + Text(failure, style.removeprefix("bold "))))
+        parts.append(Part(0, (line + Text(failure, style.removeprefix("bold ")),)))
     if len(rows) > len(shown):
-        lines.append(Line(0, Text(f"and {len(rows) - len(shown)} more")))
+        parts.append(Part(1, (Text(f"and {len(rows) - len(shown)} more"),)))
     first = runs[0][1].folder
-    return paper.fit([*lines, Line(0, _foot(paper, first))])
+    return paper.fit([*parts, Part(2, (_foot(paper, first),))])
 
 
 def waiting(paper: Paper, problem: str) -> Text:
     """The screen while there is nothing to show yet."""
-    lines = paper.paragraph(0, f"waiting: {problem}", 4)
-    return paper.fit([*lines, Line(1, Text("asking again every 2 s; Ctrl-C ends", ASIDE))])
+    why = paper.paragraph(0, f"waiting: {problem}", 4)
+    return paper.fit([why, Part(1, (Text("asking again every 2 s; Ctrl-C ends", ASIDE),))])
 
 
 def _title(paper: Paper, run: Stands, style: str) -> Text:
@@ -199,11 +209,11 @@ def _title(paper: Paper, run: Stands, style: str) -> Text:
     return title + Text(name + " " * (room - cell_len(name)), "bold") + Text(done, CURVE)
 
 
-def _where(followed: Followed) -> str:
+def _where(followed: Followed, of_now: bool) -> str:
     """How far it is, how fast, and how long it takes."""
     run, pace = followed.run, followed.pace
-    parts = [run.progress()]
-    if run.running and pace.rate is not None:
+    parts = [run.progress() if of_now else f"last heard of at {run.progress()}"]
+    if of_now and run.running and pace.rate is not None:
         parts.append(in_steps(pace.rate))
         if run.steps and (left := pace.left(run.steps)):
             parts.append(f"{on_clock(left)} left")
@@ -220,7 +230,7 @@ def _far(followed: Followed) -> str:
     return f"{at}, {run.progress().partition(', ')[2].partition(':')[0].partition(';')[0]}"
 
 
-def _curves(paper: Paper, followed: Followed) -> Iterable[Line]:
+def _curves(paper: Paper, followed: Followed) -> Iterable[Part]:
     """A line for each curve, under what their numbers are."""
     curves, run = followed.curves, followed.run
     names = [name for name in CURVES if name in curves]
@@ -236,7 +246,7 @@ def _curves(paper: Paper, followed: Followed) -> Iterable[Line]:
         return
     end = f"steps 0 to {curves.step:,}"
     heads = "".join(column.rjust(NUMBER) for column in [*columns, beside] if column)
-    yield Line(6, Text(f"{'':{NAME}} {end[:room]:{room}}{heads}", ASIDE))
+    yield Part(5, (Text(f"{'':{NAME}} {end[:room]:{room}}{heads}", ASIDE),))
     for name in names:
         curve = curves[name]
         total = f" of {curves.known[name]:,}" if name in curves.known else ""
@@ -248,9 +258,9 @@ def _curves(paper: Paper, followed: Followed) -> Iterable[Line]:
             told.append(curve.by_member.get(worst, curve.last))
         line = Text(f"{label:{NAME}} ") + Text(drawn, CURVE)
         line.append("".join(_number(value).rjust(NUMBER) for value in told))
-        yield Line(5 if name not in ("d_real", "d_fake", "precision") else 6, line)
+        yield Part(CURVES[name], (line,))
     if curves.damaged:
-        yield from paper.paragraph(6, f"{curves.damaged:,} damaged lines of the record left out", 1)
+        yield paper.paragraph(6, f"{curves.damaged:,} damaged lines of the record left out", 1)
 
 
 def _room(paper: Paper, columns: Sequence[str], beside: str) -> int:
@@ -273,12 +283,8 @@ def _replicas(run: Stands) -> str:
     number = run.verdicts.index(run.verdict)
     return (
         f"{len(run.verdicts)} replicas: {each}; curves are their mean, beside the last numbers "
-        f"of replica {number}, {_which(run.verdicts)}"
+        f"of replica {number}{', the worst' if len(states) > 1 else ''}"
     )
-
-
-def _which(verdicts: Sequence[Verdict]) -> str:
-    return "the worst" if len({v.state for v in verdicts}) > 1 else "as bad as any"
 
 
 def _foot(paper: Paper, folder: Path) -> Text:

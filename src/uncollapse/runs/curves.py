@@ -8,9 +8,18 @@ from pathlib import Path
 from uncollapse.files import Tail
 
 MOST = 4096
-"""Points of a curve that are kept; of more, each two become their mean."""
+"""Points of a curve that are kept; where they are more, each two become one."""
 BESIDE = ("step", "member")
 """Words of a row that are no measures."""
+
+
+class _Point:
+    """The sum of numbers that follow one another, from a step on."""
+
+    __slots__ = ("count", "step", "sum")
+
+    def __init__(self, step: int, total: float, count: int) -> None:
+        self.step, self.sum, self.count = step, total, count
 
 
 class Curve:
@@ -22,7 +31,9 @@ class Curve:
 
     def __init__(self) -> None:
         self.by_member: dict[int, float] = {}
-        self._points: list[tuple[int, float]] = []
+        self._points: list[_Point] = []
+        self._each = 1
+        """Numbers that are in a point."""
         self._first: float | None = None
         self._low, self._high = math.inf, -math.inf
         self._step = -1
@@ -32,20 +43,28 @@ class Curve:
     def add(self, step: int, member: int, value: float) -> None:
         """Takes the number of a replica at a step, which is not before the last one."""
         if step != self._step and self._open:
-            mean = self.last
-            self._first = mean if self._first is None else self._first
-            if math.isfinite(mean):
-                self._low, self._high = min(self._low, mean), max(self._high, mean)
-            self._points.append((self._step, mean))
-            if len(self._points) >= MOST:
-                self._points = [
-                    (late[0], (early[1] + late[1]) / 2)
-                    for early, late in zip(self._points[::2], self._points[1::2], strict=True)
-                ]
-            self._open = []
+            self._close(self.last)
         self._step = step
         self._open.append(value)
         self.by_member[member] = value
+
+    def _close(self, mean: float) -> None:
+        """Keeps the mean over replicas at the newest step."""
+        self._first = mean if self._first is None else self._first
+        if math.isfinite(mean):
+            self._low, self._high = min(self._low, mean), max(self._high, mean)
+        self._open = []
+        if self._points and self._points[-1].count < self._each:
+            self._points[-1].sum += mean
+            self._points[-1].count += 1
+            return
+        if len(self._points) >= MOST:
+            self._each *= 2
+            self._points = [
+                _Point(early.step, early.sum + late.sum, self._each)
+                for early, late in zip(self._points[::2], self._points[1::2], strict=True)
+            ]
+        self._points.append(_Point(self._step, mean, 1))
 
     @property
     def first(self) -> float:
@@ -72,13 +91,15 @@ class Curve:
 
         A piece without a point has the number of the one before it; None before the first point.
         """
-        pieces: list[list[float]] = [[] for _ in range(count)]
-        for step, value in [*self._points, (self._step, self.last)]:
-            pieces[min(step * count // max(end, 1), count - 1)].append(value)
+        sums, counts = [0.0] * count, [0] * count
+        for point in [*self._points, _Point(self._step, self.last, 1)]:
+            piece = min(point.step * count // max(end, 1), count - 1)
+            sums[piece] += point.sum
+            counts[piece] += point.count
         found: list[float | None] = []
-        for piece in pieces:
+        for total, number in zip(sums, counts, strict=True):
             before = found[-1] if found else None
-            found.append(sum(piece) / len(piece) if piece else before)
+            found.append(total / number if number else before)
         return found
 
 
