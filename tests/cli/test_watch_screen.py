@@ -257,7 +257,7 @@ def test_several_have_a_line_each(trained, tmp_path):
     assert lines[1].startswith("UNREADABLE  b ")
     assert "damaged" in lines[1] or lines[1].endswith("…")
     assert re.fullmatch(r"HEALTHY     c-00 +step 7, ended", lines[2])
-    assert lines[22] == "and 10 more"
+    assert lines[22] == "and 10 more: 10 healthy"
     assert drawn(tmp_path, 30).plain.splitlines()[0].startswith("COLLAPSED   ")
 
 

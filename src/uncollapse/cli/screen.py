@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -187,9 +188,14 @@ def several(paper: Paper, runs: Sequence[tuple[str, Followed, UncollapseError | 
         line += paper.text(how_far.ljust(far) if failure else how_far)
         parts.append(Part(0, (line + Text(failure, style.removeprefix("bold ")),)))
     if len(rows) > len(shown):
-        parts.append(Part(1, (Text(f"and {len(rows) - len(shown)} more"),)))
+        parts.append(paper.paragraph(1, _left_out([row[0] for row in rows[len(shown) :]]), 1))
     first = runs[0][1].folder
     return paper.fit([*parts, Part(2, (_foot(paper, first),))])
+
+
+def _left_out(states: Sequence[str]) -> str:
+    each = ", ".join(f"{count} {state.lower()}" for state, count in Counter(states).items())
+    return f"and {len(states)} more: {each}"
 
 
 def waiting(paper: Paper, problem: str) -> Text:
@@ -276,9 +282,7 @@ def _number(value: float) -> str:
 
 def _replicas(run: Stands) -> str:
     """How many stand how, and which one stands worst."""
-    states: dict[str, int] = {}
-    for verdict in run.verdicts:
-        states[verdict.state] = states.get(verdict.state, 0) + 1
+    states = Counter(verdict.state for verdict in run.verdicts)
     each = ", ".join(f"{count} {state}" for state, count in states.items())
     number = run.verdicts.index(run.verdict)
     return (
