@@ -14,6 +14,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from uncollapse.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from uncollapse import (
         comparing,
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
     from uncollapse.runs import Config, Run, load
     from uncollapse.training import Stop, resume, train
 
-__version__ = "0.1.0"
 
 _ROOMS = {
     "comparing",

@@ -10,7 +10,7 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -114,6 +114,69 @@ def rows_of(path: Path) -> Iterator[dict[str, Any]]:
                     raise RunFolderError(
                         f"{path}: damaged, a line is not JSON: {line[:40]!r}"
                     ) from None
+
+
+class Tail:
+    """A file of rows that somebody else writes: each asking gives the rows that are new.
+
+    Who goes back puts another file in its place (:func:`forget_rows`). Hence the row that was read
+    last is looked at again, where it stood; if another one stands there, all are read.
+
+    Args:
+        path: of the file, which need not be there yet.
+        forget: called before rows come that take the place of all that came before.
+
+    Attributes:
+        damaged: lines that were no rows, and are left out.
+    """
+
+    def __init__(self, path: Path, forget: Callable[[], None]) -> None:
+        self.path = path
+        self.damaged = 0
+        self._forget = forget
+        self._end = 0
+        self._last = b""
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Rows since the last asking; of a line that is only half there the next one tells.
+
+        Raises:
+            RunFolderError: the file cannot be read.
+        """
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(self._end - len(self._last))
+                if file.read(len(self._last)) != self._last:
+                    self._begin()
+                    file.seek(0)
+                for line in file:
+                    if not line.endswith(b"\n"):
+                        break
+                    self._end += len(line)
+                    self._last = line
+                    row = _row(line)
+                    if row is None:
+                        self.damaged += 1
+                    else:
+                        yield row
+        except FileNotFoundError:
+            if self._end:
+                self._begin()
+        except OSError as error:
+            raise RunFolderError(f"{self.path}: {error.strerror}") from None
+
+    def _begin(self) -> None:
+        self._end, self._last, self.damaged = 0, b"", 0
+        self._forget()
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    """The row that a line is, if it is one."""
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) and isinstance(row.get("step"), int) else None
 
 
 def forget_rows(path: Path, step: int) -> None:

@@ -154,6 +154,9 @@ def test_what_is_no_run_is_refused_in_one_line(run, command, tmp_path):
     assert "empty: no run or watch is there, nor in its folders" in refused(tmp_path / "empty")
     (run / "verdicts.jsonl").write_text('{"step": 41, "member": 0}\n')
     assert "a recorded verdict is none" in refused(run)
+    row = Verdict("healthy", step=41).as_dict() | {"member": 0, "state": "unheard of"}
+    (run / "verdicts.jsonl").write_text(json.dumps(row) + "\n")
+    assert "a recorded verdict is none" in refused(run)
     (run / "verdicts.jsonl").write_text("nonsense\n")
     assert "a line is not JSON" in refused(run, "--json")
     (run / "verdicts.jsonl").unlink()

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from uncollapse.cli.saving import save_picture
 from uncollapse.cli.shortening import in_short
+from uncollapse.cli.writing import harmless
 from uncollapse.data import Data, pictures
 from uncollapse.data.reading import Choices, merged
 from uncollapse.errors import ConfigError
@@ -99,11 +100,11 @@ def _print(found: Evaluation) -> None:
     if not console.is_terminal:
         console.width = 120  # a file or a pipe has no width
     for line in found.read:
-        console.print(_line(line), style="dim", soft_wrap=True)
+        console.print(harmless(line), style="dim", soft_wrap=True)
     of = f", by {found.features}" if found.features else ""
     console.print(
-        f"{found.n_fake:,} {_things(found.kind)} of {_line(found.fake)} against {found.n_real:,} "
-        f"of {_line(found.reference)}{_line(of)}",
+        f"{found.n_fake:,} {_things(found.kind)} of {harmless(found.fake)} against "
+        f"{found.n_real:,} of {harmless(found.reference)}{harmless(of)}",
         soft_wrap=True,
     )
     table = Table(box=None, pad_edge=False)
@@ -135,7 +136,7 @@ def _print(found: Evaluation) -> None:
 def _cells(row: Row) -> tuple[str, ...]:
     interval = "" if math.isnan(row.low) else f"{_number(row.low)} … {_number(row.high)}"
     numbers = (_number(row.value), interval, _perfect(row))
-    return (_line(row.measure), _line(row.quantity), *numbers)
+    return (harmless(row.measure), harmless(row.quantity), *numbers)
 
 
 def _perfect(row: Row) -> str:
@@ -157,13 +158,8 @@ def _within(text: str, most: int) -> str:
     return text[: most - end - 1] + "…" + text[len(text) - end :]
 
 
-def _line(text: str) -> str:
-    """On one line, whatever the name holds; control characters are written out."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-
-
 def _first(entries: Sequence[str]) -> list[str]:
-    lines = [_line(entry) for entry in entries[:ENTRIES]]
+    lines = [harmless(entry) for entry in entries[:ENTRIES]]
     more = len(entries) - ENTRIES
     return [*lines, f"and {more:,} more, which --json has"] if more > 0 else lines
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from uncollapse.errors import ConfigError
 from uncollapse.report.film import film as make_film
 from uncollapse.report.live import LOOPBACK, serve
-from uncollapse.report.writing import report
+from uncollapse.report.writing import page
 
 
 def report_command(runs: Sequence[Path], out: Path | None, film: Path | None, replica: int) -> int:
     """Writes a page, or a film."""
     if film is None:
-        print(f"report: {report(*runs, out=out)}")
+        print(f"report: {page(*runs, out=out)}")
         return 0
     if len(runs) != 1:
         raise ConfigError(f"a film is of one run, and {len(runs)} are given")

@@ -28,14 +28,28 @@ PLAIN = {
     "╺": "=",
 }
 """What stands in for what a terminal's encoding lacks."""
+INSTEAD = "uncollapse"
+"""The name of how that is done, for ``str.encode``."""
 
 
 def write_anywhere() -> None:
     """Has standard output and error replace what they cannot encode, instead of failing."""
-    codecs.register_error("uncollapse", _in_plain_letters)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="uncollapse")
+            stream.reconfigure(errors=INSTEAD)
+
+
+def harmless(text: str) -> str:
+    """A text of somebody's file in letters that move no cursor and turn no line around."""
+    return "".join(
+        letter if letter.isprintable() or _of_a_name(letter) else ascii(letter)[1:-1]
+        for letter in text
+    )
+
+
+def in_letters_of(encoding: str, text: str) -> str:
+    """A text as a terminal of an encoding will show it."""
+    return text.encode(encoding, INSTEAD).decode(encoding, "surrogateescape")
 
 
 def end(code: int) -> None:
@@ -57,7 +71,7 @@ def _in_plain_letters(error: UnicodeError) -> tuple[str | bytes, int]:
 
 
 def _plain(letter: str, encoding: str) -> bytes:
-    if "\udc80" <= letter <= "\udcff":  # a byte of a file's name, which is in no encoding
+    if _of_a_name(letter):
         return letter.encode("utf-8", "surrogateescape")
     for instead in (PLAIN.get(letter), unicodedata.normalize("NFKD", letter)):
         if instead:
@@ -65,3 +79,11 @@ def _plain(letter: str, encoding: str) -> bytes:
             if found:
                 return found
     return b"?"
+
+
+def _of_a_name(letter: str) -> bool:
+    """Whether it is a byte of a file's name that is in no encoding."""
+    return "\udc80" <= letter <= "\udcff"
+
+
+codecs.register_error(INSTEAD, _in_plain_letters)

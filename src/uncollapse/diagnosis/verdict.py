@@ -129,6 +129,8 @@ class Verdict:
         parts |= {name: tuple(values[name]) for name in ("lost", "notes")}
         parts["shares"] = tuple(values.get("shares", ()))  # older ones do not say
         known = {"sure": None} | dict(values) | parts
+        if known["state"] not in get_args(State):
+            raise KeyError(known["state"])
         return cls(**{f.name: known[f.name] for f in dataclasses.fields(cls)})
 
     def losses(self, most: int) -> str:

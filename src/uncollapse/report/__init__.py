@@ -1,1 +1,6 @@
-"""Report: what people look at of runs, drawn from their folders alone; nothing is trained."""
+"""Pages, tables and films of runs, drawn from their folders alone: nothing is trained for them."""
+
+from uncollapse.report.film import film
+from uncollapse.report.writing import page
+
+__all__ = ["film", "page"]

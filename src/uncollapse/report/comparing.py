@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from uncollapse.report.charts import CHARTS, POINTS, banded, word
-from uncollapse.report.page import STATES, render, whole
 from uncollapse.report.pictures import Source, chosen, within_page
+from uncollapse.report.run_page import STATES, render, whole
 from uncollapse.report.story import Story
 from uncollapse.report.table import Table
 

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from uncollapse.errors import ConfigError, RunFolderError
 from uncollapse.files import home
-from uncollapse.report.page import STATES, data, render, sections, whole
+from uncollapse.report.run_page import STATES, data, render, sections, whole
 from uncollapse.report.stands import folders_in
 from uncollapse.report.story import Story
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from uncollapse.files import Tail
 
 Numbers = NDArray[np.float64]
 Row = Mapping[str, Any]
@@ -37,8 +37,8 @@ class Curve:
 class Record:
     """What a run has recorded so far; :meth:`read` adds what is new.
 
-    A line that is not whole yet waits for its end. A line that is damaged is counted and left out:
-    a page of what can be read is worth more than none.
+    A line that is damaged is counted and left out: a page of what can be read is worth more than
+    none.
 
     Args:
         path: of ``metrics.jsonl``, which need not be there yet.
@@ -48,11 +48,10 @@ class Record:
         counts: samples of each mode or class, by replica: rows of the step and the counts.
         first: the facts of step 0 that are not measured again: names, and what real samples have.
         last: of each replica the newest measures of its samples.
-        damaged: lines that are no JSON.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self._tail = Tail(path, self._forget)
         self._forget()
 
     def _forget(self) -> None:
@@ -60,8 +59,12 @@ class Record:
         self.counts: dict[int, list[tuple[int, list[int]]]] = {}
         self.first: dict[str, Any] = {}
         self.last: dict[int, Row] = {}
-        self.damaged = 0
-        self._offset, self._inode = 0, -1
+        self._changed = True
+
+    @property
+    def damaged(self) -> int:
+        """Lines that are no rows."""
+        return self._tail.damaged
 
     @property
     def replicas(self) -> int:
@@ -74,49 +77,34 @@ class Record:
         return max((c.steps[-1] for by in self.curves.values() for c in by.values()), default=0)
 
     def read(self) -> bool:
-        """Reads what has been written since; all of it anew if the file was replaced.
+        """Reads what has been written since; all of it anew if the run went back.
 
         Returns:
             Whether anything has changed.
-        """
-        try:
-            with open(self.path, "rb") as file:
-                found = os.fstat(file.fileno())
-                anew = found.st_ino != self._inode or found.st_size < self._offset
-                if anew:
-                    self._forget()
-                    self._inode = found.st_ino
-                file.seek(self._offset)
-                whole = file.read().rpartition(b"\n")[0]
-        except OSError:
-            gone = bool(self.curves)
-            self._forget()
-            return gone
-        if whole:
-            self._offset += len(whole) + 1
-            self._take(whole.split(b"\n"))
-        return bool(whole) or anew
 
-    def _take(self, lines: Iterable[bytes]) -> None:
-        for line in lines:
-            try:
-                row = json.loads(line)
-                step, member = int(row["step"]), int(row["member"])
-            except (ValueError, KeyError, TypeError):
-                self.damaged += 1
-                continue
-            for name, value in row.items():
-                if isinstance(value, int | float) and name not in NOT_MEASURES:
-                    if name.startswith((BEHIND, KNOWN)):
-                        self.first.setdefault(name, value)
-                        continue
-                    curve = self.curves.setdefault(name, {}).setdefault(member, Curve())
-                    curve.steps.append(step)
-                    curve.values.append(float(value))
-            if isinstance(row.get("counts"), list):
-                self.counts.setdefault(member, []).append((step, row["counts"]))
-            for name in ("names", "real_counts", "lacks"):
-                if name in row:
-                    self.first.setdefault(name, row[name])
-            if "energy_distance" in row:
-                self.last[member] = row
+        Raises:
+            RunFolderError: it cannot be read.
+        """
+        self._changed, damaged = False, self.damaged
+        for row in self._tail.rows():
+            self._changed = True
+            self._take(row)
+        return self._changed or damaged != self.damaged
+
+    def _take(self, row: Row) -> None:
+        step, member = row["step"], int(row.get("member", 0))
+        for name, value in row.items():
+            if isinstance(value, int | float) and name not in NOT_MEASURES:
+                if name.startswith((BEHIND, KNOWN)):
+                    self.first.setdefault(name, value)
+                    continue
+                curve = self.curves.setdefault(name, {}).setdefault(member, Curve())
+                curve.steps.append(step)
+                curve.values.append(float(value))
+        if isinstance(row.get("counts"), list):
+            self.counts.setdefault(member, []).append((step, row["counts"]))
+        for name in ("names", "real_counts", "lacks"):
+            if name in row:
+                self.first.setdefault(name, row[name])
+        if "energy_distance" in row:
+            self.last[member] = row

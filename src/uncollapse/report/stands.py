@@ -80,6 +80,20 @@ class LoopStands:
         return []
 
     @property
+    def step(self) -> int:
+        """How far it is."""
+        return self.verdict.step
+
+    @property
+    def steps(self) -> None:
+        """Nobody has said how far it goes."""
+
+    @property
+    def running(self) -> bool:
+        """Whether it is heard."""
+        return not self.ended and not self.silent
+
+    @property
     def silent(self) -> bool:
         """Whether nothing was heard for long, and nobody said that it ended."""
         return not self.ended and time.time() - self.written > SILENT
@@ -132,6 +146,7 @@ class RunStands:
         self.run = run
         self.folder, self.written = run.folder, run.written
         self.verdict, self.verdicts = run.verdict, run.verdicts
+        self.step, self.steps, self.running = run.step, run.config.steps, run.running
 
     def facts(self) -> dict[str, Any]:
         """For JSON."""

@@ -67,12 +67,16 @@ class Story:
 
     def read(self) -> bool:
         """Reads all that is new; whether anything is."""
-        changed = self.record.read()
+        changed, unread = True, []
+        try:
+            changed = self.record.read()
+        except UncollapseError as error:
+            unread = [str(error)]
         seen = self._signature()
         if not changed and seen == self._seen:
             return False
         self._seen = seen
-        self.problems = []
+        self.problems = unread
         self.stands, self.config, self.told, self.changes = None, None, {}, []
         with self._trying():
             self.stands = stands(self.folder)

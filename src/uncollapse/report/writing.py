@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from uncollapse.errors import ConfigError, RunFolderError
-from uncollapse.files import home
+from uncollapse.files import home, write_atomically
 from uncollapse.report.comparing import comparison_page
-from uncollapse.report.page import report_page, write
+from uncollapse.report.run_page import report_page
 from uncollapse.report.stands import folders_in
 from uncollapse.report.story import Story
 from uncollapse.report.table import table_of
@@ -17,7 +17,7 @@ from uncollapse.report.table import table_of
 PAGE, COMPARISON = "report.html", "comparison.html"
 
 
-def report(*folders: str | os.PathLike[str], out: str | os.PathLike[str] | None = None) -> Path:
+def page(*folders: str | os.PathLike[str], out: str | os.PathLike[str] | None = None) -> Path:
     """Writes a self-contained page of a run, or of several beside each other.
 
     Everything on it comes from the run folders; nothing is trained, and a run may be training,
@@ -46,12 +46,12 @@ def report(*folders: str | os.PathLike[str], out: str | os.PathLike[str] | None 
         story.read()
     if len(stories) == 1:
         file = home(out) if out is not None else paths[0] / PAGE
-        page = report_page(stories[0])
+        text = report_page(stories[0])
     else:
         file = home(out) if out is not None else _above(paths) / COMPARISON
         labels = [{"run": name} for name in _names(paths)]
-        page = comparison_page(stories, table_of(paths, labels=labels))
-    write(page, file)
+        text = comparison_page(stories, table_of(paths, labels=labels))
+    write_atomically(file, text)
     return file
 
 

@@ -33,6 +33,8 @@ from uncollapse.runs.config import Config
 
 Row = dict[str, Any]
 LOCK = ".lock"
+RECORD = "metrics.jsonl"
+LAST = f"{checkpoint.LAST}.json"
 ASKING = 0.05
 """Seconds that asking whether a folder is locked may take."""
 TAIL = 2**16
@@ -55,7 +57,7 @@ class RunFolder:
         self.config_path = self.path / "config.yaml"
         self.checkpoints = self.path / "checkpoints"
         self.samples = self.path / "samples"
-        self._metrics = self.path / "metrics.jsonl"
+        self._metrics = self.path / RECORD
         self._verdicts = self.path / "verdicts.jsonl"
         self._lock: int | None = None
 
@@ -246,9 +248,18 @@ class RunFolder:
 
     @property
     def written(self) -> float:
-        """When a run's file was last written, in seconds since 1970."""
-        paths = (self.config_path, self._metrics, self._verdicts, self.checkpoints / "last.json")
-        return max(path.stat().st_mtime for path in paths if path.exists())
+        """When a run's file was last written, in seconds since 1970.
+
+        Raises:
+            RunFolderError: none is there any more.
+        """
+        times = []
+        for path in (self.config_path, self._metrics, self._verdicts, self.checkpoints / LAST):
+            with contextlib.suppress(OSError):
+                times.append(path.stat().st_mtime)
+        if not times:
+            raise RunFolderError(f"{self.path} is not a run folder: its files are gone")
+        return max(times)
 
     def save_picture(
         self, step: int, replica: int | None, picture: Image.Image, *, parts: bool = False

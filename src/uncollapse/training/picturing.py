@@ -69,7 +69,7 @@ def named(training: Training) -> dict[str, Tensor]:
         made[role] = _evaluated(training, stack, noise_mb)
     made = training.ranks.gather(made, game.members * replicas)
     return {
-        name: made[role].unflatten(0, (replicas, -1))[:, number].cpu()
+        name: made[role][number :: game.members].cpu()
         for name, (role, number) in game.parts.items()
         if training.ranks.number == 0
     }

@@ -112,7 +112,7 @@ class ProgressLine:
 
     def _pace(self, step: int, now: float) -> str:
         rate = (step - self.begun) / max(now - self.start, 1e-9)
-        return f"{_rate(rate)}  {_clock((self.steps - step) / max(rate, 1e-9))} left"
+        return f"{in_steps(rate)}  {on_clock((self.steps - step) / max(rate, 1e-9))} left"
 
     def say(self, line: str) -> None:
         """A line that stays, where progress is shown."""
@@ -133,11 +133,13 @@ class ProgressLine:
             self.hidden = True
 
 
-def _rate(rate: float) -> str:
+def in_steps(rate: float) -> str:
+    """A rate in words."""
     return f"{rate:.0f} steps/s" if rate >= 10 else f"{rate:.2f} steps/s"
 
 
-def _clock(seconds: float) -> str:
+def on_clock(seconds: float) -> str:
+    """Seconds as a clock has them: 3:07, 12:00:30."""
     minutes, seconds = divmod(int(seconds + 0.5), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from uncollapse import __version__, nets
+from uncollapse import nets
 from uncollapse.data import Dataset
 from uncollapse.diagnosis import Verdict
 from uncollapse.errors import CheckpointError, ConfigError
@@ -34,6 +34,7 @@ from uncollapse.training.acting import fallen
 from uncollapse.training.draw import DataDraw
 from uncollapse.training.facts import facts
 from uncollapse.training.watching import Watching
+from uncollapse.version import __version__
 
 SCORED = 512
 """Samples that the energy distance is taken of."""

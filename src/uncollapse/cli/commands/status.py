@@ -41,7 +41,8 @@ def status(
         Print JSON: the worst replica's verdict, all `replicas`, and where the run or loop stands;
         of several runs a list.
     watch
-        Ask again every two seconds, until Ctrl-C.
+        Ask again every two seconds, until Ctrl-C: on a terminal a screen with curves, rate and time
+        left; elsewhere each answer below the last one. On a screen the run may come later.
     """
     from uncollapse.cli.status import status_command
 

@@ -7,20 +7,17 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from uncollapse import __version__
 from uncollapse.diagnosis.verdict import MEANING
-from uncollapse.files import write_atomically
 from uncollapse.report.charts import drawn
 from uncollapse.report.pictures import Source, lost_examples, parts, slides, within_page
 from uncollapse.report.shares import shares
 from uncollapse.report.story import Story
 from uncollapse.report.timeline import events, stretches
+from uncollapse.version import __version__
 
 POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
@@ -138,7 +135,7 @@ def whole(template: str, title: str, words: Mapping[str, str], drawn: Any, **fac
 
 def render(template: str, facts: Mapping[str, Any]) -> str:
     """HTML of a template; whatever is in its facts is escaped, but for what is marked as HTML."""
-    return _environment().get_template(template).render(facts)
+    return str(_environment().get_template(template).render(facts))
 
 
 def embedded_json(values: Any) -> Markup:
@@ -155,13 +152,10 @@ def asset(name: str) -> str:
     return (files("uncollapse.report") / "assets" / name).read_text(encoding="utf-8")
 
 
-def write(page: str, path: Path) -> None:
-    """Writes a page, whole or not at all."""
-    write_atomically(path, page)
-
-
 @cache
-def _environment() -> Environment:
+def _environment() -> Any:
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # late: only pages need them
+
     return Environment(
         loader=PackageLoader("uncollapse.report"),
         autoescape=True,
