@@ -8,8 +8,8 @@ from PIL import Image
 
 import uncollapse as uc
 from uncollapse.errors import UncollapseError
-from uncollapse.report import film as films
-from uncollapse.report.film import Shot, evenly, film, project, shots
+from uncollapse.report import films
+from uncollapse.report.films import Shot, evenly, film, project, shots
 
 
 @pytest.fixture(scope="module")

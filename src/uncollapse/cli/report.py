@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from uncollapse.errors import ConfigError
-from uncollapse.report.film import film as make_film
+from uncollapse.report.films import film as make_film
 from uncollapse.report.live import LOOPBACK, serve
 from uncollapse.report.writing import page
 

@@ -20,13 +20,15 @@ from uncollapse.comparing.trial import check
 from uncollapse.comparing.words import OWN, TAKEN
 from uncollapse.errors import ConfigError, RunFolderError, UncollapseError, unknown
 from uncollapse.files import cannot_write, home, write_atomically
+from uncollapse.report.comparing import comparison_page
+from uncollapse.report.story import Story
 from uncollapse.report.table import Table, table_of
 from uncollapse.runs.config import positive
 from uncollapse.runs.folder import RunFolder
 from uncollapse.training.progress import say
 
 SEEDS = 5
-CSV, MARKDOWN, PICTURE = "table.csv", "table.md", "table.png"
+CSV, MARKDOWN, PICTURE, PAGE = "table.csv", "table.md", "table.png", "report.html"
 """What is written beside the runs."""
 
 
@@ -191,4 +193,8 @@ def write_table(plan: Plan, folder: Path, problems: Mapping[Path, str]) -> Table
     write_atomically(folder / CSV, table.csv())
     if table.measures and (content := draw(table)) is not None:
         write_atomically(folder / PICTURE, content)
+    stories = [Story(path) for path in folders]
+    for story in stories:
+        story.read()
+    write_atomically(folder / PAGE, comparison_page(stories, table, folder.name))
     return table

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 from uncollapse.errors import ConfigError, RunFolderError
 from uncollapse.files import home
 from uncollapse.report.run_page import STATES, data, render, sections, whole
-from uncollapse.report.stands import folders_in
+from uncollapse.report.stands import folders_in, is_ours
 from uncollapse.report.story import Story
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -115,7 +115,7 @@ class Viewed:
             if time.monotonic() >= self._next:
                 inner = folders_in(self.folder)
                 found = {str(one.relative_to(self.folder)): one for one in inner}
-                if not found and self.folder.is_dir():
+                if is_ours(self.folder):
                     found = {self.folder.resolve().name: self.folder}
                 self.runs = {k: self.runs.get(k) or Followed(p) for k, p in found.items()}
                 self._next = time.monotonic() + EVERY

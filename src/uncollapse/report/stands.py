@@ -258,7 +258,7 @@ def stands(path: Path) -> Stands:
 def folders_in(path: Path) -> list[Path]:
     """Folders of runs and watches in a folder, by name; none if it is one itself."""
     folder = home(path)
-    return [] if _ours(folder) else sorted(_below(folder, DEEP))
+    return [] if is_ours(folder) else sorted(_below(folder, DEEP))
 
 
 def _below(folder: Path, depth: int) -> Iterator[Path]:
@@ -267,13 +267,14 @@ def _below(folder: Path, depth: int) -> Iterator[Path]:
     except OSError:  # there is none, or it is not ours to read
         return
     for one in inner:
-        if _ours(one):
+        if is_ours(one):
             yield one
         elif depth > 1:
             yield from _below(one, depth - 1)
 
 
-def _ours(folder: Path) -> bool:
+def is_ours(folder: Path) -> bool:
+    """Whether a folder is that of a run, or of a watch."""
     return is_run(folder) or (folder / PRESENT).exists()
 
 

@@ -13,8 +13,9 @@ from uncollapse.report.run_page import report_page
 from uncollapse.report.stands import folders_in
 from uncollapse.report.story import Story
 from uncollapse.report.table import table_of
+from uncollapse.runs.folder import PAGE
 
-PAGE, COMPARISON = "report.html", "comparison.html"
+COMPARISON = "comparison.html"
 
 
 def page(*folders: str | os.PathLike[str], out: str | os.PathLike[str] | None = None) -> Path:

@@ -39,6 +39,8 @@ ASKING = 0.05
 """Seconds that asking whether a folder is locked may take."""
 TAIL = 2**16
 """Bytes at the end of the record in which the last row is: lists of lost classes may be long."""
+PAGE = "report.html"
+"""The page of a run that ``uncollapse report`` writes beside its files."""
 PARTS = "parts"
 """The folder, in that of pictures, of those of all generators that have names."""
 TENSORBOARD = "tensorboard"
@@ -124,7 +126,8 @@ class RunFolder:
         events = (self.path / TENSORBOARD).glob("events.out.tfevents.*")
         try:
             checkpoint.remove(self.checkpoints)
-            for path in (self._metrics, self._verdicts, *self._pictures(), *events):
+            page = self.path / PAGE
+            for path in (self._metrics, self._verdicts, page, *self._pictures(), *events):
                 path.unlink(missing_ok=True)
         except OSError as error:
             raise cannot_write(self.path, error) from None

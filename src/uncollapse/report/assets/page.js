@@ -71,8 +71,9 @@
     chosen.range = low == null ? null : [low, high];
     for (const plot of plots.values()) {
       if (plot === from) continue;
-      const steps = plot.data[0];
-      plot.setScale("x", { min: low ?? steps[0], max: high ?? steps[steps.length - 1] });
+      const steps = plot.data[0], first = steps[0], last = steps[steps.length - 1];
+      const some = first === last ? 1 : 0; // an axis of no length has no end of ticks
+      plot.setScale("x", { min: low ?? first - some, max: high ?? last + some });
     }
     const ends = plots.size ? [...plots.values()].map((plot) => plot.data[0]) : [[0]];
     $("from").value = Math.round(low ?? Math.min(...ends.map((s) => s[0])));

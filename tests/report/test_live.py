@@ -1,0 +1,118 @@
+"""Live pages follow runs as they train, stop, go on and vanish; and let nobody else in."""
+
+from __future__ import annotations
+
+import http.client
+import shutil
+import threading
+from urllib.parse import urlsplit
+
+import pytest
+
+import uncollapse as uc
+from conftest import SMALL
+from uncollapse.errors import UncollapseError
+from uncollapse.report.live import serve
+
+
+@pytest.fixture
+def served():
+    """Serves a folder until the test ends; gives the address."""
+    servers = []
+
+    def start(folder, **words):
+        server, address = serve(folder, port=0, **words)
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        servers.append(server)
+        return address
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def answer(address, path, **headers):
+    place = urlsplit(address)
+    asked = http.client.HTTPConnection(place.hostname, place.port, timeout=10)
+    asked.request("GET", path, headers=headers)
+    found = asked.getresponse()
+    content = found.read()
+    asked.close()
+    return found.status, content, dict(found.getheaders())
+
+
+def test_a_page_follows_its_run(served, look, tmp_path):
+    words = SMALL | {"checkpoint_every": 40, "sample_every": 20}
+    seen = look(served(tmp_path))
+    assert "No run is in" in seen.locator("#main").inner_text()
+    run = tmp_path / "points"
+    uc.train("ring8", **words, steps=60, out=run)
+    seen.locator("a", has_text="points").click(timeout=10_000)
+    seen.until("document.querySelector('#live').textContent === 'live'")
+    assert "step 60 of 60, complete" in seen.locator(".verdict").inner_text()
+    assert seen.ink("#plot-losses canvas") > 500
+    seen.locator("#slider").press("Home")  # who looks at an older step stays there
+    seen.evaluate("document.querySelector('#config-title ~ details').open = true")
+
+    uc.resume(run, steps=120)
+    seen.until("document.querySelector('#slider').max === '6'")
+    assert "step 120 of 120, complete" in seen.locator(".verdict").inner_text()
+    assert seen.locator("#slide-text").inner_text().startswith("Samples at step 0: ")
+    assert seen.locator("#to").input_value() == "120"
+    seen.locator("#slider").press("End")
+    seen.until("document.querySelector('#slide').naturalWidth > 0")
+
+    shutil.rmtree(run)
+    gone = "document.querySelector('.verdict').innerText.includes('is gone')"
+    seen.until(gone)
+    assert seen.complaints == []
+    seen.locator("nav a").click()
+    assert "No run is in" in seen.locator("#main").inner_text()
+
+
+def test_ten_runs_at_once(served, look, runs, tmp_path):
+    for number in range(10):
+        shutil.copytree(runs / "b", tmp_path / f"run-{number}")
+    seen = look(served(tmp_path))
+    assert seen.locator(".runs li").count() == 10
+    shutil.rmtree(tmp_path / "run-3")
+    seen.until("document.querySelectorAll('.runs li').length === 9")
+
+
+def test_nothing_else_is_served(served, runs):
+    address = served(runs)
+    assert answer(address, "/run/a/")[0] == 200
+    status, content, headers = answer(address, "/run/a/samples/replica-0/step-0000120.png")
+    assert (status, content[1:4], headers["Content-Type"]) == (200, b"PNG", "image/png")
+    for path in (
+        "/run/..%2F..%2Fetc/", "/run/../../etc/passwd", "/run/a/samples/../config.yaml",
+        "/run/a/samples/..%2Fconfig.yaml", "/run/a/config.yaml", "/run/a/samples/replica-0/",
+        "/run/a/samples/replica-9/step-0000120.png", "//etc/passwd", "/run/",
+    ):  # fmt: skip
+        assert answer(address, path)[0] == 404, path
+    # Another site whose name leads to this machine is not this machine.
+    assert answer(address, "/", Host="evil.example:80")[0] == 403
+
+
+def test_others_need_the_token(served, runs, tmp_path):
+    address = served(runs, host="0.0.0.0").replace("0.0.0.0", "127.0.0.1")
+    token = address.partition("token=")[2]
+    assert len(token) > 15
+    assert answer(address, "/")[0] == 403
+    assert answer(address, "/run/a/?token=wrong")[0] == 403
+    status, _, headers = answer(address, f"/?token={token}")
+    assert (status, headers["Location"]) == (303, "/")
+    assert "HttpOnly" in headers["Set-Cookie"]
+    cookie = headers["Set-Cookie"].partition(";")[0]
+    assert answer(address, "/run/a/", Cookie=cookie)[0] == 200
+    assert answer(address, "/run/a/", Cookie="uncollapse=wrong")[0] == 403
+
+
+def test_a_place_that_is_taken_is_one_line(served, runs, tmp_path):
+    port = urlsplit(served(runs)).port
+    with pytest.raises(UncollapseError, match=rf"cannot listen on 127.0.0.1:{port}: .*--port"):
+        serve(runs, port=port)
+    with pytest.raises(UncollapseError, match="no such folder"):
+        serve(tmp_path / "nowhere")
