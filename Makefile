@@ -1,4 +1,4 @@
-# make demo: set everything up and train on real digits. make test: set everything up and check it.
+# make demo: set everything up, train on real digits and write the run's page. make test: set everything up and check it.
 VENV ?= .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := $(VENV)/bin
@@ -7,7 +7,8 @@ READY := $(VENV)/.ready
 .PHONY: demo test fuzz bench lint clean
 
 demo: $(READY)
-	$(BIN)/uncollapse train digits
+	$(BIN)/uncollapse train digits --out runs/demo --overwrite
+	$(BIN)/uncollapse report runs/demo
 
 test: lint
 	$(BIN)/pytest -n 2

@@ -105,6 +105,7 @@ def _report(run: Run) -> int:
         print(f"acted at {act}")
     print(f"run folder:      {run.folder}")
     print(f"sample pictures: {run.folder}/samples")
+    print(f"look at it:      uncollapse report {folder}")
     print(f"draw more:       uncollapse sample {folder} -n 64 --out samples.png")
     print(f"measure more:    uncollapse evaluate {folder}")
     print(f"verdict again:   uncollapse status {folder}")
