@@ -17,7 +17,7 @@ from playwright.sync_api import sync_playwright
 import uncollapse as uc
 
 OUT = Path(__file__).resolve().parents[1] / "docs" / "figures" / "report.png"
-WIDTH, HEIGHT = 1200, 1290
+WIDTH, HEIGHT = 1200, 1320
 
 
 def main() -> None:

@@ -183,12 +183,14 @@
     $("share-section").hidden = !shares;
     if (!each || each.steps.length < 2) return;
     const rows = shares.names.length, columns = each.steps.length, scale = devicePixelRatio || 1;
-    const width = canvas.clientWidth || 600, line = 18, label = Math.min(130, width / 3), foot = 20;
+    const width = canvas.clientWidth || 600, line = 18, foot = 20;
     Object.assign(canvas, { width: width * scale, height: (rows * line + foot) * scale });
     canvas.style.height = `${rows * line + foot}px`;
     const pen = canvas.getContext("2d");
     pen.scale(scale, scale);
     pen.font = "12px system-ui, sans-serif";
+    const longest = Math.max(...shares.names.map((name) => pen.measureText(name.slice(0, 18)).width));
+    const label = Math.min(longest + 10, width / 3);
     const cell = (width - label) / columns;
     each.shares.forEach((column, c) => column.forEach((share, r) => {
       const ratio = shares.real[r] ? share / shares.real[r] : 1;
@@ -202,7 +204,7 @@
     pen.fillText(`step ${large(each.steps[0])}`, label, rows * line + 14);
     pen.textAlign = "right";
     pen.fillText(large(each.steps[columns - 1]), width, rows * line + 14);
-    const words = "Red: too rare among the samples; blue: too frequent; blank: as in the data.";
+    const words = "Of the samples that are of any of these. Red: too rare; blue: too frequent; blank: as in the data.";
     canvas.setAttribute("aria-label", `Shares over steps of ${rows} modes or classes. The table has the last ones.`);
     $("heat-text").textContent = words;
     if (at) {
