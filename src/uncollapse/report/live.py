@@ -27,6 +27,8 @@ TRIES = 20
 """Ports that are tried, one after the other, where none was asked for."""
 EVERY = 1.0
 """Seconds between two looks at a folder that somebody watches."""
+SHARE = 0.1
+"""Of the time that drawing one run may take."""
 BEAT = 15.0
 """Seconds after which a silent connection is told that it is alive."""
 POLICY = (
@@ -64,8 +66,12 @@ class Followed:
         """All that a page shows, as JSON."""
         with self._lock:
             if not self._news:
+                begun = time.monotonic()
                 words = sections(self.story, _address)
                 self._news = json.dumps({"sections": words, "data": data(self.story, _address)})
+                # A long run that trains has news every second, and takes long to draw.
+                now = time.monotonic()
+                self._next = max(self._next, now + (now - begun) / SHARE)
             return self._news
 
     def page(self) -> str:

@@ -124,7 +124,9 @@ def whole(template: str, title: str, words: Mapping[str, str], drawn: Any, **fac
         "sections": {name: Markup(html) for name, html in words.items()},
         "data": embedded_json(drawn),
         "styles": Markup(asset("uplot.css") + asset("page.css")),
-        "scripts": Markup(asset("uplot.js") + asset("page.js")),
+        "scripts": Markup(
+            f"/*\n{asset('uplot-license.txt')}*/\n{asset('uplot.js')}{asset('page.js')}"
+        ),
         "version": __version__,
         "policy": POLICY,
         "live": None,
