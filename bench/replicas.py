@@ -69,7 +69,9 @@ def compared(
             sample_every=steps, checkpoint_every=steps, **words,
         )  # fmt: skip
         for row in table.rows:
-            cells = {name: row.cells[MORE + name].values for name in own if MORE + name in row.cells}
+            cells = {
+                name: row.cells[MORE + name].values for name in own if MORE + name in row.cells
+            }
             if row.whole and cells:
                 found = {k: [cells.get(k, {}).get(s, math.nan) for s in row.seeds] for k in own}
                 keep(file, keys[row.name], found | more(uc.load(row.folder)))

@@ -99,7 +99,9 @@ def compare(
         positive("seeds", SEEDS if seeds is None else seeds)
         asked = planned(data, vary or {}, SEEDS if seeds is None else seeds, limit, words, ways)
     elif words or seeds is not None or budget is not None:
-        raise ConfigError("say what is compared (data, vary, ways), or nothing but its folder to go on")
+        raise ConfigError(
+            "say what is compared (data, vary, ways), or nothing but its folder to go on"
+        )
     kept = Plan.of(folder)
     if kept is None and asked is None:
         raise ConfigError(f"{folder} holds no comparison: say what is compared (data, vary, ways)")

@@ -189,8 +189,8 @@ def planned(
     for word in common:
         if word in chosen:
             raise ConfigError(f"{word} is varied, and given for all runs too: say it once")
-    timed = any("steps" in given for given in (chosen, common, *named.values()))
-    if timed and budget is not None:
+    given = {*chosen, *common}.union(*named.values())
+    if "steps" in given and budget is not None:
         raise ConfigError("a budget says how many steps runs have: leave steps out, or the budget")
     runs = []
     combinations = list(itertools.product(named or [None], itertools.product(*chosen.values())))
