@@ -1,4 +1,4 @@
-"""MNIST's classifier, for callbacks in other processes: trained once by the program, read by them."""
+"""MNIST's classifier, for callbacks in other processes: trained once here, read by them."""
 
 from __future__ import annotations
 

@@ -89,7 +89,8 @@ def main() -> None:
         rows = compared(
             asked.out, f"{ratio:g}", "stacked-mnist",
             {name: CONTENDERS[name] for name in asked.only}, asked.steps, asked.seeds, asked.first,
-            ("modes", "kl", "sure"), callbacks=["unrolled_table:held"], generator=family, discriminator=family, **SETTING,
+            ("modes", "kl", "sure"), callbacks=["unrolled_table:held"], generator=family,
+            discriminator=family, **SETTING,
         )  # fmt: skip
         for name, row in rows.items():
             shown = f"{mean_and_error(row['modes'])} | {mean_and_error(row['kl'])}"

@@ -16,7 +16,7 @@ from uncollapse.training.as_run import standing
 from uncollapse.training.recorder import Recorder
 from uncollapse.training.training import Training
 
-Measures = Mapping[str, float | None | Sequence[float | None]]
+Measures = Mapping[str, float | Sequence[float | None] | None]
 """Numbers by name; of several replicas one each, None of one that has none."""
 
 
