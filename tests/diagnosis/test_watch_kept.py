@@ -13,7 +13,7 @@ from torch import nn
 
 import uncollapse as uc
 from processes import FORKS
-from uncollapse.diagnosis.kept import CHANGES, LOST, PICTURE, Kept, draw, present
+from uncollapse.diagnosis.kept import CHANGES, LOST, PICTURE, SIGNALS, Kept, draw, present
 from uncollapse.files import append_rows, rows_of
 
 LONG = tuple(f"mode {k}" for k in range(2000))
@@ -124,6 +124,21 @@ def test_a_loop_that_is_gone_on_with_drops_what_comes_again_and_another_one_drop
     assert not (tmp_path / LOST).exists()  # which this one has not lost
     again.load_state_dict(begun.state_dict())
     assert [row["step"] for row in rows_of(tmp_path / CHANGES)] == [3, 5]
+
+
+def test_the_signals_of_comparisons_are_kept_until_a_loop_goes_back(tmp_path):
+    kept = Kept(tmp_path)
+    for step in (100, 200, 300):
+        kept.compared(step, {"coverage": step / 1000, "lost": float("inf")})
+    assert not (tmp_path / SIGNALS).exists()
+    kept.write(uc.Verdict("healthy", step=300), {})
+    rows = list(rows_of(tmp_path / SIGNALS))
+    assert rows == [{"step": s, "member": 0, "watch_coverage": s / 1000} for s in (100, 200, 300)]
+    kept.compared(400, {"coverage": 0.9})
+    kept.go_on(200)
+    kept.compared(210, {"coverage": 0.5})
+    kept.write(uc.Verdict("healthy", step=210), {})
+    assert [row["step"] for row in rows_of(tmp_path / SIGNALS)] == [100, 200, 210]
 
 
 def test_what_is_lost_can_be_looked_at(tmp_path):

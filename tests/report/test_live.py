@@ -82,6 +82,19 @@ def test_ten_runs_at_once(served, look, runs, tmp_path):
     seen.until("document.querySelectorAll('.runs li').length === 9")
 
 
+def test_runs_that_are_ticked_are_compared(served, look, runs):
+    seen = look(served(runs))
+    seen.locator("input[value=b]").check()
+    seen.locator("button").click()
+    assert "1 run, as" in seen.locator("h1").inner_text()
+    seen.locator("nav a").click()
+    seen.locator("button").click()  # none is ticked: all of them
+    assert "2 runs, as they are now" in seen.locator("h1").inner_text()
+    assert seen.ink("#plot-loss_d canvas") > 500
+    assert seen.complaints == []
+    assert answer(seen.url, "/compare?run=nowhere")[0] == 404
+
+
 def test_nothing_else_is_served(served, runs):
     address = served(runs)
     assert answer(address, "/run/a/")[0] == 200
@@ -115,5 +128,7 @@ def test_a_place_that_is_taken_is_one_line(served, runs, tmp_path):
     port = urlsplit(served(runs)).port
     with pytest.raises(UncollapseError, match=rf"cannot listen on 127.0.0.1:{port}: .*--port"):
         serve(runs, port=port)
+    with pytest.raises(UncollapseError, match="a port is a number"):
+        serve(runs, port=80_000)
     with pytest.raises(UncollapseError, match="no such folder"):
         serve(tmp_path / "nowhere")

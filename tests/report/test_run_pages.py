@@ -110,12 +110,21 @@ def test_several_runs_are_compared(runs, look, tmp_path):
     file = uc.report.page(runs / "a", again, out=tmp_path / "both.html")
     seen = look(f"file://{file}", viewport={"width": 1200, "height": 900})
     words = seen.locator("#main").inner_text()
+    assert "In what they differ" not in words  # in nothing
     assert words.count("onerror") > 3  # the name, as it is
     assert "Differences to" in words
     assert "+0 (+0 to +0), p = 1" in words
     assert seen.ink("#plot-modes canvas") > 500
     assert seen.locator(".strip img").count() == 2 * 4
     assert seen.complaints == []
+
+
+def test_runs_on_different_data_are_said_to_be_no_comparison(runs, look, tmp_path):
+    seen = look(f"file://{uc.report.page(runs, out=tmp_path / 'both.html')}")
+    words = seen.locator("#main").inner_text()
+    assert "These runs learn different data (ring8, digits)" in words
+    settings = seen.locator("table", has_text="setting").first.inner_text()
+    assert "sgan" in settings
 
 
 def test_names_and_texts_from_files_do_nothing(runs, look, tmp_path):
@@ -181,11 +190,15 @@ def test_a_page_says_what_a_folder_holds(runs, look, tmp_path, case):
         (run / "verdict.json").write_text(json.dumps(asdict(verdict) | {"ended": True}))
         row = replace(verdict, step=350).as_dict() | {"time": "2026-01-01T00:00:00+00:00"}
         (run / "verdicts.jsonl").write_text(json.dumps(row) + "\n")
+        numbers = [{"step": s, "member": 0, "watch_coverage": 0.5} for s in (80, 160, 420)]
+        (run / "signals.jsonl").write_text("".join(json.dumps(n) + "\n" for n in numbers))
     seen = look(f"file://{uc.report.page(run)}")
     words = seen.locator("#main").inner_text()
     expected = CASES[case] if case != "older" else "complete"
     assert expected in words
     assert seen.complaints == []
+    if case == "watch":
+        assert seen.ink("#plot-watch_held canvas") > 500
     if case in ("half-written", "damaged checkpoint", "older"):
         assert seen.ink("#plot-losses canvas") > 500
 
@@ -236,12 +249,19 @@ def test_curves_are_thinned_without_losing_a_spike():
     [
         ((), None, "which run"),
         (("nowhere",), None, "no such folder"),
+        (("taken",), None, "is a file"),
+        (("others",), None, "nothing to report"),
         ((".",), "page.pdf", "a report is an .html"),
         ((".",), "nowhere/page.html", "cannot write"),
     ],
 )
 def test_what_cannot_be_is_one_line(monkeypatch, tmp_path, folders, out, words):
     monkeypatch.chdir(tmp_path)
+    if folders == ("taken",):
+        (tmp_path / "taken").touch()
+    elif folders == ("others",):
+        (tmp_path / "others").mkdir()
+        (tmp_path / "others" / "main.py").touch()
     with pytest.raises(UncollapseError, match=words) as caught:
         uc.report.page(*folders, out=out)
     assert "\n" not in str(caught.value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -21,6 +22,10 @@ from uncollapse.errors import RunFolderError
 from uncollapse.files import append_rows, forget_rows, write_atomically
 
 CHANGES, PRESENT, LOST, PICTURE = "verdicts.jsonl", "verdict.json", "lost.npz", "lost.png"
+SIGNALS = "signals.jsonl"
+"""Numbers of each comparison; called like those in the record of a run."""
+WATCHED = "watch_"
+"""How a record calls the watcher's signals, of which some have a measure's name."""
 BEAT = 5.0
 """Seconds between two writings of a verdict that has not changed."""
 SHARE = 0.005
@@ -48,6 +53,7 @@ class Kept:
         self.folder = folder
         self.failed = ""
         self._waiting: list[dict[str, Any]] = []
+        self._numbers: list[dict[str, Any]] = []
         self._examples: Examples | None = None
         self._next = 0.0
 
@@ -60,6 +66,12 @@ class Kept:
         """Keeps a verdict that is to be written with all others, once that is possible."""
         when = datetime.now(UTC).isoformat(timespec="seconds")
         self._waiting = [*self._waiting, verdict.as_dict() | {"time": when}][-WAITING:]
+
+    def compared(self, step: int, values: Mapping[str, float]) -> None:
+        """Keeps the signals of a comparison, which are written with what comes next."""
+        row: dict[str, Any] = {"step": step, "member": 0}
+        row |= {f"{WATCHED}{k}": v for k, v in values.items() if math.isfinite(v)}
+        self._numbers = [*self._numbers, row][-WAITING:]
 
     def write(self, verdict: Verdict, examples: Examples, ended: bool = False) -> None:
         """Writes what has changed, and how it stands.
@@ -77,11 +89,15 @@ class Kept:
     def go_on(self, step: int) -> None:
         """Drops changes after a step that is gone back to: they come again."""
         self._waiting.clear()
-        self._try(lambda: forget_rows(self.folder / CHANGES, step))
+        self._numbers.clear()
+        for name in (CHANGES, SIGNALS):
+            self._try(lambda name=name: forget_rows(self.folder / name, step))  # type: ignore[misc]
 
     def _write(self, verdict: Verdict, examples: Examples, ended: bool) -> None:
         append_rows(self.folder / CHANGES, self._waiting)
         self._waiting.clear()
+        append_rows(self.folder / SIGNALS, self._numbers)
+        self._numbers.clear()
         self._write_examples(examples)  # before the verdict that names them
         text = json.dumps(verdict.as_dict() | {"ended": ended})
         write_atomically(self.folder / PRESENT, text)

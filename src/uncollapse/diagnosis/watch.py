@@ -487,6 +487,8 @@ class Watch:
             self._measure(window, heavy=True)
             self.judge.look(glimpse.step, self._values | beside(window), window)
             self._weigh(window)
+            if self.kept is not None:
+                self.kept.compared(glimpse.step, self._values)
             if self.healthy is not None:
                 fine = self.judge.verdict(glimpse.step).state == "healthy" and not self.judge.unsure
                 self.healthy.look(glimpse.step, fine)

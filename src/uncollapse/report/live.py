@@ -220,7 +220,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         labels = [{"run": name} for name in names or runs]
         table = table_of([story.folder for story in stories], labels=labels)
-        title = f"{len(stories)} runs, as they are now"
+        title = f"{len(stories)} run{'s' if len(stories) > 1 else ''}, as they are now"
         facts = {"back": "./", "policy": POLICY}
         self._send(comparison_page(stories, table, title, **facts))
 

@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from uncollapse.diagnosis import Verdict
-from uncollapse.diagnosis.kept import CHANGES, PRESENT
+from uncollapse.diagnosis.kept import CHANGES, PRESENT, SIGNALS
 from uncollapse.errors import UncollapseError
 from uncollapse.files import home, rows_of
 from uncollapse.report.record import Record
@@ -67,6 +67,9 @@ class Story:
 
     def read(self) -> bool:
         """Reads all that is new; whether anything is."""
+        if not self.record.curves and not (self.folder / "config.yaml").exists():
+            watched = (self.folder / SIGNALS).exists()
+            self.record = Record(self.folder / (SIGNALS if watched else "metrics.jsonl"))
         changed, unread = True, []
         try:
             changed = self.record.read()

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from uncollapse.diagnosis.kept import WATCHED
 from uncollapse.errors import NonFiniteError
 from uncollapse.games import Observation
 from uncollapse.players import Player
@@ -18,9 +19,6 @@ from uncollapse.training.gradients import Gradients
 
 EVERY = 10
 """Steps between two recorded rows."""
-
-WATCHED = "watch_"
-"""How the record calls the watcher's signals, of which some have a measure's name."""
 
 MEANING = {
     "d_real": "the discriminator's logits of real samples",
