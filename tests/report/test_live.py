@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import http.client
+import os
 import shutil
+import socket
 import threading
 from urllib.parse import urlsplit
 
@@ -51,16 +53,20 @@ def test_a_page_follows_its_run(served, look, tmp_path):
     uc.train("ring8", **words, steps=60, out=run)
     seen.locator("a", has_text="points").click(timeout=10_000)
     seen.until("document.querySelector('#live').textContent === 'live'")
-    assert "step 60 of 60, complete" in seen.locator(".verdict").inner_text()
+    seen.until("document.querySelector('.verdict').innerText.includes('step 60 of 60, complete')")
     assert seen.ink("#plot-losses canvas") > 500
     seen.locator("#slider").press("Home")  # who looks at an older step stays there
     seen.evaluate("document.querySelector('#config-title ~ details').open = true")
+    seen.evaluate("document.querySelector('#plot-losses canvas').id = 'same'")
+    seen.fill("#from", "3")  # and goes on typing
 
     uc.resume(run, steps=120)
     seen.until("document.querySelector('#slider').max === '6'")
     assert "step 120 of 120, complete" in seen.locator(".verdict").inner_text()
     assert seen.locator("#slide-text").inner_text().startswith("Samples at step 0: ")
     assert seen.locator("#to").input_value() == "120"
+    assert seen.locator("#from").input_value() == "3"
+    assert seen.locator("#plot-losses #same").count() == 1  # who points at it goes on
     seen.locator("#slider").press("End")
     seen.until("document.querySelector('#slide').naturalWidth > 0")
 
@@ -94,6 +100,26 @@ def test_nothing_else_is_served(served, runs):
         assert answer(address, path)[0] == 404, path
     # Another site whose name leads to this machine is not this machine.
     assert answer(address, "/", Host="evil.example:80")[0] == 403
+
+
+def test_folders_of_any_name_are_followed(served, runs, tmp_path):
+    """Also below one that is called as a run's own; links lead out of none."""
+    place = tmp_path / "samples" / os.fsdecode(b"name\xff")
+    shutil.copytree(runs / "b", place)
+    address = served(tmp_path)
+    page = answer(address, "/run/samples%2Fname%FF/")[1].decode()
+    assert 'href="run/samples%2Fname%FF/"' in answer(address, "/")[1].decode()
+    assert '"src":"samples/step-0000120.png"' in page
+    picture = place / "samples" / "step-0000120.png"
+    assert answer(address, "/run/samples%2Fname%FF/samples/step-0000120.png")[0] == 200
+    picture.unlink()
+    picture.symlink_to(place / "config.yaml")
+    assert answer(address, "/run/samples%2Fname%FF/samples/step-0000120.png")[0] == 404
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
+def test_loopback_of_version_6(served, runs):
+    assert answer(served(runs, host="::1"), "/run/b/")[0] == 200
 
 
 def test_others_need_the_token(served, runs, tmp_path):

@@ -6,6 +6,8 @@ import hmac
 import http
 import json
 import secrets
+import socket
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -36,6 +38,10 @@ POLICY = (
     "script-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'; form-action 'none'"
 )
 COOKIE = "uncollapse"
+BYTES = "surrogateescape"
+"""How names of files that are no letters stand in addresses: as their bytes."""
+PNG = b"\x89PNG\r\n"
+"""How a picture begins: nothing else is given out, whatever a link in a folder leads to."""
 
 
 class Followed:
@@ -98,8 +104,8 @@ class Followed:
 
 def _address(path: Path) -> str:
     """Of a picture, as the page of its run asks for it."""
-    inside = path.parts[path.parts.index("samples") :] if "samples" in path.parts else path.parts
-    return "/".join(map(quote, inside))
+    below = path.parts[::-1].index("samples") + 1  # the last one: runs may be in such a folder, too
+    return "/".join(map(quote, path.parts[-below:]))
 
 
 class Viewed:
@@ -132,13 +138,13 @@ class Viewed:
         rows = []
         for name, run in self.look().items():
             run.read()
-            story = run.story
+            story, stands = run.story, run.story.stands
             rows.append(
                 {
                     "name": name,
-                    "href": f"run/{quote(name, safe='')}/",
+                    "href": f"run/{quote(name, safe='', errors=BYTES)}/",
                     "verdict": story.verdict,
-                    "progress": story.stands.progress() if story.stands else "",
+                    "progress": stands.progress() if stands else "",
                     "problem": story.problems[0] if story.problems else "",
                 }
             )
@@ -158,7 +164,9 @@ class Handler(BaseHTTPRequestHandler):
         if not self._allowed():
             return
         try:
-            parts = [unquote(part) for part in urlsplit(self.path).path.split("/")[1:]]
+            parts = [
+                unquote(part, errors=BYTES) for part in urlsplit(self.path).path.split("/")[1:]
+            ]
             match parts:
                 case [""]:
                     words = {"runs": self.viewed.index()}
@@ -185,6 +193,8 @@ class Handler(BaseHTTPRequestHandler):
             try:
                 content = path.read_bytes()
             except OSError:
+                content = b""
+            if not content.startswith(PNG):
                 self._refuse(http.HTTPStatus.NOT_FOUND, "this picture is gone")
                 return
             self._send(content, "image/png")
@@ -287,8 +297,15 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
 
+    def __init__(self, address: tuple[str, int], handler: type[Handler]) -> None:
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
+        super().__init__(address, handler)
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A page that goes away in the middle is no error of anybody's."""
+        if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)
 
 
 def serve(folder: Path, *, host: str = LOOPBACK[0], port: int | None = None) -> tuple[Server, str]:

@@ -22,7 +22,7 @@ from uncollapse.runs.standing import examples
 MOST = 60
 """Pictures in a page, of all replicas together."""
 FEWEST = 3
-"""Of a replica, the last ones."""
+"""Of a replica, however many there are."""
 SIZE = 480
 """Pixels of their longer side, at most."""
 QUALITY = 82
@@ -70,8 +70,8 @@ def within_page(path: Path) -> str:
     try:
         with Image.open(path) as found:
             picture = found.convert("RGB")
-    except (OSError, ValueError):  # it is being removed, or a kill has cut it short
-        return ""
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return ""  # it is being removed, or is damaged
     return embedded(picture)
 
 
