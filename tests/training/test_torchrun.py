@@ -152,9 +152,10 @@ def test_torchrun_trains_what_one_process_trains(tmp_path):
     steps = (kept // 10 + 2) * 10
     first, _ = resume(2, folder, f"--steps={steps}")
     assert first.out.startswith(f"trained to step {steps}: holds ")
-    assert [line.partition(":")[0] for line in first.out.splitlines()][-5:] == [
+    assert [line.partition(":")[0] for line in first.out.splitlines()][-6:] == [
         "run folder",
         "sample pictures",
+        "look at it",
         "draw more",
         "measure more",
         "verdict again",
