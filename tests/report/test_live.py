@@ -140,5 +140,7 @@ def test_a_place_that_is_taken_is_one_line(served, runs, tmp_path):
     port = urlsplit(served(runs)).port
     with pytest.raises(UncollapseError, match=rf"cannot listen on 127.0.0.1:{port}: .*--port"):
         serve(runs, port=port)
+    with pytest.raises(UncollapseError, match="port must be 0 to 65535, not 70000"):
+        serve(runs, port=70_000)
     with pytest.raises(UncollapseError, match="no such folder"):
         serve(tmp_path / "nowhere")

@@ -11,8 +11,9 @@ from uncollapse.data.plot import HIGH
 
 
 @pytest.mark.parametrize(
-    ("remedies", "shaded"), [([], True), (["spectral-norm"], True), (["minibatch-discrimination"], False)]
-)  # fmt: skip
+    ("remedies", "shaded"),
+    [([], True), (["spectral-norm"], True), (["minibatch-discrimination"], False)],
+)
 def test_only_who_judges_points_alone_shades_the_plane(tmp_path, tiny, remedies, shaded):
     words = tiny | {"remedies": remedies, "sample_every": 2}
     uc.train("ring8", **words, steps=2, replicas=2, out=tmp_path)

@@ -320,6 +320,8 @@ def serve(folder: Path, *, host: str = LOOPBACK[0], port: int | None = None) -> 
         RunFolderError: no such folder.
         ConfigError: nothing can listen there.
     """
+    if port is not None and not 0 <= port < 2**16:
+        raise ConfigError(f"port must be 0 to 65535, not {port}")
     if not home(folder).is_dir():
         raise RunFolderError(f"{folder}: no such folder")
     token = "" if host in LOOPBACK else secrets.token_urlsafe(16)

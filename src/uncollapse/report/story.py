@@ -7,6 +7,9 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from torch import Tensor
+
+from uncollapse.data import Dataset
 from uncollapse.diagnosis import Verdict
 from uncollapse.diagnosis.kept import CHANGES, PRESENT
 from uncollapse.errors import UncollapseError
@@ -33,6 +36,8 @@ class Story:
         changes: rows of ``verdicts.jsonl`` at which a replica's state changed.
         told: the facts of its last checkpoint, without tensors; empty before the first.
         problems: what could not be read, a line each.
+        examples: what was last read of a checkpoint's tensors, for whoever draws it: which one and
+            whose, its data, and real samples of what is lost.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -44,6 +49,7 @@ class Story:
         self.changes: list[Row] = []
         self.told: dict[str, Any] = {}
         self.problems: list[str] = []
+        self.examples: tuple[object, Dataset, dict[str, Tensor]] | None = None
         self._seen: tuple[object, ...] | None = None
 
     @property
