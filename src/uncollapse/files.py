@@ -18,6 +18,8 @@ from uncollapse.errors import RunFolderError
 
 RUN = "# Run it again: uncollapse train"
 """How the first line of a run's ``config.yaml`` begins."""
+LARGEST = 2**53
+"""Steps, beyond which floats do not tell two of them apart."""
 RUNS_OWN = ("samples", "checkpoints")
 """Folders of a run."""
 
@@ -176,7 +178,11 @@ def _row(line: bytes) -> dict[str, Any] | None:
         row = json.loads(line)
     except ValueError:
         return None
-    return row if isinstance(row, dict) and isinstance(row.get("step"), int) else None
+    whole = isinstance(row, dict) and all(
+        isinstance(number, int) and 0 <= number < LARGEST
+        for number in (row.get("step"), row.get("member", 0))
+    )
+    return row if whole else None
 
 
 def forget_rows(path: Path, step: int) -> None:

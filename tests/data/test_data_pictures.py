@@ -8,7 +8,7 @@ from uncollapse import data
 from uncollapse.data.dataset import Dataset
 from uncollapse.data.lines import HEIGHTS, LINES
 from uncollapse.data.pictures import draw, draw_real
-from uncollapse.data.plot import DARKER, FAKE, LEFT, RIGHT, TOP
+from uncollapse.data.plot import DARKER, FAKE, HIGH, LEFT, LOW, RIGHT, TOP
 from uncollapse.data.stores import Held
 from uncollapse.errors import DataError
 
@@ -207,3 +207,25 @@ def test_series_of_one_value_are_drawn():
 def test_series_of_one_step_are_drawn():
     dataset = data.load(torch.randn(9, 1, 2), axes="NTC")
     assert is_red(draw(dataset, dataset.take(torch.arange(9))))[TOP:].any()
+
+
+def test_a_discriminators_answers_shade_the_plane_in_data_units():
+    values = torch.rand(400, 2) * torch.tensor([30.0, 2.0]) + torch.tensor([100.0, 0.0])
+    dataset = data.load(values)
+    asked = []
+
+    def to_the_right(samples):
+        asked.append(samples)
+        return samples[:, 0]
+
+    real = dataset.take(torch.arange(400))
+    plane = draw(dataset, real[:0], background=real, judge=to_the_right)
+    (grid,) = asked  # network units: a little more than the data takes
+    assert ((grid.amin(0) < real.amin(0)) & (grid.amax(0) > real.amax(0))).all()
+    assert (grid.abs() < 4 * real.abs().amax()).all()
+    assert near(plane, HIGH)[TOP + 4 : 440, 455:460].mean() > 0.9
+    assert near(plane, LOW)[TOP + 4 : 440, LEFT + 6 : LEFT + 11].mean() > 0.9
+    plain = np.asarray(draw(dataset, real[:0], background=real))
+    for nothing in (0.0, float("nan")):
+        flat = draw(dataset, real[:0], background=real, judge=lambda x, n=nothing: x[:, 0] * n)
+        assert (np.asarray(flat) == plain).all()  # and no colour is named

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import http.client
+import os
 import shutil
+import socket
 import threading
 from urllib.parse import urlsplit
 
@@ -52,16 +54,20 @@ def test_a_page_follows_its_run(served, look, tmp_path):
     seen.until("document.querySelector('.runs')?.innerText.includes('complete')")
     seen.locator("a", has_text="points").click(timeout=10_000)
     seen.until("document.querySelector('#live').textContent === 'live'")
-    assert "step 60 of 60, complete" in seen.locator(".verdict").inner_text()
+    seen.until("document.querySelector('.verdict').innerText.includes('step 60 of 60, complete')")
     assert seen.ink("#plot-losses canvas") > 500
     seen.locator("#slider").press("Home")  # who looks at an older step stays there
     seen.evaluate("document.querySelector('#config-title ~ details').open = true")
+    seen.evaluate("document.querySelector('#plot-losses canvas').id = 'same'")
+    seen.fill("#from", "3")  # and goes on typing
 
     uc.resume(run, steps=120)
     seen.until("document.querySelector('#slider').max === '6'")
     seen.until("document.querySelector('.verdict').innerText.includes('120 of 120, complete')")
     assert seen.locator("#slide-text").inner_text().startswith("Samples at step 0: ")
     assert seen.locator("#to").input_value() == "120"
+    assert seen.locator("#from").input_value() == "3"
+    assert seen.locator("#plot-losses #same").count() == 1  # who points at it goes on
     seen.locator("#slider").press("End")
     seen.until("document.querySelector('#slide').naturalWidth > 0")
 
@@ -110,6 +116,26 @@ def test_nothing_else_is_served(served, runs):
     assert answer(address, "/", Host="evil.example:80")[0] == 403
 
 
+def test_folders_of_any_name_are_followed(served, runs, tmp_path):
+    """Also below one that is called as a run's own; links lead out of none."""
+    place = tmp_path / "samples" / os.fsdecode(b"name\xff")
+    shutil.copytree(runs / "b", place)
+    address = served(tmp_path)
+    page = answer(address, "/run/samples%2Fname%FF/")[1].decode()
+    assert 'href="run/samples%2Fname%FF/"' in answer(address, "/")[1].decode()
+    assert '"src":"samples/step-0000120.png"' in page
+    picture = place / "samples" / "step-0000120.png"
+    assert answer(address, "/run/samples%2Fname%FF/samples/step-0000120.png")[0] == 200
+    picture.unlink()
+    picture.symlink_to(place / "config.yaml")
+    assert answer(address, "/run/samples%2Fname%FF/samples/step-0000120.png")[0] == 404
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
+def test_loopback_of_version_6(served, runs):
+    assert answer(served(runs, host="::1"), "/run/b/")[0] == 200
+
+
 def test_others_need_the_token(served, runs, tmp_path):
     address = served(runs, host="0.0.0.0").replace("0.0.0.0", "127.0.0.1")
     token = address.partition("token=")[2]
@@ -128,7 +154,7 @@ def test_a_place_that_is_taken_is_one_line(served, runs, tmp_path):
     port = urlsplit(served(runs)).port
     with pytest.raises(UncollapseError, match=rf"cannot listen on 127.0.0.1:{port}: .*--port"):
         serve(runs, port=port)
-    with pytest.raises(UncollapseError, match="a port is a number"):
-        serve(runs, port=80_000)
+    with pytest.raises(UncollapseError, match="port must be 0 to 65535, not 70000"):
+        serve(runs, port=70_000)
     with pytest.raises(UncollapseError, match="no such folder"):
         serve(tmp_path / "nowhere")

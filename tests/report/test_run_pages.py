@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import struct
 import time
+import zlib
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -201,6 +204,38 @@ def test_a_page_says_what_a_folder_holds(runs, look, tmp_path, case):
         assert seen.ink("#plot-watch_held canvas") > 500
     if case in ("half-written", "damaged checkpoint", "older"):
         assert seen.ink("#plot-losses canvas") > 500
+
+
+def test_rows_that_are_none_and_numbers_that_have_no_mean_are_left_out(runs, look, tmp_path):
+    run = shutil.copytree(runs / "a", tmp_path / os.fsdecode(b"name\xff"))
+    with open(run / "metrics.jsonl", "a", encoding="utf-8") as file:
+        for numbers in (
+            {"member": None}, {"member": -1}, {"step": -1}, {"step": 10**400}, {"counts": [1, 2]},
+            {"counts": [None] * 8}, {"mine": 10**400}, {"mine": float("nan")}, {"mine": 1.7e308},
+            {"real_loss_d": float("nan"), "known_modes": float("inf")}, {"held": 5, "member": 1},
+        ):  # fmt: skip
+            file.write(json.dumps({"step": 120, "member": 0} | numbers) + "\n")
+    with open(run / "verdicts.jsonl", "a", encoding="utf-8") as file:
+        file.write('{"member": 0, "state": "warning", "step": "x"}\n')
+    header = struct.pack(">4sIIBBBBB", b"IHDR", 60_000, 60_000, 8, 2, 0, 0, 0)
+    size = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    bomb = b"\x89PNG\r\n\x1a\n" + size
+    (run / "samples" / "replica-0" / "step-0000120.png").write_bytes(bomb)
+    seen = look(f"file://{uc.report.page(run, out=tmp_path / 'page.html')}")
+    assert "4 lines are damaged" in seen.locator("#main").inner_text()
+    assert "mine" not in seen.locator("#charts").inner_text()
+
+    # A number that only one replica has is no other's; a name of its own is no chart of ours.
+    assert seen.ink("[id='plot-own held'] canvas") > 100
+    assert seen.ink("#plot-held canvas") > 500
+    seen.select_option("#of", "0")
+    assert seen.locator("[id='plot-own held']").inner_text() == "No numbers of this replica."
+    seen.select_option("#of", "1")
+    assert seen.ink("[id='plot-own held'] canvas") > 100
+    assert seen.complaints == []
+    with pytest.raises(UncollapseError, match="no such folder"):
+        uc.report.page(runs / "a", run / "nowhere")
+    uc.report.page(runs / "a", run, out=tmp_path / "both.html")
 
 
 def test_a_long_run_of_many_replicas_is_soon_drawn(runs, tmp_path, look):

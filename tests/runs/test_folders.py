@@ -212,3 +212,15 @@ def test_pictures_of_replicas_under_their_old_names_are_forgotten_too(tmp_path, 
         f"step-00000{s}-member-{r}.png" for s in ("00", "10") for r in (0, 1)
     ]
     assert uc.resume(folder, steps=30, data=points).step == 30
+
+
+def test_the_last_row_may_be_long(tmp_path):
+    """Of thousands of classes that are lost, say."""
+    folder = RunFolder(tmp_path)
+    assert folder.last_step == 0
+    for step, letters in enumerate((3, 2**16 - 40, 2**16, 2**18, 5, 2**17)):
+        folder.append_metrics([{"step": step, "member": 0, "lost": ["x" * letters]}])
+        assert folder.last_step == step
+        with open(tmp_path / "metrics.jsonl", "a", encoding="utf-8") as file:
+            file.write('{"step": 9')  # a kill came between
+        assert folder.last_step == step

@@ -75,7 +75,8 @@ def draw(
         background: real samples ``[m, *shape]``, network units; by default up to 4,096 evenly
             spaced ones, fewer if they are long series. Images need none.
         judge: a discriminator, samples ``[n, *shape]``, network units, to ``[n]``: the plane of
-            2-D points is shaded by it, blue where it takes samples for real. Others have no plane.
+            2-D points is shaded by it, blue where it takes samples for real. Others have no plane,
+            and all NaN shades none.
 
     Raises:
         DataError: no samples, or samples of another shape than the data.
@@ -193,16 +194,13 @@ def _scatter(
 ) -> Image.Image:
     sheet = Sheet()
     plot = Plot(sheet, limits(real[:, 0]), limits(real[:, 1]))
-    if judge is not None:
-        plot.levels(judge(plot.places(LEVELS)).reshape(LEVELS, LEVELS))
+    shaded = judge is not None and plot.levels(judge(plot.places(LEVELS)).reshape(LEVELS, LEVELS))
     plot.ticks(horizontal=True)
     plot.ticks(horizontal=False)
     plot.dots(real, REAL, opacity=120, radius=1.6)
     outside = plot.dots(fake, FAKE, opacity=150, radius=2.1)
     plot.frame()
-    return sheet.finish(
-        caption(outside, len(fake)), generated=len(fake) > 0, judged=judge is not None
-    )
+    return sheet.finish(caption(outside, len(fake)), generated=len(fake) > 0, judged=shaded)
 
 
 def _histograms(real: Numbers, fake: Numbers) -> Image.Image:

@@ -142,25 +142,29 @@ class Plot:
                 pen.line(path * 2 if len(path) == 1 else path, opacity, round(width * FINER))
         self.sheet.image.paste(colour, (left, top), mask)
 
-    def levels(self, heights: Numbers, shades: int = 10) -> None:
+    def levels(self, heights: Numbers, shades: int = 10) -> bool:
         """Shades the frame by a function over it, as many samples of it in each shade.
 
         Args:
             heights: ``[rows, columns]`` of the function at evenly spaced points, the first row at
                 the bottom; NaN and infinity are as low as the lowest.
             shades: how many, from LOW to HIGH.
+
+        Returns:
+            Whether anything is shaded: not where the function is the same everywhere, or unknown.
         """
         left, top, right, bottom = self.box
         known = heights[np.isfinite(heights)]
         if not len(known) or known.min() == known.max():
-            return
+            return False
         smooth = Image.fromarray(
             np.where(np.isfinite(heights), heights, known.min())[::-1].astype(np.float32)
         ).resize((right - left, bottom - top), Image.Resampling.BICUBIC)
         edges = np.quantile(known, np.linspace(0, 1, shades + 1)[1:-1])
-        shade = np.searchsorted(edges, np.asarray(smooth, np.float64)) / (shades - 1)
-        colours = np.array(LOW) + shade[..., None] * (np.array(HIGH) - np.array(LOW))
-        self.sheet.image.paste(Image.fromarray(colours.round().astype(np.uint8)), (left, top))
+        colours = np.linspace(LOW, HIGH, shades).round().astype(np.uint8)
+        shaded = colours[np.searchsorted(edges.astype(np.float32), np.asarray(smooth))]
+        self.sheet.image.paste(Image.fromarray(shaded), (left, top))
+        return True
 
     def ticks(self, *, horizontal: bool, whole: bool = False, numbers: bool = True) -> None:
         """Draws faint lines at round numbers, and the numbers.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,8 +125,9 @@ WORDS = {
 def drawn(record: Record) -> list[dict[str, Any]]:
     """The charts of a run as the page draws them: plain values, for JSON.
 
-    Each has lines; a line has, for all replicas together and for each of several, ``steps``,
-    ``mean``, ``low`` and ``high``; and ``real``, what real samples have, where that is known.
+    Each has lines; a line has ``steps``, ``mean``, ``low`` and ``high``, for all replicas together
+    and, by number, for each of several that has such numbers; and ``real``, what real samples have,
+    where that is known.
     """
     charts = [_drawn(chart, record) for chart in (*CHARTS, *_others(record))]
     return [chart for chart in charts if chart["lines"]]
@@ -137,7 +138,7 @@ def _others(record: Record) -> Iterable[Chart]:
     known = {name for chart in CHARTS for name in chart.names}
     for name in record.curves:
         if name not in known:
-            yield Chart(name, word(name), (name,), "")
+            yield Chart(f"own {name}", word(name), (name,), "")
 
 
 def word(name: str) -> str:
@@ -146,11 +147,7 @@ def word(name: str) -> str:
 
 
 def _drawn(chart: Chart, record: Record) -> dict[str, Any]:
-    lines = [
-        _line(name, record.curves[name], record.first)
-        for name in chart.names
-        if record.curves.get(name)
-    ]
+    lines = [_line(name, record) for name in chart.names if record.curves.get(name)]
     limits = chart.limits
     if limits is None and (total := record.first.get(f"known_{chart.names[0]}")):
         limits = (0.0, float(total))
@@ -158,11 +155,12 @@ def _drawn(chart: Chart, record: Record) -> dict[str, Any]:
     return facts | {"limits": limits, "lines": lines}
 
 
-def _line(name: str, curves: Mapping[int, Curve], first: Mapping[str, Any]) -> dict[str, Any]:
+def _line(name: str, record: Record) -> dict[str, Any]:
+    curves = record.curves[name]
     together = banded(list(curves.values()), POINTS)
-    several = len(curves) > 1
-    each = [banded([curves[m]], POINTS_EACH) for m in sorted(curves)] if several else []
-    real = first.get(f"real_{name}")
+    several = record.replicas > 1
+    each = {str(m): banded([curve], POINTS_EACH) for m, curve in curves.items()} if several else {}
+    real = record.first.get(f"real_{name}")
     return {"name": word(name), "all": together, "each": each, "real": real}
 
 

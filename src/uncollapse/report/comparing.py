@@ -66,15 +66,12 @@ def _notes(stories: Sequence[Story]) -> list[str]:
 
 
 def _charts(stories: Sequence[Story], table: Table) -> list[dict[str, Any]]:
-    """A chart for each number, with a line for each run: the mean of its replicas, and their range.
-
-    Those that only one run has are left out.
-    """
+    """A chart for each number, with a line for each run: its replicas' mean and range."""
     found = []
     for chart in CHARTS:
         for name in chart.names:
             lines = [
-                {"name": row.name, "all": banded(list(curves.values()), POINTS), "each": []}
+                {"name": row.name, "all": banded(list(curves.values()), POINTS), "each": {}}
                 for row, story in zip(table.rows, stories, strict=True)
                 if (curves := story.record.curves.get(name))
             ]

@@ -7,6 +7,7 @@ import http
 import json
 import secrets
 import socket
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -39,6 +40,10 @@ POLICY = (
     "script-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'; form-action 'self'"
 )
 COOKIE = "uncollapse"
+BYTES = "surrogateescape"
+"""How names of files that are no letters stand in addresses: as their bytes."""
+PNG = b"\x89PNG\r\n"
+"""How a picture begins: nothing else is given out, whatever a link in a folder leads to."""
 
 
 class Followed:
@@ -101,8 +106,8 @@ class Followed:
 
 def _address(path: Path) -> str:
     """Of a picture, as the page of its run asks for it."""
-    inside = path.parts[path.parts.index("samples") :] if "samples" in path.parts else path.parts
-    return "/".join(map(quote, inside))
+    below = path.parts[::-1].index("samples") + 1  # the last one: runs may be in such a folder, too
+    return "/".join(map(quote, path.parts[-below:]))
 
 
 def newest(story: Story) -> str:
@@ -141,13 +146,13 @@ class Viewed:
         rows = []
         for name, run in self.look().items():
             run.read()
-            story = run.story
+            story, stands = run.story, run.story.stands
             rows.append(
                 {
                     "name": name,
-                    "href": f"run/{quote(name, safe='')}/",
+                    "href": f"run/{quote(name, safe='', errors=BYTES)}/",
                     "verdict": story.verdict,
-                    "progress": story.stands.progress() if story.stands else "",
+                    "progress": stands.progress() if stands else "",
                     "problem": story.problems[0] if story.problems else "",
                     "readable": story.stands is not None,
                     "about": about(story),
@@ -171,7 +176,9 @@ class Handler(BaseHTTPRequestHandler):
         if not self._allowed():
             return
         try:
-            parts = [unquote(part) for part in urlsplit(self.path).path.split("/")[1:]]
+            parts = [
+                unquote(part, errors=BYTES) for part in urlsplit(self.path).path.split("/")[1:]
+            ]
             match parts:
                 case [""]:
                     words = {"runs": self.viewed.index()}
@@ -200,6 +207,8 @@ class Handler(BaseHTTPRequestHandler):
             try:
                 content = path.read_bytes()
             except OSError:
+                content = b""
+            if not content.startswith(PNG):
                 self._refuse(http.HTTPStatus.NOT_FOUND, "this picture is gone")
                 return
             self._send(content, "image/png")
@@ -320,8 +329,15 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
 
+    def __init__(self, address: tuple[str, int], handler: type[Handler]) -> None:
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
+        super().__init__(address, handler)
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A page that goes away in the middle is no error of anybody's."""
+        if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)
 
 
 def serve(folder: Path, *, host: str = LOOPBACK[0], port: int | None = None) -> tuple[Server, str]:
@@ -336,6 +352,8 @@ def serve(folder: Path, *, host: str = LOOPBACK[0], port: int | None = None) -> 
         RunFolderError: no such folder.
         ConfigError: nothing can listen there.
     """
+    if port is not None and not 0 <= port < 2**16:
+        raise ConfigError(f"port must be 0 to 65535, not {port}")
     if not home(folder).is_dir():
         raise RunFolderError(f"{folder}: no such folder")
     token = "" if host in LOOPBACK else secrets.token_urlsafe(16)
@@ -345,8 +363,6 @@ def serve(folder: Path, *, host: str = LOOPBACK[0], port: int | None = None) -> 
     for number in ports:
         try:
             server = Server((host, number), handler)
-        except OverflowError:
-            raise ConfigError(f"a port is a number from 0 to 65535, not {number}") from None
         except OSError as error:
             if number == ports[-1] or isinstance(error, socket.gaierror):
                 reason = error.strerror or str(error)

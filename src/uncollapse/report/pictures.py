@@ -22,7 +22,7 @@ from uncollapse.runs.standing import examples
 MOST = 60
 """Pictures in a page, of all replicas together."""
 FEWEST = 3
-"""Of a replica, the last ones."""
+"""Of a replica, however many there are."""
 SIZE = 480
 """Pixels of their longer side, at most."""
 QUALITY = 82
@@ -70,8 +70,8 @@ def within_page(path: Path) -> str:
     try:
         with Image.open(path) as found:
             picture = found.convert("RGB")
-    except (OSError, ValueError):  # it is being removed, or a kill has cut it short
-        return ""
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return ""  # it is being removed, or is damaged
     return embedded(picture)
 
 
@@ -89,11 +89,14 @@ def lost_examples(story: Story) -> list[dict[str, Any]]:
     lost = story.verdict.lost[:NAMED]
     if not lost or not story.told:
         return []
-    try:
-        saved = checkpoint.load(story.files.checkpoints)
-        data, found = described(saved), examples(saved, replica)
-    except (UncollapseError, KeyError, IndexError):
-        return []  # a checkpoint that has just been replaced, or is of an older version
+    key = (story.told.get("sha256"), replica)
+    if story.examples is None or story.examples[0] != key:  # it may be large, and stays a while
+        try:
+            saved = checkpoint.load(story.files.checkpoints)
+            story.examples = key, described(saved), examples(saved, replica)
+        except (UncollapseError, KeyError, IndexError):
+            return []  # it has just been replaced, or is of an older version
+    _, data, found = story.examples
     if data.kind != "images" or data.shape[0] not in (1, 3, 4):
         return []
     return [

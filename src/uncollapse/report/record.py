@@ -15,6 +15,8 @@ from uncollapse.files import Tail
 Numbers = NDArray[np.float64]
 Row = Mapping[str, Any]
 NOT_MEASURES = ("step", "member")
+HUGE = 1e300
+"""Numbers from here on have no mean, nor have NaN and infinity: they are left out."""
 BEHIND, KNOWN = "real_", "known_"
 """How the record calls what real samples have, and how many modes or classes there are."""
 
@@ -92,17 +94,18 @@ class Record:
         return self._changed or damaged != self.damaged
 
     def _take(self, row: Row) -> None:
-        step, member = row["step"], int(row.get("member", 0))
+        step, member = row["step"], row.get("member", 0)
         for name, value in row.items():
-            if isinstance(value, int | float) and name not in NOT_MEASURES:
+            if name not in NOT_MEASURES and isinstance(value, int | float) and abs(value) < HUGE:
                 if name.startswith((BEHIND, KNOWN)):
                     self.first.setdefault(name, value)
                     continue
                 curve = self.curves.setdefault(name, {}).setdefault(member, Curve())
                 curve.steps.append(step)
                 curve.values.append(float(value))
-        if isinstance(row.get("counts"), list):
-            self.counts.setdefault(member, []).append((step, row["counts"]))
+        counts = row.get("counts")
+        if isinstance(counts, list) and all(isinstance(count, int) for count in counts):
+            self.counts.setdefault(member, []).append((step, counts))
         for name in ("names", "real_counts", "lacks"):
             if name in row:
                 self.first.setdefault(name, row[name])

@@ -171,8 +171,12 @@ def whole(template: str, title: str, words: Mapping[str, str], drawn: Any, **fac
 
 
 def render(template: str, facts: Mapping[str, Any]) -> str:
-    """HTML of a template; whatever is in its facts is escaped, but for what is marked as HTML."""
-    return str(_environment().get_template(template).render(facts))
+    """HTML of a template; whatever is in its facts is escaped, but for what is marked as HTML.
+
+    Bytes of a file's name that are no letters are written as numbers: a page holds letters only.
+    """
+    html = str(_environment().get_template(template).render(facts))
+    return html.encode(errors="backslashreplace").decode()
 
 
 def embedded_json(values: Any) -> Markup:

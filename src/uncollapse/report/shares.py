@@ -29,9 +29,11 @@ def shares(story: Story) -> dict[str, Any] | None:
         return None
     theirs = _shares(np.array([real]))[0]
     by_replica = {
-        m: rows for m, rows in record.counts.items() if rows and len(rows[-1][1]) == len(names)
+        m: known
+        for m, rows in record.counts.items()
+        if (known := [row for row in rows if len(row[1]) == len(names)])
     }
-    if not by_replica:
+    if not by_replica or not theirs.any():
         return None
     now = np.stack([_shares(np.array([rows[-1][1]]))[0] for rows in by_replica.values()])
     lost = [set(record.last.get(m, {}).get("lost", ())) for m in by_replica]

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from typing import Any
 
+from torch import Tensor
+
+from uncollapse.data import Dataset
 from uncollapse.diagnosis import Verdict
 from uncollapse.diagnosis.kept import CHANGES, PRESENT, SIGNALS
 from uncollapse.errors import UncollapseError
@@ -32,6 +36,8 @@ class Story:
         changes: rows of ``verdicts.jsonl`` at which a replica's state changed.
         told: the facts of its last checkpoint, without tensors; empty before the first.
         problems: what could not be read, a line each.
+        examples: what was last read of a checkpoint's tensors, for whoever draws it: which one and
+            whose, its data, and real samples of what is lost.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -43,6 +49,7 @@ class Story:
         self.changes: list[Row] = []
         self.told: dict[str, Any] = {}
         self.problems: list[str] = []
+        self.examples: tuple[object, Dataset, dict[str, Tensor]] | None = None
         self._seen: tuple[object, ...] | None = None
 
     @property
@@ -53,7 +60,7 @@ class Story:
     @property
     def verdict(self) -> Verdict:
         """The worst replica's; *warming-up* where nothing is known."""
-        return self.stands.verdict if self.stands else Verdict("warming-up")
+        return self.stands.verdict if self.stands else self.verdicts[0]
 
     @property
     def step(self) -> int:
@@ -63,7 +70,9 @@ class Story:
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
         """Of each replica."""
-        return self.stands.verdicts if self.stands else (Verdict("warming-up"),)
+        if self.stands:
+            return self.stands.verdicts
+        return (Verdict("warming-up"),) * (self.config.replicas if self.config else 1)
 
     def read(self) -> bool:
         """Reads all that is new; whether anything is."""
@@ -79,34 +88,33 @@ class Story:
         if not changed and seen == self._seen:
             return False
         self._seen = seen
-        self.problems = unread
-        self.stands, self.config, self.told, self.changes = None, None, {}, []
-        with self._trying():
-            self.stands = stands(self.folder)
-        with self._trying():
-            self.told = checkpoint.facts(self.files.checkpoints) or {}
+        found, config, told, changes = None, None, {}, []
+        with self._trying(unread):
+            found = stands(self.folder)
+        with self._trying(unread):
+            told = checkpoint.facts(self.files.checkpoints) or {}
         if (self.folder / "config.yaml").exists():
-            with self._trying():
-                self.config = self.files.config()
-        with self._trying():
-            rows = rows_of(self.folder / CHANGES)
-            self.changes = [row for row in rows if {"state", "step"} <= row.keys()]
+            with self._trying(unread):
+                config = self.files.config()
+        with self._trying(unread):
+            changes = [row for row in rows_of(self.folder / CHANGES) if _is_change(row)]
         if self.record.damaged:
             lines = "line is" if self.record.damaged == 1 else "lines are"
-            self.problems.append(
-                f"metrics.jsonl: {self.record.damaged:,} {lines} damaged and left out"
-            )
+            unread.append(f"metrics.jsonl: {self.record.damaged:,} {lines} damaged and left out")
+        # At once: others may be looking at a run that is read again.
+        self.stands, self.config, self.told, self.changes = found, config, told, changes
+        self.problems = unread
         return True
 
     @contextlib.contextmanager
-    def _trying(self) -> Any:
+    def _trying(self, unread: list[str]) -> Iterator[None]:
         try:
             yield
         except UncollapseError as error:
-            if str(error) not in self.problems:
-                self.problems.append(str(error))
+            if str(error) not in unread:
+                unread.append(str(error))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            self.problems.append(f"{self.folder}: damaged, {type(error).__name__}: {error}")
+            unread.append(f"{self.folder}: damaged, {type(error).__name__}: {error}")
 
     def _signature(self) -> tuple[object, ...]:
         """What changes whenever something of the folder does."""
@@ -119,3 +127,9 @@ class Story:
             except OSError:
                 found.append(None)
         return tuple(found)
+
+
+def _is_change(row: Row) -> bool:
+    """Whether a row says when which state began."""
+    since = row.get("since")
+    return "state" in row and isinstance(row.get("step"), int) and isinstance(since, int | None)

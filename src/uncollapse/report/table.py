@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from uncollapse.errors import ConfigError, UncollapseError
+from uncollapse.errors import ConfigError, RunFolderError, UncollapseError
 from uncollapse.runs.folder import Row as Record
 from uncollapse.runs.folder import RunFolder
 from uncollapse.runs.outcome import DISTANCE, KNOWN, REAL
@@ -347,7 +347,11 @@ def _cells(records: Sequence[Record], seeds: Sequence[int]) -> dict[str, Cell]:
         for name, value in record.items():
             plain = name in ("step", "member") or name.startswith((KNOWN, REAL))
             if not plain and isinstance(value, int | float):
-                found.setdefault(name, {})[seeds[record["member"]]] = float(value)
+                try:
+                    seed = seeds[record["member"]]
+                except (KeyError, IndexError, TypeError):
+                    raise RunFolderError("damaged: a recorded measure is of no replica") from None
+                found.setdefault(name, {})[seed] = float(value)
     return {name: Cell(values) for name, values in found.items()}
 
 
@@ -404,7 +408,7 @@ def holm(ps: Sequence[float]) -> list[float]:
 
 def with_error(mean: float, error: float) -> str:
     """``0.874 ± 0.012``: the error with two digits, the mean with as many decimals."""
-    if math.isnan(error):
+    if not math.isfinite(error):
         return f"{mean:.4g}"
     if error == 0:
         return f"{mean:.4g} ± 0"

@@ -13,7 +13,7 @@ import shlex
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from PIL import Image
 
@@ -38,7 +38,7 @@ LAST = f"{checkpoint.LAST}.json"
 ASKING = 0.05
 """Seconds that asking whether a folder is locked may take."""
 TAIL = 2**16
-"""Bytes at the end of the record in which the last row is: lists of lost classes may be long."""
+"""Bytes at the end of the record in which the last row mostly is."""
 PAGE = "report.html"
 """The page of a run that ``uncollapse report`` writes beside its files."""
 PARTS = "parts"
@@ -240,14 +240,22 @@ class RunFolder:
         """The step of the last complete row of ``metrics.jsonl``, read from its end; 0 if none."""
         try:
             with open(self._metrics, "rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
-                lines = file.read().split(b"\n")
+                end, length = file.seek(0, os.SEEK_END), TAIL
+                lines = self._last_lines(file, end, length)
+                while len(lines) < 3 and length < end:  # a row of many classes is long
+                    length *= 2
+                    lines = self._last_lines(file, end, length)
         except FileNotFoundError:
             return 0
         try:
             return int(json.loads(lines[-2])["step"]) if len(lines) > 1 else 0
         except (ValueError, KeyError, TypeError):
             raise RunFolderError(f"{self._metrics}: damaged, its last row is not JSON") from None
+
+    @staticmethod
+    def _last_lines(file: BinaryIO, end: int, length: int) -> list[bytes]:
+        file.seek(max(0, end - length))
+        return file.read(length).split(b"\n")
 
     @property
     def written(self) -> float:

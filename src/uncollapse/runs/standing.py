@@ -86,6 +86,7 @@ def standing(path: str | os.PathLike[str]) -> Standing:
     last: Mapping[str, Any] = facts["last"] or {}
     rows, recorded = folder.verdicts(), folder.last_step
     history = History.of(last)
+    found = verdicts(folder.path, last, rows, config.replicas)
     return Standing(
         folder.path,
         history.applied(config),
@@ -95,7 +96,7 @@ def standing(path: str | os.PathLike[str]) -> Standing:
         last.get("step"),
         (facts["best"] or {}).get("step"),
         folder.written,
-        verdicts(folder.path, last, rows, config.replicas),
+        found,
         history.tried,
         history.over,
     )

@@ -40,12 +40,15 @@ class Gradients:
 
 
 def gradient_norms(player: Player) -> Tensor:
-    """``[member]``, while its weights have gradients; of each the same, whoever is beside it."""
-    squares = torch.zeros(len(player.stack), dtype=torch.float64)
+    """``[member]``, while its weights have gradients; of each the same, whoever is beside it.
+
+    They stay where the gradients are, so that nothing waits for them.
+    """
+    at = player.parameters[0].device
+    squares = torch.zeros(len(player.stack), dtype=torch.float64, device=at)
     for name, weights in player.stack.by_name().items():
         if any(weight.grad is not None for weight in weights):
             parts = [torch.zeros_like(w) if w.grad is None else w.grad for w in weights]
             whole = player.stack.join(name, parts).detach()
-            rows = [member.double().square().sum() for member in whole]
-            squares = squares.to(whole.device) + torch.stack(rows)
+            squares = squares + torch.stack([one.double().square().sum() for one in whole])
     return squares.sqrt().float()

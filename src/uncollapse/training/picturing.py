@@ -15,6 +15,8 @@ from uncollapse.training.training import Training
 
 PART = {"images": 16, "points": 512, "series": 16}
 """Samples in the picture of one of several generators, by kind of data."""
+ALONE = 0.01
+"""Part of the range of a discriminator's answers that a sample's may change with those beside."""
 
 
 def take_pictures(training: Training, folder: RunFolder | None, recorder: Recorder) -> None:
@@ -45,15 +47,23 @@ def take_pictures(training: Training, folder: RunFolder | None, recorder: Record
 
 
 def judge(training: Training, replica: int) -> Judge | None:
-    """A replica's discriminator; None where it does not judge single samples."""
+    """A replica's discriminator; None where it takes other samples than the data's.
+
+    It answers NaN where it judges a sample by those beside it: alone they have no answer.
+    """
     player = training.game.players.get("discriminator")
     if player is None or training.judged_shape != training.data.shape:
         return None
 
-    def judged(samples: Tensor) -> Tensor:
+    def asked(samples: Tensor) -> Tensor:
         samples_mb = samples.expand(training.config.replicas, *samples.shape)
         answers = _evaluated(training, player.stack, samples_mb)[replica]
         return answers.reshape(len(samples), -1).mean(1)
+
+    def judged(samples: Tensor) -> Tensor:
+        answers, others = asked(samples), asked(samples[::2])
+        apart = (answers[::2] - others).abs().max() > ALONE * (answers.max() - answers.min())
+        return torch.full_like(answers, torch.nan) if apart else answers
 
     return judged
 

@@ -15,11 +15,13 @@
   // Curves ---------------------------------------------------------------------------------------
 
   const plots = new Map();
-  const shown = (line) => (chosen.of === "all" || !line.each.length ? line.all : line.each[chosen.of] || line.all);
+  // A line of one replica, which need not have one, or of all of them.
+  const of = (line, replica) => (replica === "all" || !Object.keys(line.each).length ? line.all : line.each[replica]);
+  const shown = (chart) => chart.lines.map((line) => ({ ...line, at: of(line, chosen.of) })).filter((line) => line.at);
 
   // All lines of a chart over the union of their steps; what a line lacks is null.
   function table(chart) {
-    const lines = chart.lines.map((line) => ({ ...line, at: shown(line) }));
+    const lines = shown(chart);
     const steps = [...new Set(lines.flatMap((line) => line.at.steps))].sort((a, b) => a - b);
     const columns = [steps], series = [{ label: "step" }], bands = [];
     const log = chosen.log[chart.key] ?? chart.log;
@@ -56,9 +58,9 @@
   }
 
   function summary(chart) {
-    return chart.lines.map((line) => {
-      const at = shown(line), last = at.mean.length - 1;
-      return `${line.name} ${number(at.mean[last])} at step ${large(at.steps[last])} (first ${number(at.mean[0])}, lowest ${number(Math.min(...at.mean))}, highest ${number(Math.max(...at.mean))})`;
+    return shown(chart).map(({ name, at }) => {
+      const last = at.mean.length - 1;
+      return `${name} ${number(at.mean[last])} at step ${large(at.steps[last])} (first ${number(at.mean[0])}, lowest ${number(Math.min(...at.mean))}, highest ${number(Math.max(...at.mean))})`;
     }).join("; ");
   }
 
@@ -79,8 +81,10 @@
       plot.setScale("x", { min: low ?? first - some, max: high ?? last + some });
     }
     const ends = plots.size ? [...plots.values()].map((plot) => plot.data[0]) : [[0]];
-    $("from").value = Math.round(low ?? Math.min(...ends.map((s) => s[0])));
-    $("to").value = Math.round(high ?? Math.max(...ends.map((s) => s[s.length - 1])));
+    const said = { from: low ?? Math.min(...ends.map((s) => s[0])), to: high ?? Math.max(...ends.map((s) => s[s.length - 1])) };
+    for (const [id, step] of Object.entries(said)) {
+      if (document.activeElement !== $(id)) $(id).value = Math.round(step); // else somebody is typing
+    }
   }
 
   function options(chart, { series, bands, log }, width) {
@@ -107,12 +111,23 @@
   }
 
   function plot(chart) {
-    const place = $(`plot-${chart.key}`), found = table(chart);
-    plots.get(chart.key)?.destroy();
-    place.replaceChildren();
-    const one = new uPlot(options(chart, found, place.clientWidth || 480), found.columns, place);
-    one.root.querySelectorAll("canvas").forEach((c) => c.setAttribute("aria-hidden", "true"));
-    plots.set(chart.key, one);
+    const place = $(`plot-${chart.key}`), found = table(chart), steps = found.columns[0];
+    const width = place.clientWidth || 480, known = plots.get(chart.key);
+    const form = JSON.stringify([width, found.log, chart.limits, found.series, found.bands]);
+    if (known && place.dataset.form === form) { // whoever points at it, or drags in it, goes on
+      known.setData(found.columns, false);
+      if (known.cursor.idx == null) known.setLegend({ idx: steps.length - 1 });
+    } else {
+      known?.destroy();
+      plots.delete(chart.key);
+      place.dataset.form = form;
+      place.replaceChildren(...(steps.length ? [] : ["No numbers of this replica."]));
+    }
+    if (steps.length && !plots.has(chart.key)) {
+      const one = new uPlot(options(chart, found, width), found.columns, place);
+      one.root.querySelectorAll("canvas").forEach((c) => c.setAttribute("aria-hidden", "true"));
+      plots.set(chart.key, one);
+    }
     place.parentElement.querySelector(".summary").textContent = `${chart.title}: ${summary(chart)}`;
     const details = place.parentElement.querySelector("details");
     if (details.open) details.lastElementChild.replaceChildren(numbers(chart));
@@ -120,7 +135,7 @@
 
   function figure(chart) {
     const current = () => data.charts.find((one) => one.key === chart.key);
-    const log = make("input", { type: "checkbox", checked: chart.log });
+    const log = make("input", { type: "checkbox", checked: chosen.log[chart.key] ?? chart.log });
     log.addEventListener("change", () => { chosen.log[chart.key] = log.checked; plot(current()); restore(); });
     const details = make("details", {}, make("summary", { textContent: "Numbers" }), make("div"));
     details.addEventListener("toggle", () => details.open && details.lastElementChild.replaceChildren(numbers(current())));
@@ -153,8 +168,8 @@
     for (const chart of data.charts.slice(0, 5)) {
       if (!["held", "classes", "coverage", "distance"].includes(chart.key)) continue;
       for (const line of chart.lines) {
-        const at = line.each[chosen.replica] || line.all;
-        const k = at.steps.findLastIndex((s) => s <= step);
+        const at = of(line, chosen.replica);
+        const k = at ? at.steps.findLastIndex((s) => s <= step) : -1;
         if (k >= 0) said.push(`${line.name} ${number(at.mean[k])}`);
       }
     }
@@ -286,9 +301,8 @@
 
   const live = document.body.dataset.live;
   if (live) {
-    const said = $("live"), events = new EventSource(live);
-    events.onopen = () => { said.textContent = "live"; };
-    events.onerror = () => { said.textContent = "no answer from the server; trying again"; };
+    const said = $("live");
+    let events = null;
     const show = (name, html) => {
       const place = document.querySelector(`[data-section="${name}"]`);
       if (!place || place.dataset.was === html) return;
@@ -300,10 +314,21 @@
       place.querySelectorAll("input").forEach((one) => { one.checked = ticked.includes(one.value); });
       place.querySelectorAll("details").forEach((one, i) => { if (i in open) one.open = open[i]; });
     };
-    events.onmessage = (event) => {
+    const hear = (event) => {
       const news = JSON.parse(event.data);
       for (const [name, html] of Object.entries(news.sections)) show(name, html);
       if (news.data) { data = news.data; draw(); }
     };
+    // A page in the background does not follow: browsers open few connections to a server at once.
+    const follow = () => {
+      events?.close();
+      if (document.hidden) return;
+      events = new EventSource(live);
+      events.onopen = () => { said.textContent = "live"; };
+      events.onerror = () => { said.textContent = "no answer from the server; trying again"; };
+      events.onmessage = hear;
+    };
+    document.addEventListener("visibilitychange", follow);
+    follow();
   }
 })();
