@@ -90,7 +90,7 @@ def test_from_folders_alone(tmp_path, tiny):
         )
         assert len(row.states) == 3
         assert row.whole
-    assert table.measures == ("modes", "high_quality", "energy_distance", "ndb")
+    assert table.measures == ("modes", "high_quality", "energy_distance")
     assert table.known == {"modes": 8}
     assert table.real["modes"] == 8
     assert not table.rows[0].differences
@@ -120,7 +120,7 @@ def test_own_measures_are_measures_too(tmp_path, tiny):
     (row,) = table_of([tmp_path / "run"]).rows
     expected = {r: run.sample(50, replica=r).std().item() for r in range(2)}
     assert row.cells["spread"].values == pytest.approx(expected)
-    assert set(row.cells) == {"modes", "high_quality", "energy_distance", "ndb", "spread"}
+    assert set(row.cells) == {"modes", "high_quality", "energy_distance", "spread"}
 
 
 def test_what_is_not_whole_is_not_compared(tmp_path, tiny):
