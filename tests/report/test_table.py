@@ -101,9 +101,9 @@ def test_from_folders_alone(tmp_path, tiny):
     text = table.markdown()
     assert "| a\\|b | " in text
     assert "Mean ± standard error over seeds 0 to 2, at step 40." in text
-    assert "| nowhere | not begun | – | – | – | – |" in text
+    assert "| nowhere | not begun | – | – | – |" in text
     lines = list(csv.DictReader(io.StringIO(table.csv())))
-    assert len(lines) == 4 + 4 + 1
+    assert len(lines) == 3 + 3 + 1
     of = next(x for x in lines if x["run"] == "a|b" and x["measure"] == "energy_distance")
     assert float(of["p"]) == apart.p
     assert [float(of[f"seed_{s}"]) for s in range(3)] == ours
