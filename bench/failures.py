@@ -11,6 +11,7 @@ help. What is done is kept in docs/figures/remedies/failures.json and not done a
 from __future__ import annotations
 
 import argparse
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ import torch
 from torch import Tensor
 
 import uncollapse as uc
-from replicas import STEPS, keep, kept, mean_and_error, train
-from uncollapse.metrics.classifier import Classifier, train_classifier
+from digits import classifier, samples, trained
+from replicas import STEPS, compared, mean_and_error, measures, seconds
+from uncollapse.metrics.classifier import Classifier
 
 OUT = Path(__file__).parents[1] / "docs" / "figures" / "remedies" / "failures.json"
 SAMPLES = 2000
@@ -75,6 +77,20 @@ def judge(classifier: Classifier, fake: Tensor, real: Tensor) -> dict[str, float
     }
 
 
+@functools.cache
+def real_samples() -> tuple[Tensor, Tensor]:
+    """Two sets of MNIST, without a common digit."""
+    mnist = uc.data.load("mnist")
+    order = torch.randperm(len(mnist), generator=torch.Generator().manual_seed(1))
+    return mnist.take(order[:SAMPLES]), mnist.take(order[SAMPLES : 2 * SAMPLES])
+
+
+def judged(run: uc.Run) -> dict[str, list[float | None]]:
+    """A callback: how far samples of each replica are from real ones."""
+    real, _ = real_samples()
+    return measures([judge(classifier(), fake, real) for fake in samples(run, SAMPLES)])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=1000)
@@ -84,30 +100,19 @@ def main() -> None:
     parser.add_argument("--cures", nargs="+", choices=CURES, default=list(CURES))
     parser.add_argument("--out", type=Path, default=OUT)
     asked = parser.parse_args()
-    torch.set_num_threads(1)
-    data = uc.data.load("mnist")
-    everything = torch.arange(len(data))
-    labels = data.labels(everything)
-    assert labels is not None
-    classifier = train_classifier(data.take, labels, 10).network
-    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(1))
-    real, more = data.take(order[:SAMPLES]), data.take(order[SAMPLES : 2 * SAMPLES])
-    perfect = judge(classifier, more, real)
+    network, _ = trained()
+    real, more = real_samples()
+    perfect = judge(network, more, real)
     print("real:", {k: f"{v:.3g}" for k, v in perfect.items()})
     for setting in asked.only:
-        for cure in asked.cures:
-            key = f"{setting}, {cure}, {asked.steps} steps, seeds {asked.first} + {asked.seeds}"
-            if key not in kept(asked.out):
-                words = ARTICLE | SETTINGS[setting] | CURES[cure]
-                run, seconds = train("mnist", words, asked.steps, asked.seeds, asked.first)
-                fakes = [run.sample(SAMPLES, replica=r) for r in range(asked.seeds)]
-                fakes = [(fake.float() - data.shift) / data.scale for fake in fakes]
-                rows = [judge(classifier, fake, real) for fake in fakes]
-                row = {k: [row[k] for row in rows] for k in rows[0]} | {"seconds": seconds}
-                keep(asked.out, key, row)
-            row = kept(asked.out)[key]
+        rows = compared(
+            asked.out, setting, "mnist", {cure: CURES[cure] for cure in asked.cures},
+            asked.steps, asked.seeds, asked.first, list(perfect),
+            callbacks=["failures:judged"], **ARTICLE | SETTINGS[setting],
+        )  # fmt: skip
+        for cure, row in rows.items():
             shown = " | ".join(mean_and_error(row[k]) for k in perfect)
-            print(f"| {setting} | {cure} | {shown} | {row['seconds']:.0f} |", flush=True)
+            print(f"| {setting} | {cure} | {shown} | {seconds(row)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,7 @@
 Lin et al. (2018) train networks 400 wide for 400,000 iterations with Adam at 1e-4, beta1 0.8: the
 setting "paper". "small" are the same networks, 100 wide, with Adam at 1e-3 and beta1 0, which learn
 sooner. Seeds are replicas of one run. Modes, high quality and reverse KL are of 2,500 samples a
-seed, mean ± standard error; seconds are of one thread, for all seeds together. What is done is kept
-in docs/figures/remedies and not done again.
+seed, mean ± standard error. What is done is kept in docs/figures/remedies and not done again.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 import uncollapse as uc
-from replicas import STEPS, keep, kept, mean_and_error, train
+from replicas import STEPS, compared, mean_and_error, measures, seconds
 
 OUT = Path(__file__).parents[1] / "docs" / "figures" / "remedies"
 SAMPLES, SHOWN = 2500, 500
+MEASURES = ("modes", "high quality", "reverse kl")
 SETTINGS: dict[str, dict[str, Any]] = {
     "small": {
         "generator": "pacgan:width=100",
@@ -53,6 +52,7 @@ def with_tprelu() -> nn.Module:
     return nn.Sequential(*layers, nn.Linear(100, 1))
 
 
+TPRELU = "pacgan_table:with_tprelu"
 CONTENDERS: dict[str, dict[str, Any]] = {
     "plain": {},
     "plain, beta1 = 0.8, beta2 = 0.999": {"optimizer": "adam:beta1=0.8"},
@@ -74,8 +74,8 @@ CONTENDERS: dict[str, dict[str, Any]] = {
     "spectral-norm": {"remedies": ["spectral-norm"]},
     "weight-norm": {"remedies": ["weight-norm"]},
     "D an mlp": {"discriminator": "mlp:width=100,depth=3"},
-    "D an mlp, tprelu": {"discriminator": with_tprelu},
-    "D an mlp, tprelu, weight-norm": {"discriminator": with_tprelu, "remedies": ["weight-norm"]},
+    "D an mlp, tprelu": {"discriminator": TPRELU},
+    "D an mlp, tprelu, weight-norm": {"discriminator": TPRELU, "remedies": ["weight-norm"]},
     "dragan": {"objective": "dragan"},
     "wgan-gp": {"objective": "wgan-gp:gp=0.1"},
     "r3gan": R3GAN,
@@ -106,20 +106,20 @@ SLOW = {"unrolling:5", "sgan, r3gan", "sgan:payoff=1, r3gan"}
 FEW = 3
 
 
-def measure(data: str, words: dict[str, Any], steps: int, seeds: int, first: int) -> dict[str, Any]:
-    """One run with a replica a seed, and what its samples hold."""
-    modes = uc.data.load(data).modes
+def held(run: uc.Run) -> dict[str, list[float | None]]:
+    """A callback: what samples of each replica hold."""
+    modes = uc.data.load(run.config.data).modes
     assert modes is not None
-    run, seconds = train(data, words | {"members": "at-once"}, steps, seeds, first)
-    samples = [run.sample(SAMPLES, replica=r) for r in range(seeds)]
+    samples = [run.sample(SAMPLES, replica=r) for r in range(run.config.replicas)]
     found = [uc.metrics.mode_coverage(points, *modes) for points in samples]
-    return {
-        "modes": [f.modes for f in found],
-        "high quality": [f.high_quality for f in found],
-        "reverse kl": [f.reverse_kl for f in found],
-        "seconds": seconds,
-        "samples": [[round(v, 3) for v in point] for point in samples[0][:SHOWN].tolist()],
-    }
+    rows = [(f.modes, f.high_quality, f.reverse_kl) for f in found]
+    return measures([dict(zip(MEASURES, row, strict=True)) for row in rows])
+
+
+def first_samples(run: uc.Run) -> dict[str, Any]:
+    """What is drawn."""
+    points = run.sample(SAMPLES)[:SHOWN].tolist()
+    return {"samples": [[round(v, 3) for v in point] for point in points]}
 
 
 def main() -> None:
@@ -132,23 +132,24 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
     parser.add_argument("--out", type=Path, default=OUT, help="folder of results")
     asked = parser.parse_args()
-    torch.set_num_threads(1)
     for data in asked.data:
         file = asked.out / f"pacgan-{data}.json"
-        for name in asked.only:
-            seeds = min(FEW, asked.seeds) if name in SLOW else asked.seeds
-            key = f"{asked.setting}, {name}, {asked.steps} steps, seeds {asked.first} + {seeds}"
-            if key not in kept(file):
-                words = SETTINGS[asked.setting] | CONTENDERS[name]
-                keep(file, key, measure(data, words, asked.steps, seeds, asked.first))
-            row = kept(file)[key]
-            full = sum(m == max(8, 25 * (data == "grid25")) for m in row["modes"])
-            quality = mean_and_error(row["high quality"], 100)
-            print(
-                f"| {data} | {name} | {mean_and_error(row['modes'])} | {full} of {seeds} | "
-                f"{quality} | {mean_and_error(row['reverse kl'])} | {row['seconds']:.0f} |",
-                flush=True,
-            )
+        several = [name for name in asked.only if name not in SLOW]
+        slow = [name for name in asked.only if name in SLOW]
+        for names, seeds in (several, asked.seeds), (slow, min(FEW, asked.seeds)):
+            rows = compared(
+                file, asked.setting, data, {name: CONTENDERS[name] for name in names},
+                asked.steps, seeds, asked.first, MEASURES, more=first_samples,
+                callbacks=["pacgan_table:held"], members="at-once", **SETTINGS[asked.setting],
+            )  # fmt: skip
+            for name, row in rows.items():
+                full = sum(m == max(8, 25 * (data == "grid25")) for m in row["modes"])
+                quality = mean_and_error(row["high quality"], 100)
+                print(
+                    f"| {data} | {name} | {mean_and_error(row['modes'])} | {full} of {seeds} | "
+                    f"{quality} | {mean_and_error(row['reverse kl'])} | {seconds(row)} |",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

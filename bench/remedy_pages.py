@@ -21,7 +21,7 @@ import numpy as np
 
 import uncollapse as uc
 from failures import SETTINGS
-from replicas import kept, mean_and_error
+from replicas import kept, mean_and_error, seconds
 from unrolled_ring import centres
 
 matplotlib.use("Agg")
@@ -71,7 +71,7 @@ def pacgan_rows(data: str, setting: str) -> dict[tuple[str, int], Row]:
         if its == setting:
             at = name, int(taken.split()[0])
             earlier = found.get(at)
-            found[at] = {k: earlier[k] + row[k] for k in row} if earlier else row
+            found[at] = {k: earlier[k] + row[k] for k in row if k in earlier} if earlier else row
     return found
 
 
@@ -83,7 +83,7 @@ def pacgan_cells(data: str, row: Row, digits: int = 0) -> list[str]:
         f"{full} of {len(row['modes'])}",
         mean_and_error(row["high quality"], 100, digits),
         mean_and_error(row["reverse kl"], digits=3),
-        f"{row['seconds']:.0f}",
+        seconds(row),
     ]
 
 
@@ -158,14 +158,14 @@ def unrolled_table(wanted: Wanted = everyone) -> list[str]:
             modes, kl, sure = (
                 [v for part in parts for v in part.get(key, [])] for key in ("modes", "kl", "sure")
             )
-            seconds = sum(part["seconds"] for part in parts)
+            timed = all("seconds" in part for part in parts)
             cells += (
                 [
                     mean_and_error(modes, digits=0),
                     mean_and_error(kl),
                     mean_and_error(sure, 100, 0) if sure else "",
                     str(len(modes)),
-                    f"{seconds / len(modes):.0f}",
+                    f"{sum(part['seconds'] for part in parts) / len(modes):.0f}" if timed else "–",
                 ]
                 if parts
                 else [""] * 5

@@ -1,12 +1,15 @@
-"""What the tables of remedies share: a run with a replica a seed, and results that are kept."""
+"""What the tables share: a comparison or a run with a replica a seed, and results that are kept."""
 
 from __future__ import annotations
 
 import json
+import math
+import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +21,91 @@ from uncollapse.data import Dataset
 
 STEPS = "STEPS"
 """Stands for the run's length in a remedy's settings."""
+RUNS = Path(__file__).parents[1] / "runs"
+"""Where comparisons are until their rows are kept."""
+MORE = "more: "
+"""Before the names of measures, as each run records some of the same names by itself."""
+
+Words = dict[str, Any]
+
+
+def compared(
+    file: Path,
+    scene: str,
+    data: str,
+    ways: Mapping[str, Words],
+    steps: int,
+    seeds: int,
+    first: int,
+    own: Sequence[str],
+    *,
+    more: Callable[[uc.Run], dict[str, Any]] = lambda run: {},
+    **words: Any,
+) -> dict[str, dict[str, Any]]:
+    """Plain GANs with a replica a seed, compared: what a callback measured of each way, by seed.
+
+    Args:
+        file: keeps the rows; those that it has are not trained again.
+        scene: what a row's key begins with.
+        data: what is learned.
+        ways: words by name, ``STEPS`` for the steps.
+        steps: of each run.
+        seeds: how many.
+        first: the first of them.
+        own: what the callback in ``words`` measures; NaN where it found no number.
+        more: what else is kept of a run.
+        **words: of ``uc.compare``, for all.
+
+    Returns:
+        The rows by way; a run that failed has none, and is trained again the next time.
+    """
+    keys = {name: f"{scene}, {name}, {steps} steps, seeds {first} + {seeds}" for name in ways}
+    missing = {name: _filled(ways[name], steps) for name in ways if keys[name] not in kept(file)}
+    if missing:
+        asked = zlib.crc32("; ".join(keys[name] for name in missing).encode())
+        out = RUNS / f"{file.stem}-{asked:08x}"  # the same command goes on there after a kill
+        table = uc.compare(
+            data, ways=missing, seeds=seeds, seed=first, budget=steps, out=out, recipe="gan",
+            sample_every=steps, checkpoint_every=steps, **words,
+        )  # fmt: skip
+        for row in table.rows:
+            cells = {
+                name: row.cells[MORE + name].values for name in own if MORE + name in row.cells
+            }
+            if row.whole and cells:
+                found = {k: [cells.get(k, {}).get(s, math.nan) for s in row.seeds] for k in own}
+                keep(file, keys[row.name], found | more(uc.load(row.folder)))
+            else:
+                print(f"{row.name}: {row.note or 'no measures'}; see {row.folder}", flush=True)
+        if all(keys[row.name] in kept(file) for row in table.rows):
+            shutil.rmtree(out)
+    rows = kept(file)
+    return {name: rows[key] for name, key in keys.items() if key in rows}
+
+
+def _filled(words: Words, steps: int) -> Words:
+    remedies = [remedy.replace(STEPS, str(steps)) for remedy in words.get("remedies", [])]
+    return words | ({"remedies": remedies} if remedies else {})
+
+
+def measures(rows: Sequence[Mapping[str, float]]) -> dict[str, list[float | None]]:
+    """What a callback returns of its replicas' rows; a NaN is no number."""
+    return {
+        MORE + name: [None if math.isnan(row[name]) else row[name] for row in rows]
+        for name in rows[0]
+    }
+
+
+def seconds(row: Mapping[str, Any]) -> str:
+    """Process time, of rows that were trained one after another."""
+    return f"{row['seconds']:.0f}" if "seconds" in row else "–"
 
 
 def train(
-    data: str | Tensor | Dataset, words: dict[str, Any], steps: int, seeds: int, first: int
+    data: str | Tensor | Dataset, words: Words, steps: int, seeds: int, first: int
 ) -> tuple[uc.Run, float]:
     """A run with a replica a seed, and its seconds of all threads; without a recipe a plain GAN."""
-    if "recipe" not in words:
-        remedies = [remedy.replace(STEPS, str(steps)) for remedy in words.get("remedies", [])]
-        words = words | {"recipe": "gan", "remedies": remedies}
+    words = {"recipe": "gan"} | words
     with tempfile.TemporaryDirectory() as folder:
         begun = time.process_time()
         run = uc.train(
@@ -38,8 +117,8 @@ def train(
 
 def cost_ratio(
     data: str | Tensor | Dataset,
-    words: dict[str, Any],
-    base: dict[str, Any],
+    words: Words,
+    base: Words,
     few: int,
     more: int,
     turns: int = 5,
@@ -50,7 +129,7 @@ def cost_ratio(
     once does not count. The median over the turns.
     """
 
-    def round_of(words: dict[str, Any]) -> float:
+    def round_of(words: Words) -> float:
         begun = [train(data, words, steps, 1, 0)[1] for steps in (few, more)]
         return begun[1] - begun[0]
 

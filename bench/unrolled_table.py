@@ -21,8 +21,9 @@ import torch
 from torch import Tensor
 
 import uncollapse as uc
-from replicas import STEPS, keep, kept, mean_and_error, train
-from uncollapse.metrics.classifier import Classifier, train_classifier
+from digits import classifier, samples, trained
+from replicas import STEPS, compared, mean_and_error, measures, seconds
+from uncollapse.metrics.classifier import Classifier
 
 OUT = Path(__file__).parents[1] / "docs" / "figures" / "remedies" / "unrolled.json"
 SAMPLES = 25_600
@@ -65,6 +66,11 @@ def stacked_modes(classifier: Classifier, fake: Tensor) -> dict[str, float]:
     }
 
 
+def held(run: uc.Run) -> dict[str, list[float | None]]:
+    """A callback: what samples of each replica hold."""
+    return measures([stacked_modes(classifier(), fake) for fake in samples(run, SAMPLES)])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, required=True)
@@ -74,34 +80,21 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
     parser.add_argument("--out", type=Path, default=OUT)
     asked = parser.parse_args()
-    torch.set_num_threads(1)
-    mnist = uc.data.load("mnist")
-    labels = mnist.labels(torch.arange(len(mnist)))
-    assert labels is not None
-    classifier, accuracy = train_classifier(mnist.take, labels, 10)
+    network, accuracy = trained()
     stacked = uc.data.load("stacked-mnist")
     index = torch.randint(len(stacked), (SAMPLES,), generator=torch.Generator().manual_seed(0))
-    print(
-        f"classifier: {accuracy:.4f} right; real: {stacked_modes(classifier, stacked.take(index))}"
-    )
+    print(f"classifier: {accuracy:.4f} right; real: {stacked_modes(network, stacked.take(index))}")
     for ratio in asked.ratio:
-        for name in asked.only:
-            family = f"unrolled-gan:ratio={ratio:g}"
-            key = f"{ratio:g}, {name}, {asked.steps} steps, seeds {asked.first} + {asked.seeds}"
-            if key not in kept(asked.out):
-                networks = {"generator": family, "discriminator": family}
-                words = SETTING | networks | CONTENDERS[name]
-                run, seconds = train("stacked-mnist", words, asked.steps, asked.seeds, asked.first)
-                fakes = [run.sample(SAMPLES, replica=r) for r in range(asked.seeds)]
-                rows = [
-                    stacked_modes(classifier, (f.float() - stacked.shift) / stacked.scale)
-                    for f in fakes
-                ]
-                row = {k: [row[k] for row in rows] for k in rows[0]} | {"seconds": seconds}
-                keep(asked.out, key, row)
-            row = kept(asked.out)[key]
+        family = f"unrolled-gan:ratio={ratio:g}"
+        rows = compared(
+            asked.out, f"{ratio:g}", "stacked-mnist",
+            {name: CONTENDERS[name] for name in asked.only}, asked.steps, asked.seeds, asked.first,
+            ("modes", "kl", "sure"), callbacks=["unrolled_table:held"], generator=family,
+            discriminator=family, **SETTING,
+        )  # fmt: skip
+        for name, row in rows.items():
             shown = f"{mean_and_error(row['modes'])} | {mean_and_error(row['kl'])}"
-            print(f"| {ratio:g} | {name} | {shown} | {row['seconds']:.0f} |", flush=True)
+            print(f"| {ratio:g} | {name} | {shown} | {seconds(row)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -113,7 +113,7 @@ def train(folder):
 def test_a_run_that_comes_is_killed_goes_on_and_goes_away(tmp_path):
     folder = tmp_path / "run"
     with Terminal(folder) as terminal:
-        assert "waiting: " in terminal.until("no such folder")
+        assert "waiting:" in terminal.until("no such folder")
         with Alone(train, folder):
             text = terminal.until(" left; written 0 s ago")
             assert re.search(r"step [\d,]+ of 200,000, running, \d+ steps/s, [\d:]+ left", text)

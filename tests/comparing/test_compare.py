@@ -164,6 +164,35 @@ def test_without_a_budget_all_have_the_first_ones_steps(tmp_path, tiny):
     assert "recipe: wgan@1" in plan
 
 
+def test_ways_are_trained_as_they_would_be_alone(tmp_path, tiny):
+    tiny = {word: value for word, value in tiny.items() if word != "steps"}
+    ways = {"plain": {}, "long": {"objective": "r3gan", "steps": 12}, "slow": {"lr": 1e-5}}
+    words = tiny | {"lr": 1e-3, "seeds": 2, "out": tmp_path / "a"}
+    with pytest.raises(uc.UncollapseError, match=r"^way bad: unknown objective"):
+        uc.compare("ring8", ways=ways | {"bad": {"objective": "x"}}, **words)
+    with pytest.raises(uc.UncollapseError, match=r"^data must be text"):
+        uc.compare(ways=ways, out=tmp_path / "a")
+    ways = {
+        "eight": {"steps": 8},
+        **ways,
+    }  # the others have as many, if they have none of their own
+    table = uc.compare("ring8", ways=ways, executor=Here(), **words)
+    assert table.columns == ("way",)
+    assert [(row.name, row.step) for row in table.rows] == [
+        ("eight", 8), ("plain", 8), ("long", 12), ("slow", 8)
+    ]  # fmt: skip
+    for row in table.rows[2:]:
+        own = ways[row.name]
+        alone = uc.train("ring8", **tiny | {"lr": 1e-3, "steps": 8, "replicas": 2} | own)
+        assert torch.equal(alone.sample(20, replica=1), uc.load(row.folder).sample(20, replica=1))
+    again = uc.compare("ring8", ways=ways, executor=Here(), **words)
+    assert again.csv() == uc.compare(out=tmp_path / "a").csv() == table.csv()
+    with pytest.raises(
+        uc.UncollapseError, match=r"another comparison: ways is \{eight: \{steps: 8"
+    ):
+        uc.compare("ring8", ways=ways | {"slow": {"lr": 1}}, **words)
+
+
 def test_executors_of_the_standard_library(tmp_path, words):
     words |= {"vary": {"objective": ["minimax", "r3gan"]}, "budget": 20}
     kinds = {
@@ -190,6 +219,10 @@ def test_own_measures_are_in_the_table(tmp_path, words, monkeypatch):
     words |= {"vary": {"objective": ["minimax", "r3gan"]}, "budget": 20}
     with pytest.raises(uc.UncollapseError, match="callback 'mine_for_compare:sprea'"):
         uc.compare("ring8", out="a", callbacks=["mine_for_compare:sprea"], **words)
+    (tmp_path / "broken_for_compare.py").write_text("def spread(run):\n    return 1 / 0\n")
+    own = ["broken_for_compare:spread"]
+    table = uc.compare("ring8", out="b", callbacks=own, executor=Here(), **words)
+    assert "at its end, without all measures: ZeroDivisionError" in table.notes[0]
     own = ["mine_for_compare:spread"]
     table = uc.compare("ring8", out="a", callbacks=own, executor=Here(), **words)
     assert table.measures[-1] == "spread"

@@ -83,6 +83,48 @@ def test_every_combination_has_a_folder():
     assert plan.runs[3].labels == {"objective": "wgan-gp:gp=0.1", "remedies": "packing:2+ema"}
 
 
+WAYS = {
+    "plain": {},
+    "r3gan, 1": {"objective": "r3gan:r1=1,r2=1", "lr": "5e-4", "remedy": uc.remedies.Packing(3)},
+}
+
+
+def test_ways_are_runs_in_each_combination():
+    plan = planned("ring8", {"batch": [4, 8]}, 3, Budget(20), {"lr": 1e-3}, WAYS)
+    assert [run.folder for run in plan.runs] == [
+        "01-plain-4",
+        "02-plain-8",
+        "03-r3gan-1-4",
+        "04-r3gan-1-8",
+    ]
+    assert plan.words_of(plan.runs[0]) == {"data": "ring8", "replicas": 3, "lr": 1e-3, "batch": 4}
+    assert plan.words_of(plan.runs[3]) == {
+        "data": "ring8", "replicas": 3, "lr": 5e-4, "batch": 8,
+        "objective": "r3gan:r1=1,r2=1", "remedies": ["packing:m=3"],
+    }  # fmt: skip
+    assert plan.runs[3].labels == {"way": "r3gan, 1", "batch": "8"}
+    alone = planned("ring8", {}, 3, Budget(20), {}, WAYS)
+    assert [run.labels for run in alone.runs] == [{"way": name} for name in WAYS]
+
+
+@pytest.mark.parametrize(
+    ("ways", "says"),
+    [
+        ({"a": {"objectiv": "r3gan"}}, "way a: unknown word 'objectiv'. Did you mean 'objective'"),
+        ({"a": {"seed": 1}}, "way a: unknown word 'seed'"),
+        ({"a": {"remedy": "ema"}}, "way a: remedy is varied too: say it once"),
+        ({"a": {"lr": "fast"}}, "way a: lr must be a number"),
+        ({"a": {"steps": 3}}, "leave steps out"),
+        ({"a": "r3gan"}, "way a: it is words with values"),
+        ({"": {}}, "a way's name is text"),
+        ({3: {}}, "a way's name is text"),
+    ],
+)
+def test_bad_ways(ways, says):
+    with pytest.raises(uc.UncollapseError, match=says):
+        planned("ring8", {"remedies": ["", "replay"]}, 3, Budget(20), {}, ways)
+
+
 @pytest.mark.parametrize(
     ("vary", "words", "says"),
     [
@@ -110,6 +152,10 @@ def test_a_plan_is_kept_as_it_is(tmp_path):
     assert "vary is {objective: [minimax" in kept.difference(other)
     turned = planned("ring8", dict(reversed(VARY.items())), 3, plan.budget, plan.words)
     assert kept.difference(turned)
+    with_ways = planned("ring8", VARY, 3, plan.budget, plan.words, {"3": {"lr": 1}})
+    assert kept.difference(with_ways) == "ways is {} there and {'3': {lr: 1}} here"
+    with_ways.keep(tmp_path)
+    assert Plan.of(tmp_path) == with_ways
     (tmp_path / "plan.yaml").write_text("runs: 3")
     with pytest.raises(uc.UncollapseError, match=r"plan.yaml: damaged"):
         Plan.of(tmp_path)

@@ -51,6 +51,7 @@ def test_a_page_follows_its_run(served, look, tmp_path):
     assert "No run is in" in seen.locator("#main").inner_text()
     run = tmp_path / "points"
     uc.train("ring8", **words, steps=60, out=run)
+    seen.until("document.querySelector('.runs')?.innerText.includes('complete')")
     seen.locator("a", has_text="points").click(timeout=10_000)
     seen.until("document.querySelector('#live').textContent === 'live'")
     seen.until("document.querySelector('.verdict').innerText.includes('step 60 of 60, complete')")
@@ -62,7 +63,7 @@ def test_a_page_follows_its_run(served, look, tmp_path):
 
     uc.resume(run, steps=120)
     seen.until("document.querySelector('#slider').max === '6'")
-    assert "step 120 of 120, complete" in seen.locator(".verdict").inner_text()
+    seen.until("document.querySelector('.verdict').innerText.includes('120 of 120, complete')")
     assert seen.locator("#slide-text").inner_text().startswith("Samples at step 0: ")
     assert seen.locator("#to").input_value() == "120"
     assert seen.locator("#from").input_value() == "3"

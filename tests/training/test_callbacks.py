@@ -73,11 +73,13 @@ def test_one_that_raises_ends_in_its_own_error_and_the_checkpoint_is_kept(points
 
 def test_replicas_have_a_number_each(points, tiny):
     def each(run):
-        return {"mean": [run.sample(20, replica=r).mean() for r in range(2)]}
+        means = [run.sample(20, replica=r).mean() for r in range(2)]
+        return {"mean": means, "of the second": [None, 3]}
 
     run = uc.train(points, replicas=2, callbacks=[each], **tiny, **WORDS)
     means = [row["mean"] for row in run.metrics if "mean" in row][-2:]
     assert means == pytest.approx([float(run.sample(20, replica=r).mean()) for r in range(2)])
+    assert {row["member"] for row in run.metrics if "of the second" in row} == {1}
 
 
 @pytest.mark.parametrize(

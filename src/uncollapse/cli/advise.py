@@ -34,7 +34,7 @@ def _lines(run: Stands) -> list[str]:
     since = "" if verdict.since is None else f", since step {verdict.since:,}"
     lines.append(f"{verdict.failure}{since}")
     if not verdict.advice:
-        lines.append(f"nothing that was tried has mended such runs; {run.next()}")
+        lines.append(f"nothing has been counted on such runs yet; {run.next()}")
     for number, one in enumerate(verdict.advice, 1):
         lines += [
             f"{number}. {one.remedy}: {one.counted}; time of a step: {one.cost}",

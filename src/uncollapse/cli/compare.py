@@ -14,7 +14,7 @@ from rich.text import Text
 
 import uncollapse as uc
 from uncollapse.cli.train import named_after, with_pairs, words_of
-from uncollapse.comparing.comparison import CSV, MARKDOWN, PICTURE
+from uncollapse.comparing.comparison import CSV, MARKDOWN, PAGE, PICTURE
 from uncollapse.comparing.words import canonical, varied
 from uncollapse.errors import ConfigError
 from uncollapse.report.table import GOOD, NONE, Table
@@ -64,7 +64,7 @@ def compare_command(
     table = uc.compare(
         data,
         vary=chosen or None,
-        seeds=seeds or replicas,
+        seeds=replicas if seeds is None else seeds,
         budget=budget,
         out=folder,
         executor=executor,
@@ -77,6 +77,7 @@ def compare_command(
     print(f"runs:     {folder}/")
     print(f"to paste: {folder / MARKDOWN}, with differences, intervals and tests")
     print(f"numbers:  {folder / CSV}")
+    print(f"page:     {folder / PAGE}")
     if (folder / PICTURE).exists():
         print(f"picture:  {folder / PICTURE}")
     else:

@@ -15,7 +15,7 @@ def report_command(runs: Sequence[Path], out: Path | None, film: Path | None, re
     """Writes a page, or a film."""
     if film is None:
         if replica:
-            raise ConfigError("--replica is for a film: a page has all of them")
+            raise ConfigError("--replica is of a --film: a page has all replicas")
         print(f"report: {page(*runs, out=out)}")
         return 0
     if len(runs) != 1:

@@ -36,6 +36,7 @@ def compare(
     data: str | Path | None = None,
     *,
     vary: Mapping[str, Sequence[Any]] | None = None,
+    ways: Mapping[str, Mapping[str, Any]] | None = None,
     seeds: int | None = None,
     budget: int | str | None = None,
     out: str | Path,
@@ -54,6 +55,9 @@ def compare(
         vary: words of :func:`uncollapse.train`, each with the values that are tried:
             ``{"objective": ["wgan-gp", "r3gan"], "remedies": ["", "packing:2+ema"]}``. Texts are
             those of the command line; ``""`` is no remedies, and ``+`` joins several.
+        ways: what is tried that is no grid: words that can be varied, by a name that is the row's,
+            ``{"plain": {}, "r3gan": {"objective": "r3gan", "lr": 5e-4}}``. They win over the words
+            for all runs. With ``vary`` too, each way in each combination; alone, a run a way.
         seeds: replicas of each run, of seeds ``seed``, ``seed + 1``, …; 5 by default.
         budget: steps of each run (``2000``), or time for each replica (``"90s"``, ``"5m"``,
             ``"1h"``), which becomes steps by the time that a step of each run takes, measured
@@ -65,8 +69,8 @@ def compare(
         processes: at a time, of executors that are started here; by default one a core.
         progress: whether to show it; None shows it on a terminal.
         **words: of :func:`uncollapse.train`, the same for all runs; ``callbacks`` are functions
-            of modules, whose numbers are measures of the table. Without ``data`` and ``vary``
-            there are none, and the comparison in ``out`` goes on.
+            of modules, whose numbers are measures of the table. Without ``data``, ``vary`` and
+            ``ways`` there are none, and the comparison in ``out`` goes on.
 
     Returns:
         The table, also in ``out`` as ``table.md``, ``table.csv`` and, with matplotlib,
@@ -86,19 +90,21 @@ def compare(
         positive("processes", processes)
     limit = None if budget is None else Budget.of(budget)
     asked = None
-    if vary is not None or data is not None:
+    if not (data is None and vary is None and ways is None):
         if data is None or not isinstance(data, str | Path):
             raise ConfigError(
                 "data must be text, a name or such as array:FILE: runs of a comparison are trained "
                 "in other processes"
             )
         positive("seeds", SEEDS if seeds is None else seeds)
-        asked = planned(data, vary or {}, SEEDS if seeds is None else seeds, limit, words)
+        asked = planned(data, vary or {}, SEEDS if seeds is None else seeds, limit, words, ways)
     elif words or seeds is not None or budget is not None:
-        raise ConfigError("say what is compared (data, vary), or nothing but its folder to go on")
+        raise ConfigError(
+            "say what is compared (data, vary, ways), or nothing but its folder to go on"
+        )
     kept = Plan.of(folder)
     if kept is None and asked is None:
-        raise ConfigError(f"{folder} holds no comparison: say what is compared (data, vary)")
+        raise ConfigError(f"{folder} holds no comparison: say what is compared (data, vary, ways)")
     if kept is None and asked is not None:
         check_place(folder)
         asked = _checked(asked, progress)
@@ -151,15 +157,16 @@ def _checked(plan: Plan, progress: bool | None) -> Plan:
     runs: list[PlannedRun] = []
     steps = plan.budget.steps(1) if plan.budget and plan.budget.seconds is None else None
     for run in plan.runs:
-        given = {} if steps is None else {"steps": steps}
+        open_ = "steps" not in plan.own(run)
+        given = {"steps": steps} if open_ and steps is not None else {}
         run = replace(run, settled=given)
         try:
             found = check(plan.words_of(run))
         except UncollapseError as error:
             raise ConfigError(f"{run.name}: {error}") from error
-        if steps is None and plan.budget is None and "steps" not in plan.vary:
-            steps = found.steps  # the first run's are all the others'
-            given = {"steps": steps}
+        if steps is None and plan.budget is None:
+            steps = found.steps  # the first run's are those of all that do not say otherwise
+            given = {"steps": steps} if open_ else {}
         runs.append(replace(run, settled={"recipe": found.recipe, **given}))
     return replace(plan, runs=tuple(runs))
 

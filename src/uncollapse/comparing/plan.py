@@ -23,6 +23,8 @@ from uncollapse.training.settings import absolute
 
 PLAN = "plan.yaml"
 HEAD = "# A comparison. Go on with it: uncollapse compare --out THIS_FOLDER\n"
+WAY = "way"
+"""What the column of ways is called."""
 LONG = 60
 """Letters of a folder's name, at most."""
 
@@ -42,16 +44,19 @@ class PlannedRun:
         folder: its name within the comparison's.
         varied: the words that are varied, and what they are here.
         settled: what planning has found for it: its steps, and its recipe with its version.
+        way: which way it is trained in; None where there are none.
     """
 
     folder: str
     varied: Mapping[str, Value]
     settled: Mapping[str, Value]
+    way: str | None = None
 
     @property
     def labels(self) -> dict[str, str]:
-        """The varied words and their values, for people."""
-        return {word: shown(value) for word, value in self.varied.items()}
+        """Its way, and the varied words with their values, for people."""
+        way = {} if self.way is None else {WAY: self.way}
+        return way | {word: shown(value) for word, value in self.varied.items()}
 
     @property
     def name(self) -> str:
@@ -69,7 +74,8 @@ class Plan:
         seeds: replicas of each run.
         budget: what each run may take.
         words: of ``uc.train`` that hold for all runs.
-        runs: one a combination.
+        ways: words by name; each is a run, in each combination.
+        runs: one a combination and way.
     """
 
     data: str
@@ -77,18 +83,24 @@ class Plan:
     seeds: int
     budget: Budget | None
     words: Mapping[str, Value]
+    ways: Mapping[str, Mapping[str, Value]]
     runs: tuple[PlannedRun, ...] = ()
 
+    def own(self, run: PlannedRun) -> dict[str, Value]:
+        """The words that a run does not share with all others."""
+        return {**run.varied, **({} if run.way is None else self.ways[run.way])}
+
     def words_of(self, run: PlannedRun) -> dict[str, Any]:
-        """What ``uc.train`` takes to train it."""
-        own = {**self.words, **run.varied, **run.settled}
-        return {"data": self.data, "replicas": self.seeds, **own}
+        """What ``uc.train`` takes to train it; its own words win over those for all."""
+        words = {**self.words, **self.own(run), **run.settled}
+        return {"data": self.data, "replicas": self.seeds, **words}
 
     def asked(self) -> dict[str, Any]:
         """What was asked for, as a file holds it; the rest follows from it, or was measured."""
         return {
             "data": self.data,
             "vary": {word: list(values) for word, values in self.vary.items()},
+            "ways": {name: dict(sorted(words.items())) for name, words in self.ways.items()},
             "seeds": self.seeds,
             "budget": None if self.budget is None else str(self.budget),
             "words": dict(sorted(self.words.items())),
@@ -109,7 +121,12 @@ class Plan:
             RunFolderError: it cannot be written.
         """
         runs = [
-            {"folder": run.folder, "varied": dict(run.varied), "settled": dict(run.settled)}
+            {
+                "folder": run.folder,
+                **({} if run.way is None else {"way": run.way}),
+                "varied": dict(run.varied),
+                "settled": dict(run.settled),
+            }
             for run in self.runs
         ]
         try:
@@ -138,6 +155,7 @@ class Plan:
                 kept["seeds"],
                 None if budget is None else Budget.of(budget),
                 kept["words"],
+                kept.get("ways", {}),
                 tuple(PlannedRun(**run) for run in kept["runs"]),
             )
         except FileNotFoundError:
@@ -154,29 +172,61 @@ def planned(
     seeds: int,
     budget: Budget | None,
     words: Mapping[str, Any],
+    ways: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Plan:
-    """A plan with a run for each combination, in the order of the words that are varied.
+    """A plan with a run for each way and combination, in the order of ways and varied words.
 
     Raises:
-        ConfigError: a word cannot be varied, has no values or one twice, or is given twice over.
+        ConfigError: a word cannot be varied, has no values or one twice, or is given twice over; a
+            way is none.
     """
-    chosen = _choices(vary, budget)
+    chosen, named = _choices(vary), _ways(ways or {}, vary)
+    if not chosen and not named:
+        raise ConfigError(
+            "nothing is varied: say what, such as objective=wgan-gp,r3gan (vary; or ways)"
+        )
     common = settled(words)
     for word in common:
         if word in chosen:
             raise ConfigError(f"{word} is varied, and given for all runs too: say it once")
-    if "steps" in {**chosen, **common} and budget is not None:
+    given = {*chosen, *common}.union(*named.values())
+    if "steps" in given and budget is not None:
         raise ConfigError("a budget says how many steps runs have: leave steps out, or the budget")
     runs = []
-    combinations = list(itertools.product(*chosen.values()))
-    for number, values in enumerate(combinations, 1):
+    combinations = list(itertools.product(named or [None], itertools.product(*chosen.values())))
+    for number, (way, values) in enumerate(combinations, 1):
+        called = values if way is None else (way, *values)
         combination = dict(zip(chosen, values, strict=True))
-        runs.append(PlannedRun(_folder(number, len(combinations), values), combination, {}))
-    plan = Plan(absolute(str(data)), chosen, seeds, budget, common)
+        runs.append(PlannedRun(_folder(number, len(combinations), called), combination, {}, way))
+    plan = Plan(absolute(str(data)), chosen, seeds, budget, common, named)
     return replace(plan, runs=tuple(runs))
 
 
-def _choices(vary: Mapping[str, Sequence[Any]], budget: Budget | None) -> dict[str, list[Value]]:
+def _ways(
+    ways: Mapping[str, Mapping[str, Any]], vary: Mapping[str, Sequence[Any]]
+) -> dict[str, dict[str, Value]]:
+    found: dict[str, dict[str, Value]] = {}
+    for name, words in ways.items():
+        if not isinstance(name, str) or not name.strip():
+            raise ConfigError(f"a way's name is text, such as 'plain', not {name!r}")
+        if not isinstance(words, Mapping):
+            raise ConfigError(
+                f'way {name}: it is words with values, such as {{"objective": "r3gan"}}, not '
+                f"{words!r}"
+            )
+        for word in words:
+            if canonical(word) not in (*VARIED, "steps"):
+                raise ConfigError(f"way {name}: {unknown('word', word, (*VARIED, 'steps'))}")
+            if canonical(word) in map(canonical, vary):
+                raise ConfigError(f"way {name}: {word} is varied too: say it once")
+        try:
+            found[name] = settled(words)
+        except ConfigError as error:
+            raise ConfigError(f"way {name}: {error}") from error
+    return found
+
+
+def _choices(vary: Mapping[str, Sequence[Any]]) -> dict[str, list[Value]]:
     chosen: dict[str, list[Value]] = {}
     for asked, values in vary.items():
         word = canonical(asked)
@@ -191,8 +241,6 @@ def _choices(vary: Mapping[str, Sequence[Any]], budget: Budget | None) -> dict[s
         if not found:
             raise ConfigError(f"{word} is varied, but has no values")
         chosen[word] = found
-    if not chosen:
-        raise ConfigError("nothing is varied: say what, such as objective=wgan-gp,r3gan (vary)")
     return chosen
 
 

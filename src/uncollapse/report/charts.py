@@ -88,7 +88,8 @@ CHARTS = (
         limits=(0, 1),
     ),
     Chart(
-        "watch_classes", "Watcher: classes that are lost", ("watch_lost_classes",), "",
+        "watch_classes", "Watcher: classes that are lost", ("watch_lost_classes",),
+        "Labelled groups of the data with hardly any samples lately.",
     ),
     Chart(
         "watch_batch", "Watcher: variety within a batch",

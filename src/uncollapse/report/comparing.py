@@ -7,7 +7,7 @@ from typing import Any
 
 from uncollapse.report.charts import CHARTS, POINTS, banded, word
 from uncollapse.report.pictures import Source, chosen, within_page
-from uncollapse.report.run_page import STATES, render, whole
+from uncollapse.report.run_page import STATES, render, settings, whole
 from uncollapse.report.story import Story
 from uncollapse.report.table import Table
 
@@ -19,13 +19,14 @@ WIDTH, MARGIN = 320.0, 10.0
 """Of the axis of a plot of measures, in its own units."""
 
 
-def comparison_page(stories: Sequence[Story], table: Table, title: str = "") -> str:
+def comparison_page(stories: Sequence[Story], table: Table, title: str = "", **more: Any) -> str:
     """The page of several runs.
 
     Args:
         stories: of the runs, in the order of the table's rows.
         table: their measures and differences.
         title: of the page.
+        more: facts for its template, where it is served.
     """
     facts = {
         "table": table,
@@ -35,12 +36,33 @@ def comparison_page(stories: Sequence[Story], table: Table, title: str = "") -> 
         ],
         "plots": [_plot(table, measure) for measure in table.measures],
         "states": STATES,
+        "differ": _different(stories),
+        "notes": _notes(stories),
     }
     names = ("side_by_side", "strips")
     words = {name: render(f"{name}.html", facts) for name in names}
     title = title or f"{len(stories)} runs compared"
     drawn = {"name": title, "replicas": 1, "charts": _charts(stories, table)}
-    return whole("comparison.html", title, words, drawn)
+    return whole("comparison.html", title, words, drawn, **more)
+
+
+def _different(stories: Sequence[Story]) -> list[tuple[str, list[str]]]:
+    """Settings that are not the same for all runs, with each run's; unknown ones are a dash."""
+    known = [dict(settings(story)) for story in stories]
+    names = dict.fromkeys(name for of in known for name in of)
+    table = [(name, [of.get(name, "–") for of in known]) for name in names]
+    return [(name, values) for name, values in table if len(set(values)) > 1]
+
+
+def _notes(stories: Sequence[Story]) -> list[str]:
+    """What makes numbers of these runs no comparison."""
+    data = list(dict.fromkeys(story.config.data for story in stories if story.config))
+    if len(data) < 2:
+        return []
+    return [
+        f"These runs learn different data ({', '.join(data)}): their measures are of different "
+        "things, and differences between them say nothing about methods."
+    ]
 
 
 def _charts(stories: Sequence[Story], table: Table) -> list[dict[str, Any]]:

@@ -19,9 +19,11 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from uncollapse.errors import ConfigError, RunFolderError
 from uncollapse.files import home
-from uncollapse.report.run_page import STATES, data, render, sections, whole
+from uncollapse.report.comparing import comparison_page
+from uncollapse.report.run_page import STATES, about, data, held, render, sections, whole
 from uncollapse.report.stands import folders_in, is_ours
 from uncollapse.report.story import Story
+from uncollapse.report.table import table_of
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PORT = 8400
@@ -35,7 +37,7 @@ BEAT = 15.0
 """Seconds after which a silent connection is told that it is alive."""
 POLICY = (
     "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; "
-    "script-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'; form-action 'none'"
+    "script-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'; form-action 'self'"
 )
 COOKIE = "uncollapse"
 BYTES = "surrogateescape"
@@ -108,6 +110,12 @@ def _address(path: Path) -> str:
     return "/".join(map(quote, path.parts[-below:]))
 
 
+def newest(story: Story) -> str:
+    """The address of a run's last picture, of its first replica; empty if there is none."""
+    found = story.files.pictures(0 if len(story.verdicts) > 1 else None)
+    return _address(found[max(found)]) if found else ""
+
+
 class Viewed:
     """A folder of runs.
 
@@ -146,6 +154,10 @@ class Viewed:
                     "verdict": story.verdict,
                     "progress": stands.progress() if stands else "",
                     "problem": story.problems[0] if story.problems else "",
+                    "readable": story.stands is not None,
+                    "about": about(story),
+                    "held": held(story),
+                    "picture": newest(story),
                 }
             )
         return render("index.html", {"runs": rows, "states": STATES, "folder": str(self.folder)})
@@ -176,6 +188,8 @@ class Handler(BaseHTTPRequestHandler):
                     self._send(whole("list.html", title, words, drawn, **facts))
                 case ["events"]:
                     self._follow(lambda: self._index_news())
+                case ["compare"]:
+                    self._compare(parse_qs(urlsplit(self.path).query).get("run", []))
                 case ["run", name, *rest] if name in (runs := self.viewed.look()):
                     self._run(runs[name], name, rest)
                 case _:
@@ -200,6 +214,24 @@ class Handler(BaseHTTPRequestHandler):
             self._send(content, "image/png")
         else:
             self._refuse(http.HTTPStatus.NOT_FOUND, "nothing is here")
+
+    def _compare(self, names: list[str]) -> None:
+        runs = self.viewed.look()
+        stories = []
+        for name in names or runs:
+            if name not in runs:
+                self._refuse(http.HTTPStatus.NOT_FOUND, "one of these runs is not here any more")
+                return
+            runs[name].read()
+            stories.append(runs[name].story)
+        if not stories:
+            self._refuse(http.HTTPStatus.NOT_FOUND, "no run is here to compare")
+            return
+        labels = [{"run": name} for name in names or runs]
+        table = table_of([story.folder for story in stories], labels=labels)
+        title = f"{len(stories)} runs, as they are now"
+        facts = {"back": "./", "policy": POLICY}
+        self._send(comparison_page(stories, table, title, **facts))
 
     def _news(self, run: Followed, name: str) -> tuple[object, str]:
         if name not in self.viewed.look():
@@ -331,11 +363,13 @@ def serve(folder: Path, *, host: str = LOOPBACK[0], port: int | None = None) -> 
     for number in ports:
         try:
             server = Server((host, number), handler)
+        except OverflowError:
+            raise ConfigError(f"a port is a number from 0 to 65535, not {number}") from None
         except OSError as error:
-            if number == ports[-1]:
+            if number == ports[-1] or isinstance(error, socket.gaierror):
                 reason = error.strerror or str(error)
                 raise ConfigError(
-                    f"cannot listen on {host}:{number}: {reason}; say --port"
+                    f"cannot listen on {host}:{number}: {reason}; say another --host or --port"
                 ) from None
             continue
         shown = f"[{host}]" if ":" in host else host

@@ -15,8 +15,10 @@ from uncollapse.diagnosis.verdict import MEANING
 from uncollapse.report.charts import drawn
 from uncollapse.report.pictures import Source, lost_examples, parts, slides, within_page
 from uncollapse.report.shares import shares
+from uncollapse.report.stands import RunStands
 from uncollapse.report.story import Story
 from uncollapse.report.timeline import events, stretches
+from uncollapse.runs.outcome import outcome
 from uncollapse.version import __version__
 
 POLICY = (
@@ -32,6 +34,12 @@ STATES = {
     "failed": "training leads nowhere",
 }
 """What a verdict's state means."""
+ENDED = {
+    "warming-up": "it ended before anything could be said: it was short, or its samples never came "
+    "near the data",
+    "warning": "something was going wrong when it ended",
+}
+"""Likewise, of a run that trains no more."""
 
 
 def report_page(story: Story) -> str:
@@ -83,6 +91,10 @@ def _facts(story: Story, source: Source) -> Mapping[str, Any]:
         "next": stands.next() if stands else "",
         "acts": stands.acts if stands else [],
         "meaning": MEANING,
+        "readable": stands is not None,
+        "about": about(story),
+        "over": stands is not None and stands.over,
+        "ended": ENDED,
         "states": STATES,
         "tracks": [stretches(story, replica) for replica in range(len(verdicts))],
         "part": lambda step: f"{100 * min(step, begun) / begun:.3f}%",
@@ -90,13 +102,36 @@ def _facts(story: Story, source: Source) -> Mapping[str, Any]:
         "shares": shares(story),
         "examples": lost_examples(story),
         "advice": advice,
-        "config": _config(story),
+        "commands": isinstance(stands, RunStands),
+        "config": settings(story),
         "environment": story.told.get("environment", {}),
         "step": story.step,
     }
 
 
-def _config(story: Story) -> list[tuple[str, str]]:
+def about(story: Story) -> str:
+    """What a run is, in a line: its data, its recipe and its loss, its seeds."""
+    config = story.config
+    if config is None:
+        return ""
+    last = config.seed + config.replicas - 1
+    seeds = f"seed {config.seed}" if config.replicas == 1 else f"seeds {config.seed} to {last}"
+    parts = [config.data, f"recipe {config.recipe}" if config.recipe else "", config.objective]
+    parts += [config.game, *config.remedies, f"batch {config.batch}", seeds]
+    return " · ".join(str(part) for part in parts if part)
+
+
+def held(story: Story) -> str:
+    """What its samples hold, in a line; empty before they were measured."""
+    rows: list[dict[str, Any]] = [dict(row) for row in story.record.last.values()]
+    known = {k: v for k, v in story.record.first.items() if isinstance(v, int | float)}
+    begun = [row for row in rows if row["step"] == 0] or [{**row, "step": 0} for row in rows]
+    found = outcome([*({**row, **known} for row in begun), *rows], story.step)
+    return found.line if found else ""
+
+
+def settings(story: Story) -> list[tuple[str, str]]:
+    """The words of a run's config, as people write them; those that are None are left out."""
     if story.config is None:
         return []
     values = dataclasses.asdict(story.config)

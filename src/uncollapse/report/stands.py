@@ -94,6 +94,11 @@ class LoopStands:
         return not self.ended and not self.silent
 
     @property
+    def over(self) -> bool:
+        """Whether nothing more comes of it, as far as can be told."""
+        return self.ended or self.silent
+
+    @property
     def silent(self) -> bool:
         """Whether nothing was heard for long, and nobody said that it ended."""
         return not self.ended and time.time() - self.written > SILENT
@@ -122,7 +127,8 @@ class LoopStands:
             if self.ended or self.silent:
                 return "nothing is wrong as far as it got"
             return f"let it train; uncollapse status {_quoted(self.folder)} --watch follows it"
-        steps = ["wait, as it may pass; or"] if verdict.state == "warning" else []
+        passing = verdict.state == "warning" and not self.over
+        steps = ["wait, as it may pass; or"] if passing else []
         for name in (PICTURE, LOST):
             if (self.folder / name).exists():
                 steps.insert(0, f"look at {_quoted(self.folder / name)}, what is lost;")
@@ -170,6 +176,11 @@ class RunStands:
         """What it did about collapses, a paragraph each."""
         return [str(act) for act in self.run.acts]
 
+    @property
+    def over(self) -> bool:
+        """Whether nothing trains it now."""
+        return not self.run.running
+
     def progress(self) -> str:
         """How far it is, and what became of it."""
         run = self.run
@@ -207,7 +218,7 @@ class RunStands:
         run, verdict, folder = self.run, self.verdict, _quoted(self.folder)
         if verdict.failure is not None:
             stop = "stop it, and train" if run.running else "train"
-            if verdict.state == "warning":
+            if verdict.state == "warning" and run.running:
                 stop = "wait, as it may pass; or train"
             cure = CURES.get(verdict.failure, "another recipe or remedy")
             if verdict.advice:

@@ -329,6 +329,8 @@ def _note(run: Standing, why: str) -> str:
     """What must be known of a run."""
     if run.whole:
         early = run.step < run.config.steps
+        if why:  # a measure of one's own
+            return f"at its end, without all measures: {why}"
         return f"stopped at step {run.step:,}: {run.verdict.state}" if early else ""
     if run.broken is not None:
         return f"failed: {run.broken.evidence[0].meaning}"

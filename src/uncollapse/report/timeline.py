@@ -31,6 +31,7 @@ class Event(NamedTuple):
 
 def stretches(story: Story, replica: int) -> Sequence[Stretch]:
     """The states of a replica, from step 0 to now."""
+    unread = story.stands is None
     changes: list[tuple[int, str, str | None]] = [(0, "warming-up", None)]
     changes += [
         (int(row["step"]), str(row["state"]), row.get("failure"))
@@ -38,7 +39,9 @@ def stretches(story: Story, replica: int) -> Sequence[Stretch]:
         if row.get("member", 0) == replica
     ]
     verdict = story.verdicts[replica]
-    if (changes[-1][1], changes[-1][2]) != (verdict.state, verdict.failure):
+    if unread:  # what it was last is not what it is
+        changes = [(0, "unknown", None), *changes[1:]]
+    elif (changes[-1][1], changes[-1][2]) != (verdict.state, verdict.failure):
         changes.append((verdict.step, verdict.state, verdict.failure))
     ends = [change[0] for change in changes[1:]] + [max(story.step, changes[-1][0])]
     found = [

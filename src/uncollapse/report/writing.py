@@ -10,7 +10,7 @@ from uncollapse.errors import ConfigError, RunFolderError
 from uncollapse.files import home, write_atomically
 from uncollapse.report.comparing import comparison_page
 from uncollapse.report.run_page import report_page
-from uncollapse.report.stands import folders_in
+from uncollapse.report.stands import folders_in, is_ours
 from uncollapse.report.story import Story
 from uncollapse.report.table import table_of
 from uncollapse.runs.folder import PAGE
@@ -61,9 +61,21 @@ def _runs(folders: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for folder in folders:
         if not folder.is_dir():
-            raise RunFolderError(f"{folder}: no such folder")
-        found += folders_in(folder) or [folder]
+            what = "is a file, not a run's folder" if folder.exists() else "no such folder"
+            raise RunFolderError(f"{folder}: {what}")
+        inner = folders_in(folder) or [folder]
+        if inner == [folder] and not is_ours(folder) and not _begun(folder):
+            raise RunFolderError(
+                f"{folder}: no run or watch is there, nor in its folders: nothing to report"
+            )
+        found += inner
     return list(dict.fromkeys(found))
+
+
+def _begun(folder: Path) -> bool:
+    """Whether a run may once have been here, or may come: pages say what is missing of it."""
+    names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+    return not names or bool(names & {"config.yaml", "metrics.jsonl", "verdicts.jsonl"})
 
 
 def _above(paths: Sequence[Path]) -> Path:

@@ -16,8 +16,8 @@ from uncollapse.training.as_run import standing
 from uncollapse.training.recorder import Recorder
 from uncollapse.training.training import Training
 
-Measures = Mapping[str, float | Sequence[float]]
-"""Numbers by name; of several replicas one each."""
+Measures = Mapping[str, float | Sequence[float | None] | None]
+"""Numbers by name; of several replicas one each, None of one that has none."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,8 @@ def _by_replica(answer: Any, name: str, replicas: int) -> list[dict[str, float]]
         if not isinstance(word, str):
             raise ConfigError(f"callback {name}: a number cannot be called {word!r}")
         try:
-            values = [float(v) for v in ([value] if _alone(value) else value)]
+            given = [value] if _alone(value) else value
+            values = [None if v is None else float(v) for v in given]
         except (TypeError, ValueError, RuntimeError):
             raise ConfigError(f"callback {name}: '{word}' is no number, but {value!r}") from None
         if len(values) != replicas:
@@ -146,8 +147,10 @@ def _by_replica(answer: Any, name: str, replicas: int) -> list[dict[str, float]]
                 f"{len(values)}"
             )
         for row, number in zip(rows, values, strict=True):
+            if number is None:
+                continue
             if not math.isfinite(number):
-                raise ConfigError(f"callback {name}: '{word}' is {number}: leave such out")
+                raise ConfigError(f"callback {name}: '{word}' is {number}: leave such out (None)")
             row[word] = number
     return rows
 

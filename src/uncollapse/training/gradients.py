@@ -40,12 +40,12 @@ class Gradients:
 
 
 def gradient_norms(player: Player) -> Tensor:
-    """``[member]``, while its weights have gradients; where these are, so that nothing waits."""
-    at = player.parameters[0].device
-    squares = [torch.zeros(len(player.stack), dtype=torch.float64, device=at)]
+    """``[member]``, while its weights have gradients; of each the same, whoever is beside it."""
+    squares = torch.zeros(len(player.stack), dtype=torch.float64)
     for name, weights in player.stack.by_name().items():
         if any(weight.grad is not None for weight in weights):
             parts = [torch.zeros_like(w) if w.grad is None else w.grad for w in weights]
             whole = player.stack.join(name, parts).detach()
-            squares.append(whole.reshape(len(whole), -1).double().square().sum(1))
-    return torch.stack(squares).sum(0).sqrt()
+            rows = [member.double().square().sum() for member in whole]
+            squares = squares.to(whole.device) + torch.stack(rows)
+    return squares.sqrt().float()

@@ -63,8 +63,8 @@ class Looks:
     """All that is soon measured of samples of a data set.
 
     Modes, where they are known; classes, where there are labels and the nearest real sample mostly
-    tells the class; coverage and precision (:func:`uncollapse.metrics.prdc`) for all but points
-    with known modes.
+    tells the class; coverage and precision (:func:`uncollapse.metrics.prdc`) and NDB for all but
+    points with known modes.
 
     Args:
         data: what is learned.
@@ -103,8 +103,8 @@ class Looks:
                 else:
                     looks.append(classes)
             looks.append(Coverage(view, real))
-        if (cells := min(CELLS, count // EACH_CELL)) > 1:
-            looks.append(Cells(taken(data, index[count : 2 * count]), cells))
+            if (cells := min(CELLS, count // EACH_CELL)) > 1:
+                looks.append(Cells(view, real, cells))
         self.looks = looks
         self.far = FAR * float(other.abs().max())
         self.known = {name: number for look in looks for name, number in look.known.items()}
@@ -262,12 +262,13 @@ class Cells:
     """NDB by cells of the data: those of some of its samples, not of k-means, which takes longer.
 
     Args:
+        view: what distances are taken in.
         real: ``[n, *shape]``.
         cells: how many; each is what is nearest to one real sample.
     """
 
-    def __init__(self, real: Tensor, cells: int) -> None:
-        self.view = View(real)
+    def __init__(self, view: View, real: Tensor, cells: int) -> None:
+        self.view = view
         self.known: dict[str, int] = {}
         self.names: Sequence[str] = ()
         self.centres = self.view(real[:cells])

@@ -121,10 +121,10 @@ def train(
         trackers: who else gets the numbers and pictures: "tensorboard".
         callbacks: functions that are called at each checkpoint with the run as it stands (its
             ``step``, ``metrics``, ``sample(n)``, ``generator``, …, all copies). One may return
-            numbers by name (of several replicas lists of one each), which go into the record and
-            to trackers, or ``uc.Stop(reason, numbers)``, which ends the run there, whole. Looking
-            changes nothing; a callback that raises ends the run in its own error, the checkpoint
-            kept. Only the first of several processes calls.
+            numbers by name (of several replicas lists of one each, None where there is none), which
+            go into the record and to trackers, or ``uc.Stop(reason, numbers)``, which ends the run
+            there, whole. Looking changes nothing; a callback that raises ends the run in its own
+            error, the checkpoint kept. Only the first of several processes calls.
         size: images are resized and cropped to this many pixels, or (height, width).
         flips: images are also learned flipped left to right.
         axes: what the axes of an array are; likewise for all ways to read data, which

@@ -34,8 +34,11 @@
       const stroke = colour(`--c${i % 8}`);
       columns.push(column(line.at.mean));
       const edges = columns.length;
-      const said = (plot, value, _, k) => {
-        if (value == null || k == null) return "–";
+      const said = (plot, value, at, k) => {
+        if (k == null) return "–";
+        while (k > 0 && plot.data[at][k] == null) k -= 1; // its last one before
+        value = plot.data[at][k];
+        if (value == null) return "–";
         const [high, low] = line.at.low ? [plot.data[edges][k], plot.data[edges + 1][k]] : [];
         return number(value) + (high > low ? ` (${number(low)} to ${number(high)})` : "");
       };
@@ -95,6 +98,9 @@
       hooks: {
         setSelect: [(plot) => {
           if (plot.select.width > 3) zoom(plot.posToVal(plot.select.left, "x"), plot.posToVal(plot.select.left + plot.select.width, "x"), plot);
+        }],
+        setCursor: [(plot) => {
+          if (plot.cursor.idx == null) plot.setLegend({ idx: plot.data[0].length - 1 });
         }],
         ready: [(plot) => {
           plot.over.addEventListener("dblclick", () => zoom(null, null));
@@ -179,8 +185,9 @@
     const one = slides[at], words = `Samples at step ${large(one.step)}: ${measured(one.step)}`;
     Object.assign($("slider"), { max: slides.length - 1, value: at });
     $("slider").setAttribute("aria-valuetext", `step ${one.step}`);
+    $("slide").hidden = !one.src;
     Object.assign($("slide"), { src: one.src, alt: words });
-    $("slide-text").textContent = words;
+    $("slide-text").textContent = one.src ? words : `The picture of step ${large(one.step)} cannot be read.`;
     if (data.parts) {
       $("parts").hidden = false;
       Object.assign($("parts-picture"), { src: data.parts.src, alt: "Samples of each generator" });
@@ -263,6 +270,7 @@
     $(id)?.addEventListener("change", () => {
       const [low, high] = [Number($("from").value), Number($("to").value)];
       if (high > low) zoom(low, high);
+      else restore();
     });
   }
   $("range")?.addEventListener("submit", (event) => event.preventDefault());
@@ -295,16 +303,20 @@
   if (live) {
     const said = $("live");
     let events = null;
+    const show = (name, html) => {
+      const place = document.querySelector(`[data-section="${name}"]`);
+      if (!place || place.dataset.was === html) return;
+      if (place.querySelector(":active")) { setTimeout(show, 300, name, html); return; } // a click is under way
+      const open = [...place.querySelectorAll("details")].map((one) => one.open);
+      const ticked = [...place.querySelectorAll("input:checked")].map((one) => one.value);
+      place.innerHTML = html;
+      place.dataset.was = html;
+      place.querySelectorAll("input").forEach((one) => { one.checked = ticked.includes(one.value); });
+      place.querySelectorAll("details").forEach((one, i) => { if (i in open) one.open = open[i]; });
+    };
     const hear = (event) => {
       const news = JSON.parse(event.data);
-      for (const [name, html] of Object.entries(news.sections)) {
-        const place = document.querySelector(`[data-section="${name}"]`);
-        if (!place || place.dataset.was === html) continue;
-        const open = [...place.querySelectorAll("details")].map((one) => one.open);
-        place.innerHTML = html;
-        place.dataset.was = html;
-        place.querySelectorAll("details").forEach((one, i) => { if (i in open) one.open = open[i]; });
-      }
+      for (const [name, html] of Object.entries(news.sections)) show(name, html);
       if (news.data) { data = news.data; draw(); }
     };
     // A page in the background does not follow: browsers open few connections to a server at once.

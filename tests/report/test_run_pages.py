@@ -105,8 +105,7 @@ def test_lost_classes_have_their_names_and_real_examples(monkeypatch, runs, look
     assert shown.count() == 3
     assert shown.first.evaluate("one => one.naturalWidth") == 48  # 8 pixels, enlarged
     states = seen.locator(".bar span").all_inner_texts()
-    assert states[0] == "warming-up"
-    assert states[-1] == "collapsed"
+    assert (states[0], states[-1]) == ("warming-up", "collapsed, mode-dropping")
 
 
 def test_several_runs_are_compared(runs, look, tmp_path):
