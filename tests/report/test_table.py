@@ -90,7 +90,7 @@ def test_from_folders_alone(tmp_path, tiny):
         )
         assert len(row.states) == 3
         assert row.whole
-    assert table.measures == ("modes", "high_quality", "energy_distance", "ndb")
+    assert table.measures == ("modes", "high_quality", "energy_distance")
     assert table.known == {"modes": 8}
     assert table.real["modes"] == 8
     assert not table.rows[0].differences
@@ -101,9 +101,9 @@ def test_from_folders_alone(tmp_path, tiny):
     text = table.markdown()
     assert "| a\\|b | " in text
     assert "Mean ± standard error over seeds 0 to 2, at step 40." in text
-    assert "| nowhere | not begun | – | – | – | – |" in text
+    assert "| nowhere | not begun | – | – | – |" in text
     lines = list(csv.DictReader(io.StringIO(table.csv())))
-    assert len(lines) == 4 + 4 + 1
+    assert len(lines) == 3 + 3 + 1
     of = next(x for x in lines if x["run"] == "a|b" and x["measure"] == "energy_distance")
     assert float(of["p"]) == apart.p
     assert [float(of[f"seed_{s}"]) for s in range(3)] == ours
@@ -120,7 +120,7 @@ def test_own_measures_are_measures_too(tmp_path, tiny):
     (row,) = table_of([tmp_path / "run"]).rows
     expected = {r: run.sample(50, replica=r).std().item() for r in range(2)}
     assert row.cells["spread"].values == pytest.approx(expected)
-    assert set(row.cells) == {"modes", "high_quality", "energy_distance", "ndb", "spread"}
+    assert set(row.cells) == {"modes", "high_quality", "energy_distance", "spread"}
 
 
 def test_what_is_not_whole_is_not_compared(tmp_path, tiny):
