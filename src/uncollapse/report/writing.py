@@ -74,7 +74,10 @@ def _runs(folders: Sequence[Path]) -> list[Path]:
 
 def _begun(folder: Path) -> bool:
     """Whether a run may once have been here, or may come: pages say what is missing of it."""
-    names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+    try:
+        names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+    except OSError as error:
+        raise RunFolderError(f"{folder}: {error.strerror}") from None
     return not names or bool(names & {"config.yaml", "metrics.jsonl", "verdicts.jsonl"})
 
 

@@ -137,9 +137,15 @@ class RunFolder:
                 folder.rmdir()
 
     def pictures(self, replica: int | None = None, *, parts: bool = False) -> dict[int, Path]:
-        """Those of samples by step, in order: of a replica (None: of one alone), see ``save``."""
+        """Those of samples by step, in order: of a replica (None: of one alone).
+
+        See :meth:`save_picture`. There are none where the folder is gone.
+        """
         folder = self.samples if replica is None else self.samples / f"replica-{replica}"
-        found = sorted((folder / PARTS if parts else folder).glob("step-*.png"))
+        try:
+            found = sorted((folder / PARTS if parts else folder).glob("step-*.png"))
+        except OSError:
+            return {}
         return {step: path for path in found if (step := _step(path)) is not None}
 
     def _pictures(self) -> Iterator[Path]:
