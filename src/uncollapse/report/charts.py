@@ -129,14 +129,14 @@ def drawn(record: Record) -> list[dict[str, Any]]:
     and, by number, for each of several that has such numbers; and ``real``, what real samples have,
     where that is known.
     """
-    charts = [_drawn(chart, record) for chart in (*CHARTS, *_others(record))]
+    charts = [_drawn(chart, record) for chart in (*CHARTS, *others(record.curves))]
     return [chart for chart in charts if chart["lines"]]
 
 
-def _others(record: Record) -> Iterable[Chart]:
+def others(names: Iterable[str]) -> Iterable[Chart]:
     """A chart of its own for each number that no chart is made for."""
     known = {name for chart in CHARTS for name in chart.names}
-    for name in record.curves:
+    for name in names:
         if name not in known:
             yield Chart(f"own {name}", word(name), (name,), "")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from uncollapse.report.charts import CHARTS, POINTS, banded, word
+from uncollapse.report.charts import CHARTS, POINTS, banded, others, word
 from uncollapse.report.pictures import Source, chosen, within_page
 from uncollapse.report.run_page import STATES, render, settings, whole
 from uncollapse.report.story import Story
@@ -68,7 +68,8 @@ def _notes(stories: Sequence[Story]) -> list[str]:
 def _charts(stories: Sequence[Story], table: Table) -> list[dict[str, Any]]:
     """A chart for each number, with a line for each run: its replicas' mean and range."""
     found = []
-    for chart in CHARTS:
+    names = dict.fromkeys(name for story in stories for name in story.record.curves)
+    for chart in (*CHARTS, *others(names)):
         for name in chart.names:
             lines = [
                 {"name": row.name, "all": banded(list(curves.values()), POINTS), "each": {}}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -104,7 +105,7 @@ def _facts(story: Story, source: Source) -> Mapping[str, Any]:
         "advice": advice,
         "commands": isinstance(stands, RunStands),
         "config": settings(story),
-        "environment": story.told.get("environment", {}),
+        "environment": story.told.get("environment") or {},
         "step": story.step,
     }
 
@@ -163,6 +164,7 @@ def whole(template: str, title: str, words: Mapping[str, str], drawn: Any, **fac
             f"/*\n{asset('uplot-license.txt')}*/\n{asset('uplot.js')}{asset('page.js')}"
         ),
         "version": __version__,
+        "now": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "policy": POLICY,
         "live": None,
         "back": None,
