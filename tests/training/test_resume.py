@@ -78,7 +78,7 @@ def uninterrupted(tmp_path_factory):
 
 
 def test_killed_at_ten_random_moments(tmp_path, uninterrupted):
-    """Ten kills between the start of the process and a twelfth of the training's time into it."""
+    """Ten kills, every other one up to a sixth of the training's time after it has begun."""
     folder = tmp_path / "run"
     seed = time.time_ns()
     print("moments drawn from seed", seed)  # shown if it fails
@@ -90,7 +90,7 @@ def test_killed_at_ten_random_moments(tmp_path, uninterrupted):
                 time.sleep(moments.uniform(0, uninterrupted.startup))
             else:
                 wait_for_rows(folder, process)
-                time.sleep(moments.uniform(0, uninterrupted.training / (KILLS + 2)))
+                time.sleep(moments.uniform(0, uninterrupted.training / (KILLS // 2 + 1)))
             assert process.alive, "it ended before it could be killed"
         sizes.append(size_of(folder))
     assert len(set(sizes)) > 2, "no kill fell into training"
