@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 import uncollapse as uc
+from uncollapse.diagnosis.kept import Kept
 from uncollapse.report.table import Cell, difference, holm, table_of, with_error
 
 OURS = {0: 6.0, 1: 7.0, 2: 8.0, 3: 8.0, 4: 5.0}
@@ -158,3 +159,13 @@ def test_a_run_that_stopped_at_its_collapse_is_whole(tmp_path, tiny):
     (row,) = table_of([path]).rows
     assert row.whole
     assert row.note.startswith("stopped at step 10: ")
+
+
+def test_of_other_data_nothing_is_said_that_holds_for_some_alone(tmp_path, tiny):
+    for data in ("ring8", "grid25"):
+        uc.train(data, steps=2, out=tmp_path / data, **tiny)
+    (tmp_path / "watched").mkdir()
+    Kept(tmp_path / "watched").write(uc.Verdict("healthy"), {})
+    table = table_of([tmp_path / name for name in ("ring8", "grid25", "watched")])
+    assert (table.known, table.real) == ({}, {})
+    assert table.rows[2].note.startswith("a watch of a loop")

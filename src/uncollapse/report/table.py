@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from uncollapse.diagnosis.kept import PRESENT
 from uncollapse.errors import ConfigError, RunFolderError, UncollapseError
 from uncollapse.runs.folder import Row as Record
 from uncollapse.runs.folder import RunFolder
@@ -287,16 +288,21 @@ def table_of(
     names = labels or [{"run": path.name} for path in paths]
     known: dict[str, int] = {}
     real: dict[str, float] = {}
-    rows = []
+    rows, differ = [], set()
     for path, label in zip(paths, names, strict=True):
         try:
             row, facts = _row(path, label, (notes or {}).get(path, ""))
         except UncollapseError as error:  # its files are damaged
             row, facts = Row(path, label, note=f"failed: {error}"), {}
         rows.append(row)
+        numbers = {k: v for k, v in facts.items() if isinstance(v, int | float)}
         for found, prefix in ((known, KNOWN), (real, REAL)):
-            here = {k.removeprefix(prefix): v for k, v in facts.items() if k.startswith(prefix)}
+            here = {k.removeprefix(prefix): v for k, v in numbers.items() if k.startswith(prefix)}
+            differ |= {k for k, v in here.items() if found is known and found.get(k, v) != v}
             found |= {k: v for k, v in here.items() if k not in found}
+    for name in differ:  # other data: what it has is no measure of these
+        del known[name]
+        real.clear()
     measures = {name: None for row in rows for name in row.cells}
     ordered = [name for name in FIRST if name in measures]
     ordered += [name for name in measures if name not in ordered]
@@ -307,7 +313,11 @@ def _row(path: Path, labels: Mapping[str, str], why: str) -> tuple[Row, Record]:
     """A run without its differences; and what it recorded of real samples."""
     files = RunFolder(path)
     if not files.config_path.is_file():
-        return Row(path, labels, note=f"failed: {why}" if why else "not begun"), {}
+        watched = (path / PRESENT).exists()
+        nothing = "a watch of a loop: it has no such measures" if watched else "not begun"
+            "a watch of a loop, which measures nothing that runs do" if watched else "not begun"
+        )
+        return Row(path, labels, note=f"failed: {why}" if why else nothing), {}
     run, records = standing(path), files.metrics()
     looks = [i for i, record in enumerate(records) if DISTANCE in record]
     begun: Record = next((records[i] for i in looks if records[i]["step"] == 0), {})
