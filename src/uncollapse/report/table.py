@@ -315,8 +315,6 @@ def _row(path: Path, labels: Mapping[str, str], why: str) -> tuple[Row, Record]:
     if not files.config_path.is_file():
         watched = (path / PRESENT).exists()
         nothing = "a watch of a loop: it has no such measures" if watched else "not begun"
-            "a watch of a loop, which measures nothing that runs do" if watched else "not begun"
-        )
         return Row(path, labels, note=f"failed: {why}" if why else nothing), {}
     run, records = standing(path), files.metrics()
     looks = [i for i, record in enumerate(records) if DISTANCE in record]
