@@ -138,7 +138,10 @@ def test_a_run_that_comes_is_killed_goes_on_and_goes_away(tmp_path):
         (tmp_path / "away").rename(folder)
         while "no answer" in "\n".join(terminal.screen()):
             time.sleep(0.02)
-        os.write(terminal.mine, b"\x03")
+        for _ in range(10):  # Python drops one that comes while an object is being taken apart
+            os.write(terminal.mine, b"\x03")
+            if terminal.process.pipe.poll(2):
+                break
         assert terminal.process.answer() == 0
         time.sleep(0.1)
         _, left, after = terminal.said.rpartition(LEAVE)

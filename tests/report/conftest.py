@@ -61,7 +61,7 @@ class Seen:
     def until(self, expression, seconds=15.0):
         """Waits until something holds; the page's own policy forbids the browser's way to do so."""
         end = time.monotonic() + seconds
-        while not self.page.evaluate(expression):
+        while not self.page.evaluate(f"(() => {{ try {{ return {expression} }} catch {{ }} }})()"):
             assert time.monotonic() < end, f"never: {expression}"
             self.page.wait_for_timeout(50)
 
