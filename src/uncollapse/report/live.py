@@ -90,6 +90,29 @@ class Followed:
             facts = {"back": "../../", "live": "events", "policy": POLICY}
             return whole("run.html", self.story.name, words, drawn, **facts)
 
+    def row(self, name: str) -> dict[str, Any]:
+        """What the list of runs says of it."""
+        self.read()
+        with self._lock:
+            story, stands = self.story, self.story.stands
+            return {
+                "name": name,
+                "href": f"run/{quote(name, safe='', errors=BYTES)}/",
+                "verdict": story.verdict,
+                "progress": stands.progress() if stands else "",
+                "problem": story.problems[0] if story.problems else "",
+                "readable": stands is not None,
+                "about": about(story),
+                "held": held(story),
+                "picture": newest(story),
+            }
+
+    def gone(self) -> str:
+        """What its page says once its folder is gone, as JSON."""
+        with self._lock:
+            self.story.problems = ["the folder of this run is gone"]
+            return json.dumps({"sections": sections(self.story, _address)})
+
     def picture(self, name: str) -> Path | None:
         """A picture of the run by the name that its page has for it."""
         several = len(self.story.verdicts) > 1
@@ -143,23 +166,7 @@ class Viewed:
 
     def index(self) -> str:
         """The list of runs, as HTML."""
-        rows = []
-        for name, run in self.look().items():
-            run.read()
-            story, stands = run.story, run.story.stands
-            rows.append(
-                {
-                    "name": name,
-                    "href": f"run/{quote(name, safe='', errors=BYTES)}/",
-                    "verdict": story.verdict,
-                    "progress": stands.progress() if stands else "",
-                    "problem": story.problems[0] if story.problems else "",
-                    "readable": story.stands is not None,
-                    "about": about(story),
-                    "held": held(story),
-                    "picture": newest(story),
-                }
-            )
+        rows = [run.row(name) for name, run in self.look().items()]
         return render("index.html", {"runs": rows, "states": STATES, "folder": str(self.folder)})
 
 
@@ -222,8 +229,8 @@ class Handler(BaseHTTPRequestHandler):
             if name not in runs:
                 self._refuse(http.HTTPStatus.NOT_FOUND, "one of these runs is not here any more")
                 return
-            runs[name].read()
-            stories.append(runs[name].story)
+            stories.append(Story(runs[name].story.folder))  # its own: others are read on meanwhile
+            stories[-1].read()
         if not stories:
             self._refuse(http.HTTPStatus.NOT_FOUND, "no run is here to compare")
             return
@@ -235,9 +242,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _news(self, run: Followed, name: str) -> tuple[object, str]:
         if name not in self.viewed.look():
-            run.story.problems = ["the folder of this run is gone"]
-            gone = {"sections": sections(run.story, _address)}
-            return "gone", json.dumps(gone)
+            return "gone", run.gone()
         return run.read(), run.news()
 
     def _index_news(self) -> tuple[object, str]:
