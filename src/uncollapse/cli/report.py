@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,10 +34,6 @@ def view_command(folder: Path, host: str, port: int | None) -> int:
     print(f"open {address}   (Ctrl-C ends it)", flush=True)
     if host not in LOOPBACK:
         print("whoever has this address sees the runs: it is not encrypted", flush=True)
-    try:
+    with server, contextlib.suppress(KeyboardInterrupt):  # which is how it is meant to end
         server.serve_forever()
-    except KeyboardInterrupt:
-        pass
-    finally:
-        server.server_close()
     return 0

@@ -64,13 +64,6 @@ def data(story: Story, source: Source) -> dict[str, Any]:
         "slides": slides(story, source),
         "parts": parts(story, source),
         "shares": shares(story),
-        "facts": {
-            str(member): {
-                "step": row["step"],
-                "lost": [str(name) for name in row.get("lost", ())],
-            }
-            for member, row in story.record.last.items()
-        },
     }
 
 
