@@ -1,5 +1,7 @@
 """Remedies in loops as people have them: compiled and spread networks, labels, odd last batches."""
 
+import time
+
 import pytest
 import torch
 from torch import nn
@@ -103,6 +105,9 @@ def test_features_of_a_discriminator_that_is_spread_over_processes(tmp_path):
             optimizer.step()
             FeatureMatching()(D, real, fake).backward()
         assert G.weight.grad.abs().max() > 0
+        # Its threads end without the interpreter's lock, but may still wait for it: torch, taking
+        # the wrapper apart with the lock held, would wait for them for ever.
+        time.sleep(0.2)
     finally:
         torch.distributed.destroy_process_group()
 
