@@ -105,8 +105,8 @@ def test_features_of_a_discriminator_that_is_spread_over_processes(tmp_path):
             optimizer.step()
             FeatureMatching()(D, real, fake).backward()
         assert G.weight.grad.abs().max() > 0
-        # Its threads end without the interpreter's lock, but may still wait for it: torch, taking
-        # the wrapper apart with the lock held, would wait for them for ever.
+        # A thread of the group may still wait for the interpreter's lock. Torch takes the wrapper
+        # apart with the lock held, and would wait for that thread for ever.
         time.sleep(0.2)
     finally:
         torch.distributed.destroy_process_group()

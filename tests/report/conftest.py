@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 
 import pytest
+from looking import SMALL, Seen
 
 import uncollapse as uc
 
@@ -15,7 +15,6 @@ QUIET = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update",
 )  # fmt: skip
-SMALL = {"recipe": "gan", "generator": "mlp:width=8", "discriminator": "mlp:width=8", "batch": 8}
 
 
 @pytest.fixture(scope="package")
@@ -41,40 +40,6 @@ def browser():
         open_one = playwright.chromium.launch(executable_path=found, args=list(QUIET))
         yield open_one
         open_one.close()
-
-
-class Seen:
-    """A page in the browser, with all that it asked for and complained of."""
-
-    def __init__(self, browser, address, **context):
-        self.context = browser.new_context(**context)
-        self.page = self.context.new_page()
-        self.asked, self.complaints = [], []
-        self.page.on("request", lambda r: self.asked.append(r.url))
-        self.page.on("console", lambda m: self.complaints.append(m.text))
-        self.page.on("pageerror", lambda e: self.complaints.append(str(e)))
-        self.page.goto(address)
-
-    def __getattr__(self, name):
-        return getattr(self.page, name)
-
-    def until(self, expression, seconds=15.0):
-        """Waits until something holds; the page's own policy forbids the browser's way to do so."""
-        end = time.monotonic() + seconds
-        while not self.page.evaluate(f"(() => {{ try {{ return {expression} }} catch {{ }} }})()"):
-            assert time.monotonic() < end, f"never: {expression}"
-            self.page.wait_for_timeout(50)
-
-    def ink(self, selector):
-        """How many pixels of a canvas are drawn on."""
-        return self.page.evaluate(
-            """(selector) => {
-              const one = document.querySelector(selector);
-              const all = one.getContext("2d").getImageData(0, 0, one.width, one.height).data;
-              return all.filter((value, i) => i % 4 === 3 && value > 0).length;
-            }""",
-            selector,
-        )
 
 
 @pytest.fixture

@@ -140,3 +140,10 @@ def test_what_is_no_film_is_refused_in_one_line(run, tmp_path, tiny, points):
     assert "step-0000001.png: damaged, not a picture" in refused(folder, file)
     (tmp_path / "file").touch()
     assert "cannot write" in refused(run, tmp_path / "file" / "film.gif")
+
+
+def test_samples_of_all_generators_are_beside_those_of_the_run(runs):
+    first = shots(runs / "a", 1)[0]
+    samples = runs / "a" / "samples" / "replica-1"
+    name = f"step-{first.step:07}.png"
+    assert first.pictures == (samples / name, samples / "parts" / name)

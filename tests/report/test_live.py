@@ -10,9 +10,9 @@ import threading
 from urllib.parse import urlsplit
 
 import pytest
+from looking import SMALL, grave
 
 import uncollapse as uc
-from conftest import SMALL
 from uncollapse.errors import UncollapseError
 from uncollapse.report.live import serve
 
@@ -90,6 +90,8 @@ def test_ten_runs_at_once(served, look, runs, tmp_path):
 
 def test_runs_that_are_ticked_are_compared(served, look, runs):
     seen = look(served(runs))
+    seen.until("document.querySelector('#live').textContent === 'live'")
+    assert grave(seen) == []
     seen.locator("input[value=b]").check()
     seen.locator("button").click()
     assert "1 run, as" in seen.locator("h1").inner_text()

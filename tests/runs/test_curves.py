@@ -28,10 +28,12 @@ def test_only_what_is_new_is_read(tmp_path):
     curves.read()
     assert "loss_d" not in curves
     append_rows(path, [{"step": 0, "member": 0, "modes": 1, "known_modes": 8, "lost": ["a"]}])
+    append_rows(path, [{"step": 0, "member": 1, "known_classes": math.nan, "odd": 10**400}])
     append_rows(path, rows(0, 100_000))
     curves.read()
     assert facts(curves) == (99_990, 0.5, 0.5, 99_990.5, 99_990.5, {0: 99_990, 1: 99_991})
     assert (curves.known, curves["modes"].last) == ({"modes": 8}, 1)
+    assert "odd" not in curves  # no float holds it
     last = len(path.read_bytes().splitlines(keepends=True)[-1])
     with open(path, "r+b") as file:  # what was read is not looked at again
         file.write(b"x" * (path.stat().st_size - last - 1) + b"\n")

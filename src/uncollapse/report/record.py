@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping, MutableSequence
+from collections.abc import MutableSequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uncollapse.files import Tail
+from uncollapse.runs.folder import Row, measures
+from uncollapse.runs.outcome import KNOWN, REAL
 
 Numbers = NDArray[np.float64]
-Row = Mapping[str, Any]
-NOT_MEASURES = ("step", "member")
 HUGE = 1e300
 """Numbers from here on have no mean, nor have NaN and infinity: they are left out."""
-BEHIND, KNOWN = "real_", "known_"
-"""How the record calls what real samples have, and how many modes or classes there are."""
 
 
 @dataclass
@@ -96,14 +94,15 @@ class Record:
 
     def _take(self, row: Row) -> None:
         step, member = row["step"], row.get("member", 0)
-        for name, value in row.items():
-            if name not in NOT_MEASURES and isinstance(value, int | float) and abs(value) < HUGE:
-                if name.startswith((BEHIND, KNOWN)):
-                    self.first.setdefault(name, value)
-                    continue
+        for name, value in measures(row):
+            if not abs(value) < HUGE:
+                continue
+            if name.startswith((REAL, KNOWN)):
+                self.first.setdefault(name, row[name])
+            else:
                 curve = self.curves.setdefault(name, {}).setdefault(member, Curve())
                 curve.steps.append(step)
-                curve.values.append(float(value))
+                curve.values.append(value)
         counts = row.get("counts")
         if isinstance(counts, list) and all(isinstance(count, int) for count in counts):
             self.counts.setdefault(member, []).append((step, counts))

@@ -30,6 +30,7 @@ from uncollapse.diagnosis.kept import PRESENT
 from uncollapse.errors import ConfigError, RunFolderError, UncollapseError
 from uncollapse.runs.folder import Row as Record
 from uncollapse.runs.folder import RunFolder
+from uncollapse.runs.folder import measures as numbers_of
 from uncollapse.runs.outcome import DISTANCE, KNOWN, REAL
 from uncollapse.runs.standing import Standing, standing
 
@@ -352,14 +353,13 @@ def _cells(records: Sequence[Record], seeds: Sequence[int]) -> dict[str, Cell]:
     """The measures in rows of one step."""
     found: dict[str, dict[int, float]] = {}
     for record in records:
-        for name, value in record.items():
-            plain = name in ("step", "member") or name.startswith((KNOWN, REAL))
-            if not plain and isinstance(value, int | float):
-                try:
-                    seed = seeds[record["member"]]
-                except (KeyError, IndexError, TypeError):
-                    raise RunFolderError("damaged: a recorded measure is of no replica") from None
-                found.setdefault(name, {})[seed] = float(value)
+        try:
+            seed = seeds[record["member"]]
+        except (KeyError, IndexError, TypeError):
+            raise RunFolderError("damaged: a recorded measure is of no replica") from None
+        for name, value in numbers_of(record):
+            if not name.startswith((KNOWN, REAL)):
+                found.setdefault(name, {})[seed] = value
     return {name: Cell(values) for name, values in found.items()}
 
 

@@ -6,11 +6,11 @@ import math
 from pathlib import Path
 
 from uncollapse.files import Tail
+from uncollapse.runs.folder import measures
+from uncollapse.runs.outcome import KNOWN
 
 MOST = 4096
 """Points of a curve that are kept; where they are more, each two become one."""
-BESIDE = ("step", "member")
-"""Words of a row that are no measures."""
 
 
 class _Point:
@@ -137,11 +137,10 @@ class Curves:
         for row in self._tail.rows():
             self.step = row["step"]
             member = row.get("member", 0)
-            for name, value in row.items():
-                if isinstance(value, int | float) and name not in BESIDE:
-                    if name.startswith("known_"):
-                        self.known[name.removeprefix("known_")] = int(value)
-                    self._curves.setdefault(name, Curve()).add(self.step, member, float(value))
+            for name, value in measures(row):
+                if name.startswith(KNOWN) and math.isfinite(value):
+                    self.known[name.removeprefix(KNOWN)] = int(value)
+                self._curves.setdefault(name, Curve()).add(self.step, member, value)
 
     def __getitem__(self, name: str) -> Curve:
         return self._curves[name]

@@ -332,6 +332,14 @@ class FreeFolder(RunFolder):
         raise AssertionError("unreachable")
 
 
+def measures(row: Row) -> Iterator[tuple[str, float]]:
+    """The numbers of a row of the record, by name; what no float can hold is left out."""
+    for name, value in row.items():
+        if name not in ("step", "member") and isinstance(value, int | float):
+            with contextlib.suppress(OverflowError):
+                yield name, float(value)
+
+
 def _step(picture: Path) -> int | None:
     """The step of a picture of ours; None of somebody else's."""
     named = re.fullmatch(r"step-(\d+)(-member-\d+)?", picture.stem)
