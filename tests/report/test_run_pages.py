@@ -79,6 +79,11 @@ def test_it_can_be_read_by_everybody(runs, look, tmp_path, which, scheme):
     assert seen.evaluate("document.documentElement.scrollWidth") <= 390
     dark = seen.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 28)"
     assert dark == (scheme == "dark")
+    seen.evaluate("dispatchEvent(new Event('beforeprint'))")  # on paper it is light
+    white = "getComputedStyle(document.body).backgroundColor === 'rgb(255, 255, 255)'"
+    assert seen.evaluate(white)
+    seen.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert seen.evaluate(white) != dark
     assert grave(seen) == []
     assert seen.complaints == []
 

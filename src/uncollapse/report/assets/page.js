@@ -293,6 +293,9 @@
     }
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+  // Charts are drawn anew for paper, in the colours that it has.
+  addEventListener("beforeprint", () => { document.documentElement.classList.add("printing"); draw(); });
+  addEventListener("afterprint", () => { document.documentElement.classList.remove("printing"); draw(); });
   let waiting = 0;
   addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(draw, 150); });
   draw();
