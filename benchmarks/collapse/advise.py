@@ -24,7 +24,7 @@ sys.path.insert(0, str(HERE))
 
 from families import settings  # noqa: E402
 from load import load  # noqa: E402
-from make import FILE  # noqa: E402
+from make import SET  # noqa: E402
 from repair import OUT, known  # noqa: E402
 from rule import HEALTHY  # noqa: E402
 from task import Setting  # noqa: E402
@@ -261,7 +261,7 @@ def page(rows: Sequence[Row], table: Mapping[str, Any], runs: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--set", type=Path, default=FILE, help="the file of all runs")
+    parser.add_argument("--set", type=Path, default=SET, help="folder of the set's files")
     parser.add_argument("--tries", type=Path, nargs="+", default=[OUT], help="of repair.py")
     parser.add_argument("--show", action="store_true", help="prints the page, writes nothing")
     asked = parser.parse_args()

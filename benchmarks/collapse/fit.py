@@ -120,7 +120,7 @@ def fit(runs: Sequence[Run], told: Sequence[Run], begin: Levels, rounds: int) ->
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--set", type=Path, default=HERE / "collapse.npz")
+    parser.add_argument("--set", type=Path, default=HERE / "set")
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--write", action="store_true")
     asked = parser.parse_args()

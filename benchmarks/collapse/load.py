@@ -2,7 +2,7 @@
 
 from load import load
 
-for run in load("collapse.npz", part="calibration"):
+for run in load("set", part="calibration"):
     run.label, run.collapse          # truth
     run.signals["coverage"]          # [looks], beside run.steps
     run.losses["loss_d"]             # [snapshots], beside run.truth["step"]
@@ -59,30 +59,42 @@ class Record:
     seconds: float
 
 
-def load(file: str | Path, part: str | None = None) -> Iterator[Record]:
-    """All runs, or those of a part."""
+def entries(file: str | Path) -> Iterator[tuple[dict[str, Any], dict[str, Numbers]]]:
+    """Of one file: what is said of each run, and its rows of numbers by name."""
     with np.load(file) as found:
         about = json.loads(str(found["about"]))
         columns = {name: found[name] for name in found.files if name != "about"}
+    heads = {"signals": about["signals"], "losses": about["losses"]}
     at = dict.fromkeys(columns, 0)
     for facts in about["runs"]:
         mine = {}
         for key, count in facts["rows"].items():
             mine[key] = columns[key][at[key] : at[key] + count]
             at[key] += count
-        if part not in (None, facts["part"]):
-            continue
-        truth = {key.split("/")[1]: rows for key, rows in mine.items() if key.startswith("truth/")}
-        parts = truth.pop("parts")
-        yield Record(
-            facts["name"], facts["part"], facts["setting"], facts["label"], facts["edge"],
-            facts["collapse"],
-            {k: rows[:, 0] for k, rows in truth.items()}
-            | {"parts": parts, "shares": np.array(facts["shares"])}
-            | {"real": np.array(facts["real"])},
-            mine["steps"][:, 0],
-            dict(zip(about["signals"], mine["signals"].T, strict=True)),
-            dict(zip(about["losses"], mine["losses"].T, strict=True)),
-            [tuple(row) for row in facts["said"]], facts["twins"], facts["repeats"],
-            facts["bugs"], facts["blind"], facts["seconds"],
-        )  # fmt: skip
+        yield facts | {"heads": heads}, mine
+
+
+def load(path: str | Path, part: str | None = None) -> Iterator[Record]:
+    """All runs, or those of a part; of a folder or of one of its files."""
+    path = Path(path)
+    for file in sorted(path.glob("*.npz")) if path.is_dir() else [path]:
+        for facts, mine in entries(file):
+            if part in (None, facts["part"]):
+                yield _record(facts, mine)
+
+
+def _record(facts: dict[str, Any], mine: dict[str, Numbers]) -> Record:
+    truth = {key.split("/")[1]: rows for key, rows in mine.items() if key.startswith("truth/")}
+    parts, heads = truth.pop("parts"), facts["heads"]
+    return Record(
+        facts["name"], facts["part"], facts["setting"], facts["label"], facts["edge"],
+        facts["collapse"],
+        {k: rows[:, 0] for k, rows in truth.items()}
+        | {"parts": parts, "shares": np.array(facts["shares"])}
+        | {"real": np.array(facts["real"])},
+        mine["steps"][:, 0],
+        dict(zip(heads["signals"], mine["signals"].T, strict=True)),
+        dict(zip(heads["losses"], mine["losses"].T, strict=True)),
+        [tuple(row) for row in facts["said"]], facts["twins"], facts["repeats"],
+        facts["bugs"], facts["blind"], facts["seconds"],
+    )  # fmt: skip

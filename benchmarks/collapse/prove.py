@@ -314,7 +314,7 @@ def page(known: Sequence[Record], shown: Sequence[Record], every: int, part: str
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--set", type=Path, default=HERE / "collapse.npz")
+    parser.add_argument("--set", type=Path, default=HERE / "set")
     parser.add_argument("--part", default="held-out")
     parser.add_argument("--out", type=Path, default=PAGE)
     asked = parser.parse_args()

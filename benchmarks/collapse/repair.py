@@ -33,7 +33,7 @@ sys.path.insert(0, str(HERE))
 
 from families import part, settings  # noqa: E402
 from load import Record, load  # noqa: E402
-from make import FILE, seed_of  # noqa: E402
+from make import SET, seed_of  # noqa: E402
 from repairs import REPAIRS, Repair  # noqa: E402
 from rule import HEALTHY, NEITHER, Truth, label  # noqa: E402
 from styles import LOOPS  # noqa: E402
@@ -181,7 +181,7 @@ def keep(file: Path, row: dict[str, Any]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--set", type=Path, default=FILE, help="the file of all runs")
+    parser.add_argument("--set", type=Path, default=SET, help="folder of the set's files")
     parser.add_argument("--part", nargs="+", default=["calibration", "held-out"])
     parser.add_argument("--each", type=int, default=6)
     parser.add_argument("--share", default="0/1", help="I/N: which of N processes this is")

@@ -2,7 +2,7 @@
 
 from replay import replay
 
-for run in load("collapse.npz", part="calibration"):
+for run in load("set", part="calibration"):
     replay(run, levels)              # as run.said: step, state, failure, how sure
 
 Looks stay where they were, and so does what its preflight found. Where a verdict changes between

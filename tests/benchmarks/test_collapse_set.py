@@ -14,7 +14,7 @@ sys.path.append(str(SET))
 
 from families import part, settings  # noqa: E402
 from load import load  # noqa: E402
-from make import keep, pack  # noqa: E402
+from make import keep, made, pack  # noqa: E402
 from measure import Scored, level_for, tells, worth  # noqa: E402
 from record import NAMES, record  # noqa: E402
 from repair import before, fresh, go_on  # noqa: E402
@@ -101,8 +101,8 @@ def test_a_run_is_recorded_kept_and_read_again(tmp_path):
     assert np.array_equal(again["signals"], signals, equal_nan=True)
     torch.testing.assert_close(again["truth"]["parts"], parts)
     keep(tmp_path, setting, found)
-    assert pack(tmp_path, tmp_path / "set.npz") == 1
-    (run,) = load(tmp_path / "set.npz")
+    assert pack(tmp_path, tmp_path / "set") == 1
+    (run,) = load(tmp_path / "set")
     assert (run.name, run.label, run.part) == (setting.name, again["label"], part(setting))
     assert len(run.steps) == len(signals) > 2
     np.testing.assert_allclose(run.signals["coverage"], signals[:, NAMES.index("coverage")], 1e-3)
@@ -112,7 +112,13 @@ def test_a_run_is_recorded_kept_and_read_again(tmp_path):
     assert step == run.steps[-1]
     assert values["recent"] == pytest.approx(signals[-1, NAMES.index("recent")], 1e-5)
     assert not np.isnan(list(values.values())).any()
-    assert list(load(tmp_path / "set.npz", part="nothing")) == []
+    assert list(load(tmp_path / "set", part="nothing")) == []
+    (tmp_path / f"{setting.name}.npz").unlink()  # what a file holds stays there
+    assert pack(tmp_path, tmp_path / "set") == 1
+    assert made(tmp_path, tmp_path / "set") == {run.name}
+    (again,) = load(tmp_path / "set" / f"{setting.world}.npz")
+    assert again.label == run.label
+    assert np.array_equal(again.truth["parts"], parts)
 
 
 def test_a_run_is_judged_again_with_other_levels():
