@@ -50,5 +50,5 @@ def draw(table: Table) -> bytes | None:
         wspace=0.15,
     )  # fmt: skip
     out = io.BytesIO()
-    canvas.print_png(out, metadata={"Software": None})
+    canvas.print_png(out, metadata={"Software": None})  # type: ignore[no-untyped-call, unused-ignore]
     return out.getvalue()
