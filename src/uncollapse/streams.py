@@ -131,6 +131,12 @@ class Ambient:
         twin.states = [list(states) for states in self.states]
         return twin
 
+    def repeated(self, count: int) -> Ambient:
+        """``count`` members for each one, who draw from its share one after another."""
+        some = copy.copy(self)
+        some.states = [states for states in self.states for _ in range(count)]  # not copies
+        return some
+
     def run(self, member: int, function: Callable[..., T], *arguments: object) -> T:
         """Calls ``function`` with the global generators in ``member``'s state."""
         outer = [g.get_state() for g in self.default]

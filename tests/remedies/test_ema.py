@@ -7,7 +7,7 @@ from torch import nn
 from uncollapse import objectives
 from uncollapse.errors import CheckpointError, ConfigError
 from uncollapse.games import Duel, Table
-from uncollapse.players import Player, Stack, optimizers
+from uncollapse.players import Mixture, Player, Stack, optimizers
 from uncollapse.remedies import EMA, registry
 from uncollapse.streams import Ambient, Streams
 
@@ -68,7 +68,8 @@ class Seat:
 
     def __init__(self, *values):
         networks = [nn.Linear(1, 1, bias=False).double() for _ in values]
-        self.stack = self.output = Stack(networks, Ambient(range(len(values)), "life"))
+        self.stack = Stack(networks, Ambient(range(len(values)), "life"))
+        self.output = Mixture(self.stack)
         self.players = {"generator": Player(self.stack, optimizers.get("sgd"), 0.1)}
         self.set(*values)
 
@@ -93,7 +94,7 @@ def test_five_updates_by_hand(decay):
         seat.announce()
         β = min(decay, t / (t + 9))
         one, two = β * one + (1 - β) * w1, β * two + (1 - β) * w2
-        weights = [network.weight.item() for network in seat.output.networks]
+        weights = [network.weight.item() for network in seat.output.stack.networks]
         assert weights == pytest.approx([one, two], abs=1e-14)
     assert ema.updates == 5
 
@@ -130,8 +131,8 @@ def test_buffers_are_copied_and_weights_are_averaged():
 def test_it_becomes_the_output_and_shares_nothing():
     ema = EMA()
     duel = seat(ema)
-    assert duel.output is ema.average
-    assert duel.output is not duel.players["generator"].stack
+    assert duel.output.stack is ema.average
+    assert duel.output.stack is not duel.players["generator"].stack
     weights = {w.data_ptr() for w in duel.players["generator"].parameters}
     assert not weights & {p.data_ptr() for net in ema.average.networks for p in net.parameters()}
 
@@ -162,7 +163,7 @@ def test_going_on_from_a_state_equals_going_on():
     play(second, 4, same)
     assert_equal_states(again.state(), ema.state())
     assert again.updates == ema.updates == 8
-    assert second.output is again.average
+    assert second.output.stack is again.average
 
 
 def twin(draw):

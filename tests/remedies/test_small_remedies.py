@@ -330,7 +330,7 @@ def test_an_average_alone_equals_the_one_in_a_game():
     )
     play(game, 5)
     for mine, its in zip(
-        average.network.parameters(), game.output.networks[0].parameters(), strict=True
+        average.network.parameters(), game.output.stack.networks[0].parameters(), strict=True
     ):
         assert torch.equal(mine, its)
     assert not average.network.training

@@ -80,15 +80,16 @@ def resume_command(folder: Path, start: str, steps: int | None, data: str | None
 
 
 def with_pairs(game: str, pairs: int) -> str:
-    """SGAN's name with so many pairs.
+    """A game's name with so many pairs.
 
     Raises:
-        ConfigError: it is another game, or has other pairs already.
+        ConfigError: it has none, or others already.
     """
-    chosen = uc.games.registry.get(game)
-    if not isinstance(chosen, uc.games.SGAN):
+    chosen: Any = uc.games.registry.get(game)
+    usual = {field.name: field.default for field in dataclasses.fields(chosen) if field.init}
+    if "pairs" not in usual:
         raise ConfigError(f"--pairs {pairs} is for sgan: say --game sgan too")
-    if chosen.pairs not in (pairs, uc.games.SGAN.pairs):
+    if chosen.pairs not in (pairs, usual["pairs"]):
         raise ConfigError(f"--pairs {pairs} and --game {game} disagree: give pairs once")
     named = uc.games.registry.spec(dataclasses.replace(chosen, pairs=pairs))
     assert named is not None  # its class is in the registry

@@ -22,8 +22,10 @@ class Format(NamedTuple):
         write: makes the files.
         read: opens them.
         ready: raises MissingExtraError where a package for it is missing.
+        draws: whether a file can draw which of several networks makes a sample.
     """
 
     write: Callable[[Sampler], Files]
     read: Callable[[Files], Reader]
     ready: Callable[[], None] = lambda: None
+    draws: bool = False

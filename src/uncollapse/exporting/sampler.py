@@ -25,6 +25,7 @@ class Sampler(nn.Module):
     Attributes:
         generator: ``run.generators[replica]``, or what ``of`` names, on the CPU.
         latent: shape of a latent.
+        components: of how many networks it draws which one makes a sample, mostly 1.
         data: the run's.
         facts: what a file tells of itself: words by words.
 
@@ -38,6 +39,7 @@ class Sampler(nn.Module):
         on_cpu = device_of(network).type == "cpu"  # a run that still trains may be elsewhere
         self.generator = network if on_cpu else copy.deepcopy(network).cpu()
         self.latent = run.config.latent
+        self.components = len(run.components) if of is None else 1
         self.data = run.data
         self.facts = _facts(run, replica, of)
         self.eval()

@@ -10,7 +10,7 @@ import torch
 
 from uncollapse.games.game import Draw, Observation, Part, Table, mean_by_member
 from uncollapse.games.shown import Shown
-from uncollapse.players import Player, Stack
+from uncollapse.players import Mixture, Player
 from uncollapse.remedies import Match
 from uncollapse.streams import Streams
 
@@ -23,7 +23,7 @@ class Duel:
     """
 
     players: dict[str, Player] = field(init=False, repr=False, compare=False)
-    output: Stack = field(init=False, repr=False, compare=False)
+    output: Mixture = field(init=False, repr=False, compare=False)
     table: Table = field(init=False, repr=False, compare=False)
     randomness: dict[str, Streams] = field(init=False, repr=False, compare=False)
     matches: dict[str, Match] = field(init=False, repr=False, compare=False)
@@ -32,6 +32,7 @@ class Duel:
     members = 1
     updates = 1
     parts: ClassVar[Mapping[str, Part]] = {}
+    spread = ()
 
     def set_up(self, table: Table) -> None:
         """Seats the two players."""
@@ -43,7 +44,7 @@ class Duel:
         self.randomness = {"penalty": table.streams("penalty")}
         sides = ("generator", "discriminator")
         self.matches = {"duel": table.match("duel", self.randomness["penalty"], sides, sides[::-1])}
-        self.output = self.players["generator"].stack
+        self.output = Mixture(self.players["generator"].stack)
         self.shown = Shown()
         table.welcome_remedies(self)
 

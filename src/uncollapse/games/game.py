@@ -14,7 +14,7 @@ from uncollapse.games.beginning import Beginning
 from uncollapse.games.shown import Shown
 from uncollapse.nets import refuse_lazy
 from uncollapse.objectives import Objective, penalties
-from uncollapse.players import AtOnce, Optimizer, Player, Stack
+from uncollapse.players import AtOnce, Mixture, Optimizer, Player, Stack
 from uncollapse.players.sharing import lower_layers, tie
 from uncollapse.ranks import Ranks
 from uncollapse.remedies import Match, Playing, Remedy, equipped, named
@@ -53,14 +53,21 @@ class Game(Protocol):
 
     players: dict[str, Player]
     """Everyone who learns, by role; all of them are checkpointed."""
-    output: Stack
-    """The generators that samples are drawn from."""
+    output: Mixture
+    """Where samples come from: a mixture of one generator a replica, or of several."""
     matches: dict[str, Match]
     """Who judges whom, by name; remedies take part in them."""
     randomness: dict[str, Streams]
     """The game's own random numbers, by purpose; all of them are checkpointed."""
     shown: Shown
     """What the newest round shows of the pair that samples come from."""
+
+    @property
+    def spread(self) -> tuple[str, ...]:
+        """The roles and streams of which each of several processes has its share.
+
+        Empty if a single process plays the game.
+        """
 
     @property
     def parts(self) -> Mapping[str, Part]:

@@ -12,7 +12,7 @@ from uncollapse.games.game import Draw, Observation, Part, Table, mean_by_member
 from uncollapse.games.shown import Shown
 from uncollapse.names import check_kinds
 from uncollapse.objectives import Judgement
-from uncollapse.players import Player, Stack
+from uncollapse.players import Mixture, Player
 from uncollapse.remedies import Match, SnapshotReplay
 from uncollapse.streams import Streams
 
@@ -65,7 +65,7 @@ class SGAN:
     payoff: float = 0.0
     diversity: float = 0.0
     players: dict[str, Player] = field(init=False, repr=False, compare=False)
-    output: Stack = field(init=False, repr=False, compare=False)
+    output: Mixture = field(init=False, repr=False, compare=False)
     table: Table = field(init=False, repr=False, compare=False)
     randomness: dict[str, Streams] = field(init=False, repr=False, compare=False)
     matches: dict[str, Match] = field(init=False, repr=False, compare=False)
@@ -168,7 +168,7 @@ class SGAN:
         }
         for role in ("generator", "discriminator"):
             self.players[role].before_step.append(lambda _, slopes: table.ranks.sum_(slopes))
-        self.output = self.players["generator"].stack
+        self.output = Mixture(self.players["generator"].stack)
         self.shown = Shown()
         table.welcome_remedies(self)
         self.messenger = self.players["local discriminator"].clone()  # remedies included

@@ -3,6 +3,7 @@
 from uncollapse.players.at_once import AtOnce
 from uncollapse.players.hearing import listening, locate, unwrapped
 from uncollapse.players.imagined import ImaginedUpdates
+from uncollapse.players.mixture import Component, Mixed, Mixture, grouped, mixed
 from uncollapse.players.optimizers import SGD, Adam, Optimizer, RMSprop, optimizers
 from uncollapse.players.player import Player
 from uncollapse.players.stack import Stack
@@ -11,13 +12,18 @@ __all__ = [
     "SGD",
     "Adam",
     "AtOnce",
+    "Component",
     "ImaginedUpdates",
+    "Mixed",
+    "Mixture",
     "Optimizer",
     "Player",
     "RMSprop",
     "Stack",
+    "grouped",
     "listening",
     "locate",
+    "mixed",
     "optimizers",
     "unwrapped",
 ]

@@ -79,14 +79,14 @@ class EMA(Remedy):
         Raises:
             ConfigError: weights of fewer bits than float32.
         """
-        followed = next(p for p in game.players.values() if p.stack is game.output)
+        followed = next(p for p in game.players.values() if p.stack is game.output.stack)
         check_precise(followed.stack.weights(), "ema")
         self.average = followed.stack.clone()
         for weight in self.average.weights():
             weight.requires_grad_(False)
         self.updates = 0
         followed.after_update.append(self.update)
-        game.output = self.average
+        game.output = game.output.over(self.average)
 
     @torch.no_grad()
     def update(self, player: Player) -> None:

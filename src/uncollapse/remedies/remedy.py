@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from uncollapse.errors import CheckpointError, ConfigError, DataError
 from uncollapse.nets import refuse_lazy
 from uncollapse.objectives import Judgement, Objective
-from uncollapse.players import Player, Stack, unwrapped
+from uncollapse.players import Mixture, Player, Stack, unwrapped
 from uncollapse.streams import Streams
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Playing(Protocol):
     """
 
     players: dict[str, Player]
-    output: Stack
+    output: Mixture
     matches: dict[str, Match]
     randomness: dict[str, Streams]
 

@@ -81,17 +81,7 @@ class Cast:
         return [remedy_names.get(name) for name in self.config.remedies]
 
     def part(self, name: str, replica: int) -> nn.Module:
-        """The generator called ``name``, of a replica, with its weights.
-
-        Raises:
-            ConfigError: there is none of this name.
-        """
-        if name not in self.parts:
-            known = ", ".join(self.parts) or "none that has a name"
-            raise ConfigError(
-                f"of '{name}': besides the generator that its samples come from, this run has "
-                f"{known}"
-            )
+        """The generator called ``name``, one of ``parts``, of a replica, with its weights."""
         part = self.parts[name]
         state = self.players[part.role]
         group = len(next(iter(state.values()))) // self.config.replicas
@@ -105,9 +95,10 @@ class Cast:
         """
         if "discriminator" not in self.players:
             raise ConfigError(f"game {self.config.game} has no discriminator of its own to give")
-        replicas = range(self.config.replicas)
-        networks = [self.discriminator() for _ in replicas]
-        return self._with_weights(networks, self.players["discriminator"], list(replicas))
+        replicas, state = self.config.replicas, self.players["discriminator"]
+        group = len(next(iter(state.values()))) // replicas  # the first one of several
+        networks = [self.discriminator() for _ in range(replicas)]
+        return self._with_weights(networks, state, [r * group for r in range(replicas)])
 
     def _network(self, role: str) -> Network:
         written: str = getattr(self.config, role)

@@ -34,6 +34,10 @@ NAMES = (LAST, BEST, *HEALTHY, BEGUN)
 FORMAT = 1
 PLAYER, NETWORK = "player/", "/network/"
 """Between them the names of weights have the player's role."""
+OUTPUT = "output/"
+"""After it, the names of weights of the generators that samples come from."""
+MIXTURE = "mixture"
+"""Of these generators, how much each one counts: ``[replica, component]``."""
 
 
 @dataclass(frozen=True)

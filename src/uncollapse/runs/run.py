@@ -17,7 +17,7 @@ from uncollapse.data.ranges import Range
 from uncollapse.data.stores import Held
 from uncollapse.diagnosis import Verdict, worst
 from uncollapse.errors import ConfigError
-from uncollapse.players import Stack
+from uncollapse.players import Component, Stack, grouped, mixed
 from uncollapse.runs import checkpoint
 from uncollapse.runs.acts import Act, History
 from uncollapse.runs.cast import Cast
@@ -49,7 +49,9 @@ class Run:
         data: what was learned; of a loaded run no more than its pictures and units need.
         folder: where it is kept; None if only in memory.
         generators: one a replica, in evaluation mode, on the CPU: latents ``[batch, *latent]`` to
-            samples ``[batch, *shape]`` in the data's own units. With an EMA, the averaged ones.
+            samples ``[batch, *shape]`` in the data's own units. With an EMA, the averaged ones. Of
+            a game whose samples come from several networks, one that draws which of them makes a
+            sample, from torch's generator.
         remarks: what was worth saying of the networks when it trained, and what went wrong, a line
             each; of a loaded run nothing.
         stopped: why it ended early, by a callback or as it had collapsed; None of one that did
@@ -64,7 +66,7 @@ class Run:
         self,
         config: Config,
         step: int,
-        networks: Sequence[nn.Module],
+        networks: Sequence[Sequence[Component]],
         data: Dataset,
         folder: RunFolder | None,
         cast: Cast,
@@ -77,7 +79,11 @@ class Run:
         self.step = step
         self.data = data
         self.folder = None if folder is None else folder.path
-        self.generators = [self._deliver(network) for network in networks]
+        self._components = [
+            [Component(self._deliver(c.generator), c.weight) for c in replica]
+            for replica in networks
+        ]
+        self.generators = [mixed(replica).eval() for replica in self._components]
         self.remarks: tuple[str, ...] = ()
         self.stopped: str | None = None
         self.cast = cast
@@ -91,6 +97,14 @@ class Run:
     def generator(self) -> nn.Module:
         """The generator (of the first replica), in evaluation mode."""
         return self.generators[0]
+
+    @property
+    def components(self) -> list[Component]:
+        """The networks that samples come from, and the part that each makes (first replica).
+
+        Mostly a single ``(generator, 1.0)``. They are called ``component-0``, ``component-1``, …
+        """
+        return list(self._components[0])
 
     @property
     def discriminator(self) -> nn.Module:
@@ -161,8 +175,9 @@ class Run:
             count: how many.
             seed: of the latents; the same seed gives the same samples, the first ones of many.
             replica: which of the run's replicas.
-            of: another generator than the one that the run is about, by name: ``"local-3"`` is
-                the fourth local one of SGAN. It is as it learned, without an EMA.
+            of: one of the networks that samples come from, ``"component-0"``, …, or another
+                generator than these by name: ``"local-3"`` is the fourth local one of SGAN, as it
+                learned, without an EMA.
 
         Returns:
             ``[count, ...]`` in the data's own units and its own order of axes, on the CPU.
@@ -234,6 +249,15 @@ class Run:
         self.check_replica(replica)
         if of is None:
             return self.generators[replica]
+        named = {f"component-{k}": c for k, c in enumerate(self._components[replica])}
+        if of in named:
+            return named[of].generator
+        if of not in self.cast.parts:
+            known = [*(named if len(named) > 1 else ()), *self.cast.parts]
+            raise ConfigError(
+                f"of '{of}': besides the generator that its samples come from, this run has "
+                f"{', '.join(known) or 'none that has a name'}"
+            )
         return self._deliver(self.cast.part(of, replica))
 
     def _deliver(self, network: nn.Module) -> nn.Module:
@@ -324,16 +348,19 @@ def load(
     history = History.of(saved.facts)
     config = history.applied(config)
     cast = Cast.of(config, saved, generator=generator, discriminator=discriminator)
-    networks = [cast.generator() for _ in range(config.replicas)]
-    prefix = "output/"
+    # Older checkpoints are of single generators.
+    weights = saved.tensors.get(checkpoint.MIXTURE, torch.ones(config.replicas, 1))
+    networks = [cast.generator() for _ in range(weights.numel())]
+    prefix = checkpoint.OUTPUT
     output = {k.removeprefix(prefix): v for k, v in saved.tensors.items() if k.startswith(prefix)}
-    Stack(networks, Ambient(config.seeds, "load")).restore(output)
+    Stack(networks, Ambient(range(len(networks)), "load")).restore(output)
     later = files.verdicts() if start == checkpoint.LAST else []
     verdicts = verdicts_of(files.path, saved.facts, later, config.replicas)
     examples = [examples_of(saved, member) for member in range(config.replicas)]
     step, data = int(saved.facts["step"]), described(saved)
     acts = history.tried
-    return Run(config, step, networks, data, files, cast, verdicts, examples, acts=acts)
+    components = grouped(networks, weights)
+    return Run(config, step, components, data, files, cast, verdicts, examples, acts=acts)
 
 
 def described(saved: checkpoint.Checkpoint) -> Dataset:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from torch import Tensor
 
 from uncollapse.diagnosis import Verdict
@@ -14,7 +16,9 @@ from uncollapse.training.training import Training
 
 def finished(training: Training, folder: RunFolder | None, rows: list[Row]) -> Run:
     """The run that a training has become."""
-    networks = [network.cpu() for network in training.game.output.separate()]
+    networks = training.game.output.separate()
+    for component in chain(*networks):
+        component.generator.cpu()
     cast = Cast.of(training.config, training.checkpoint(), **training.given)
     config, step, data = training.config, training.step, training.data.to("cpu")
     verdicts, examples = _watched(training)

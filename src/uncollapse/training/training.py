@@ -25,7 +25,7 @@ from uncollapse.players import Optimizer
 from uncollapse.ranks import Ranks
 from uncollapse.remedies import Remedy, check_batch, drawn, equipped, judged_shape
 from uncollapse.runs.acts import CHANGED, History
-from uncollapse.runs.checkpoint import Checkpoint
+from uncollapse.runs.checkpoint import MIXTURE, OUTPUT, Checkpoint
 from uncollapse.runs.chunks import in_chunks
 from uncollapse.runs.config import Config
 from uncollapse.runs.networks import Factory
@@ -81,7 +81,7 @@ class Training:
         self.ranks = ranks or Ranks()
         self.device = resolve_device(config.device)
         if self.ranks.count > 1:
-            if not self._spread(game):
+            if not game.spread:
                 raise ConfigError(
                     f"{config.game} is played by one process: start it without torchrun"
                 )
@@ -197,7 +197,8 @@ class Training:
         for purpose, streams in self.game.randomness.items():
             tensors[f"random/{purpose}"] = torch.stack(streams.state())
         output = self.game.output.state()
-        tensors |= {f"output/{name}": tensor for name, tensor in output.items()}
+        tensors |= {f"{OUTPUT}{name}": tensor for name, tensor in output.items()}
+        tensors[MIXTURE] = self.game.output.weights
         tensors |= {"data/scale": self.data.scale, "data/shift": self.data.shift}
         if self.data.kind != "images":  # to be drawn below samples, when the data is not at hand
             tensors["data/reference"] = self.data.restore(self.reference_mb[0])
@@ -259,6 +260,8 @@ class Training:
             for purpose, streams in self.game.randomness.items():
                 if (name := f"random/{purpose}") in tensors or not changed:
                     streams.restore(list(tensors[name]))
+            if MIXTURE in tensors:  # older ones are of single generators
+                self.game.output.weigh(tensors[MIXTURE])
             if "watch" in checkpoint.facts:
                 self.watching.restore(checkpoint.facts["watch"], tensors)
         except KeyError as error:
@@ -271,7 +274,7 @@ class Training:
 
     def _shares(self, tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], int]:
         """Those of a checkpoint's tensors of which each process has a share; how many pairs."""
-        spread = self._spread(self.game)
+        spread = self.game.spread
         places = [place for name in spread for place in (f"player/{name}/", f"ambient/{name}/")]
         streams = {f"random/{name}" for name in spread}
         shares = {
@@ -280,10 +283,6 @@ class Training:
             if (name.startswith(("draw/role ", *places)) and tensor.dim() > 0) or name in streams
         }
         return shares, self.game.members
-
-    @staticmethod
-    def _spread(game: Game) -> tuple[str, ...]:
-        return getattr(game, "spread", ())
 
     def _parts(self) -> dict[str, Any]:
         return (

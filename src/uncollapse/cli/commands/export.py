@@ -41,7 +41,8 @@ def export(
         Which of several replicas: a number, repeated for more, or all; of more than one, each gets
         a file of its own, FILE-replica-0.onnx, … Default: the first, 0.
     of
-        Another generator of the game, by name: local-0, local-1, … of sgan.
+        One generator of several that samples come from, component-0, component-1, …, or another
+        of the game by name: local-0, local-1, … of sgan.
     """
     from uncollapse.cli.export import export_command
 

@@ -46,7 +46,8 @@ def sample(
         Which of several replicas: a number, repeated for more, or all; of more than one, each gets
         a folder or file of its own, replica-0, … Default: the first, 0.
     of
-        Another generator of the game, by name: local-0, local-1, … of sgan.
+        One generator of several that samples come from, component-0, component-1, …, or another
+        of the game by name: local-0, local-1, … of sgan.
     """
     from uncollapse.cli.sample import sample_command
 
