@@ -75,9 +75,9 @@ def export(
             :meth:`Run.sample`.
 
     Raises:
-        ConfigError: another ending, or one that cannot hold a mixture; FILE.py is somebody's; no such replica or part; torch cannot
-            export the generator, or a .safetensors has no source for it; or the file does not give
-            the same samples.
+        ConfigError: another ending, or one that cannot hold a mixture; FILE.py is somebody's; no
+            such replica or part; torch cannot export the generator, or a .safetensors has no source
+            for it; or the file does not give the same samples.
         MissingExtraError: an .onnx needs packages that are not installed.
         RunFolderError: a file cannot be written.
     """
