@@ -1,17 +1,25 @@
 """Who plays whom: one file a game, whose round reads like its paper's algorithm."""
 
+from uncollapse.games.adagan import AdaGAN
 from uncollapse.games.beginning import Beginning
+from uncollapse.games.cascade import Cascade
 from uncollapse.games.duel import Duel
 from uncollapse.games.game import Draw, Game, Observation, Part, Table
+from uncollapse.games.mwu import MWU
 from uncollapse.games.sgan import SGAN
 from uncollapse.games.shown import Shown
 from uncollapse.names import Registry
 
-registry: Registry[Game] = Registry("game", {"duel": Duel, "sgan": SGAN})
+registry: Registry[Game] = Registry(
+    "game", {"adagan": AdaGAN, "cascade": Cascade, "duel": Duel, "mwu": MWU, "sgan": SGAN}
+)
 
 __all__ = [
+    "MWU",
     "SGAN",
+    "AdaGAN",
     "Beginning",
+    "Cascade",
     "Draw",
     "Duel",
     "Game",

@@ -20,6 +20,7 @@ from uncollapse.remedies.remedy import (
     drawn,
     equipped,
     fitting,
+    judged_as_one,
     judged_shape,
 )
 from uncollapse.remedies.replay import Replay
@@ -80,6 +81,7 @@ __all__ = [
     "drawn",
     "equipped",
     "fitting",
+    "judged_as_one",
     "judged_shape",
     "named",
     "registry",
