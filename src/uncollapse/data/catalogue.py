@@ -12,6 +12,8 @@ FORMS = {
     "images:FOLDER": "image files, cropped and resized to one size",
     "array:FILE": "samples in an .npz or .npy file",
     "idx:FOLDER": "IDX files, as MNIST has",
+    "text:FILE": "lines of text, gzipped or not: characters",
+    "billion-words:FOLDER": "shards of the One Billion Word Benchmark, as WGAN-GP learned them",
 }
 
 

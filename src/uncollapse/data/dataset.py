@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from uncollapse.data.axes import as_given
+from uncollapse.data.characters import Texts
 from uncollapse.data.forms import Form, form_of
 from uncollapse.data.pixels import Size
 from uncollapse.data.ranges import Range
@@ -65,6 +66,7 @@ class Dataset:
         axes: how the source orders its axes (see :mod:`uncollapse.data.axes`); None if as here.
         range: of images, the source's values of black and white.
         reading: what was guessed and left out on the way.
+        texts: of text, all of its lines.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Dataset:
         axes: str | None = None,
         range: Range | None = None,
         reading: Reading | None = None,
+        texts: Texts | None = None,
     ) -> None:
         self.name = name
         self.store = store
@@ -93,6 +96,7 @@ class Dataset:
         self.axes = axes
         self.range = range
         self.reading = reading or Reading()
+        self.texts = texts
 
     def __len__(self) -> int:
         return len(self.store)
@@ -208,7 +212,7 @@ class Dataset:
 
     def holding(self, store: Store, name: str) -> Dataset:
         """Other samples of the same kind, in the same units and range, without labels or modes."""
-        found = self._changed(store=store, classes=(), modes=None, reading=Reading())
+        found = self._changed(store=store, classes=(), modes=None, texts=None, reading=Reading())
         found.name = name
         return found
 
@@ -249,6 +253,7 @@ class Dataset:
             "axes": self.axes,
             "range": self.range,
             "reading": self.reading,
+            "texts": self.texts,
         }
         store = changes.pop("store", self.store)
         return Dataset(self.name, store, self.form, **(settings | changes))

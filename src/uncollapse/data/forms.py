@@ -92,6 +92,18 @@ class Form:
         """
         return Picture(pictures.draw(data, real[:0], background=real))
 
+    def symbols_of(self, samples: Tensor) -> Tensor | None:
+        """Whole numbers ``[n, T]`` of ``[n, *shape]`` that are lines of symbols; else None."""
+        return None
+
+    def lines(self, samples: Tensor) -> list[str] | None:
+        """Samples ``[n, *shape]`` as lines of text where they are such; else None."""
+        return None
+
+    def lines_of(self, data: Dataset) -> list[str] | None:
+        """All samples of a data set as lines of text, in order, where they are such; else None."""
+        return None
+
     def singles(self, data: Dataset, samples: Tensor) -> list[Shown]:
         """Samples ``[n, *shape]`` in network units one by one; where they can be files, so."""
         return [self.show(data, sample[None]) for sample in samples]
@@ -137,7 +149,7 @@ class Images(Form):
 
 
 KINDS: dict[str, type[Form]] = {form.name: form for form in (Points, Series, Images)}
-"""By name."""
+"""By name; :mod:`uncollapse.data` adds those that are files of their own."""
 
 
 def form_of(name: str, facts: Mapping[str, Any] | None = None) -> Form:
