@@ -59,6 +59,17 @@ class Sampler:
         self._position += self.batch
         return self._order[:, start : self._position].long()
 
+    def ahead(self, batches: int) -> Tensor:
+        """Numbers of the next batches, ``[member, n]``, as far as this epoch has them; none drawn.
+
+        Args:
+            batches: how many.
+        """
+        if not self._permutes:
+            return torch.empty(len(self._streams.generators), 0, dtype=torch.int32)
+        left = (self.count - self._position) // self.batch
+        return self._order[:, self._position :][:, : min(batches, left) * self.batch]
+
     def state(self) -> dict[str, Tensor]:
         """What :meth:`restore` needs to go on exactly here.
 
