@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from uncollapse import data
-from uncollapse.data import images, pixels
+from uncollapse.data import encoded, pixels
 from uncollapse.errors import ConfigError, DataError
 
 
@@ -145,7 +145,7 @@ def test_errors_name_the_file(tmp_path):
 
 
 def test_many_images_show_progress_on_a_terminal(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(images, "MANY", 1)
+    monkeypatch.setattr(encoded, "MANY", 1)
     for i in range(3):
         save(tmp_path / f"{i}.png", "L")
     data.load(f"images:{tmp_path}", size=8)

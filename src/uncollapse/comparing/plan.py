@@ -17,9 +17,9 @@ import yaml
 
 from uncollapse.comparing.budget import Budget
 from uncollapse.comparing.words import VARIED, Value, canonical, plain, settled, shown
+from uncollapse.data.loading import absolute
 from uncollapse.errors import ConfigError, RunFolderError, unknown
 from uncollapse.files import cannot_write, write_atomically
-from uncollapse.training.settings import absolute
 
 PLAN = "plan.yaml"
 HEAD = "# A comparison. Go on with it: uncollapse compare --out THIS_FOLDER\n"

@@ -7,14 +7,10 @@ from dataclasses import dataclass
 
 from uncollapse.data import classics, fetch, mixtures
 from uncollapse.data.dataset import Dataset
+from uncollapse.data.formats import FORMATS
 
-FORMS = {
-    "images:FOLDER": "image files, cropped and resized to one size",
-    "array:FILE": "samples in an .npz or .npy file",
-    "idx:FOLDER": "IDX files, as MNIST has",
-    "text:FILE": "lines of text, gzipped or not: characters",
-    "billion-words:FOLDER": "shards of the One Billion Word Benchmark, as WGAN-GP learned them",
-}
+FORMS = {known.spelled: known.description for known in FORMATS.values()}
+"""What is read by path, as it is typed."""
 
 
 @dataclass(frozen=True)

@@ -133,6 +133,9 @@ class OneHot:
         hot = torch.zeros(*codes.shape, self.size, dtype=torch.uint8, device=codes.device)
         return hot.scatter_(2, codes[..., None], 1)
 
+    def soon(self, index: Tensor) -> None:
+        """Nothing has to be made ready."""
+
     def labels(self, index: Tensor) -> Tensor | None:
         """None."""
         return None

@@ -148,6 +148,14 @@ class Dataset:
         raw = self.store.values(index)
         return raw.to(self.shift.dtype).sub(self.shift).div_(self.scale).to(torch.float32)
 
+    def soon(self, index: Tensor) -> None:
+        """Says which samples will be taken next, so that a disk can be read ahead.
+
+        Args:
+            index: int64 or int32, of any shape; nothing follows from numbers that are never taken.
+        """
+        self.store.soon(index)
+
     def raw(self, index: Tensor) -> Tensor:
         """Samples by number in the source's own numbers, float64 ``[B, *shape]``."""
         return self.store.values(index).to(torch.float64)

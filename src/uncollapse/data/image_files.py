@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,9 @@ from uncollapse.errors import ConfigError, DataError
 
 COLOURS = ("grey", "rgb")
 WHITE = "white"
+MOST_PIXELS = 2**26
+"""Of an image once it is unpacked; a file of a few bytes may claim any number."""
+_BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"P5", b"P6")
 
 
 class Page(NamedTuple):
@@ -59,25 +63,61 @@ def read_pages(file: Path, size: Size, choices: Choices) -> list[Page]:
     Raises:
         DataError: it cannot be read.
     """
-    if not file.stat().st_size:
-        raise DataError(f"{file} cannot be read as an image: it is empty")
+    return decode_pages(file.read_bytes(), str(file), size, choices)
+
+
+def is_image(content: bytes | memoryview) -> bool:
+    """Whether bytes begin as one of the usual image files does, whatever they are called."""
+    head = bytes(content[:12])
+    return head.startswith(_BEGINNINGS) or (head[:4] == b"RIFF" and head[8:] == b"WEBP")
+
+
+def decode(content: bytes, called: str, size: Size | None, choices: Choices) -> Page:
+    """The first page of an image file's bytes; otherwise as :func:`decode_pages`."""
+    return decode_pages(content, called, size, choices, most=1)[0]
+
+
+def decode_pages(
+    content: bytes, called: str, size: Size | None, choices: Choices, most: int | None = None
+) -> list[Page]:
+    """The pages of an image file's bytes, as :func:`read_pages`.
+
+    Args:
+        content: of the file.
+        called: what errors call it.
+        size: likewise; None leaves images as they are.
+        choices: colour and background are heeded.
+        most: pages that are taken; None for all.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    if not content:
+        raise DataError(f"{called} cannot be read as an image: it is empty")
     try:
-        with Image.open(file) as opened:
-            if getattr(opened, "n_frames", 1) == 1:
+        with Image.open(io.BytesIO(content)) as opened:
+            if opened.width * opened.height > MOST_PIXELS:
+                raise DataError(
+                    f"{called} cannot be read as an image: it has {opened.width:,} × "
+                    f"{opened.height:,} pixels, more than {MOST_PIXELS:,}"
+                )
+            if most == 1 or getattr(opened, "n_frames", 1) == 1:
                 cut = _is_cut(opened)
-                return [_page(opened, size, choices, file)._replace(cut=cut)]
+                return [_page(opened, size, choices, called)._replace(cut=cut)]
             # a copy each: the frames of some formats are one object that changes
             return [
-                _page(frame.copy(), size, choices, file) for frame in ImageSequence.Iterator(opened)
+                _page(frame.copy(), size, choices, called)
+                for frame in ImageSequence.Iterator(opened)
             ]
     except DataError:
         raise
     except MemoryError:
-        raise DataError(f"{file} cannot be read as an image: memory does not hold it") from None
+        raise DataError(f"{called} cannot be read as an image: memory does not hold it") from None
     # Pillow's decoders raise many things; all mean that this file is not a sound image
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{file} cannot be read as an image: {reason}") from None
+        # what it says of bytes in memory names an object of Python's
+        reason = " ".join(str(error).partition(" <_io.")[0].split()) or type(error).__name__
+        raise DataError(f"{called} cannot be read as an image: {reason}") from None
 
 
 def _is_cut(image: Image.Image) -> bool:
@@ -87,12 +127,12 @@ def _is_cut(image: Image.Image) -> bool:
     return any(";16" in str(part) for tile in getattr(image, "tile", ()) for part in tile)
 
 
-def _page(image: Image.Image, size: Size, choices: Choices, file: Path) -> Page:
+def _page(image: Image.Image, size: Size | None, choices: Choices, called: str) -> Page:
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I;16") or (image.mode == "I" and _fits_16(image)):  # such as PGM
         return _deep(image, size, choices)
     if image.mode in ("I", "F"):
-        raise DataError(f"{file} has 32 bits a pixel; save it with 8 or use array:FILE.npy")
+        raise DataError(f"{called} has 32 bits a pixel; save it with 8 or use array:FILE.npy")
     grey = image.mode in ("1", "L", "LA", "La")
     transparent = image.has_transparency_data
     if transparent:
@@ -111,8 +151,10 @@ def _page(image: Image.Image, size: Size, choices: Choices, file: Path) -> Page:
     return Page(array, grey, 0, transparent, image.size[::-1])
 
 
-def _fitted(image: Image.Image, size: Size) -> Image.Image:
+def _fitted(image: Image.Image, size: Size | None) -> Image.Image:
     """The largest centre part of the shape of ``size``, resized."""
+    if size is None or image.size == sides(size)[::-1]:
+        return image
     return ImageOps.fit(image, sides(size)[::-1], Image.Resampling.BICUBIC)
 
 
@@ -122,7 +164,7 @@ def _fits_16(image: Image.Image) -> bool:
     return bool(values.min() >= 0 and values.max() < 2**16)
 
 
-def _deep(image: Image.Image, size: Size, choices: Choices) -> Page:
+def _deep(image: Image.Image, size: Size | None, choices: Choices) -> Page:
     """A page of 16 bits a pixel, which resizing in 8 would cut off."""
     values = np.asarray(image).astype(np.float32)
     most = float(values.max())

@@ -100,6 +100,9 @@ class Lazy:
             raise DataError(f"the loader gave NaN or infinity in row {row}; remove such samples")
         return samples.to(self.device)
 
+    def soon(self, index: Tensor) -> None:
+        """Nothing: somebody's augmentation draws when its turn comes."""
+
     def labels(self, index: Tensor) -> Tensor | None:
         """Class numbers ``[B]``; as slow as fetching the samples. None when unlabelled."""
         if not self.labelled:

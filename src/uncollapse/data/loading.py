@@ -16,19 +16,24 @@ from torch.utils.data import DataLoader, IterableDataset
 from torch.utils.data import Dataset as TorchDataset
 
 from uncollapse.data import idx
-from uncollapse.data.arrays import array_file
 from uncollapse.data.catalogue import CATALOGUE, FORMS
 from uncollapse.data.dataset import Dataset
-from uncollapse.data.images import SIZE, SUFFIXES, check_choices, image_folder, tell_cropped
+from uncollapse.data.encoded import check_choices, tell_cropped
+from uncollapse.data.formats import FORMATS
+from uncollapse.data.images import SUFFIXES
 from uncollapse.data.loaders import concatenated, lazy
 from uncollapse.data.reading import Choices, Reading, refuse_unused
 from uncollapse.data.tensors import from_tensor
-from uncollapse.data.text_files import billion_words, text_file
 from uncollapse.errors import DataError, unknown
 
 Data = str | Tensor | NDArray[Any] | Dataset | DataLoader[Any] | TorchDataset[Any] | Iterable[Any]
 
 
+BY_SUFFIX = {
+    ".npz": "array", ".npy": "array", ".zip": "zip", ".tar": "shards", ".parquet": "parquet",
+    ".mat": "svhn", ".txt": "text",
+}  # fmt: skip
+"""What a file is most likely read as."""
 SHOWN = 200
 """Letters of a path that cannot be read which its error shows."""
 
@@ -52,10 +57,10 @@ def load(
 
     Args:
         spec: a name (``ring8``, ``mnist``, …), ``images:FOLDER``, ``array:FILE`` (.npz, .npy),
-            ``idx:FOLDER``, ``text:FILE``, ``billion-words:FOLDER``; a tensor or array (see
+            ``cifar10:FOLDER`` or what else is in :data:`FORMATS`; a tensor or array (see
             :func:`from_tensor`); a ``DataLoader``, a torch ``Dataset`` or what gives samples by
-            number as one does (indexed lazily if it can be, see :func:`lazy`); any finite iterable of
-            batches; a dict of arrays; or a data set.
+            number as one does (indexed lazily if it can be, see :func:`lazy`); any finite iterable
+            of batches; a dict of arrays; or a data set.
         size: pixels of both sides, at least 8, or (height, width): images are cropped around their
             centre to this shape, and resized; 64 for ``images:``, else as they are.
         flips: adds each image's mirror image, as further samples.
@@ -158,31 +163,33 @@ def _by_name(spec: str, reading: Reading, like: Dataset | None) -> Dataset:
     if spec in CATALOGUE:
         return CATALOGUE[spec].make().read_as(reading)
     form, colon, path = spec.partition(":")
-    for known in FORMS:
-        if spec == known.partition(":")[0] + ":":  # an empty path would mean the current folder
-            raise DataError(f"'{spec}' lacks its path: say {known}")
-    if colon and form == "images":
-        return image_folder(path, reading.choice("size") or SIZE, reading=reading, like=like)
-    if colon and form == "array":
-        return array_file(path, reading=reading, like=like)
-    if colon and form == "idx":
-        return idx.folder(path, reading=reading, like=like)
-    if colon and form == "text":
-        return text_file(path, reading=reading)
-    if colon and form == "billion-words":
-        return billion_words(path, reading=reading)
+    if colon and form in FORMATS and not path:  # which would mean the current folder
+        raise DataError(f"'{spec}' lacks its path: say {FORMATS[form].spelled}")
+    if colon and form in FORMATS:
+        return FORMATS[form].read(path, name=spec, reading=reading, like=like)
     where = Path(spec).expanduser()
     if spec and where.exists():
         raise DataError(f"'{spec}' is a path, not a name of data: {_hint(where)}")
     raise unknown("data set", spec, [*CATALOGUE, *FORMS])
 
 
+def absolute(spec: str) -> str:
+    """The same data, from whatever folder the run is gone on with."""
+    form, colon, path = spec.partition(":")
+    if colon and form in FORMATS and (FORMATS[form].local or Path(path).expanduser().exists()):
+        parts = [str(Path(part).expanduser().resolve()) for part in path.split(",")]
+        return f"{form}:{','.join(parts)}"
+    return spec
+
+
 def _hint(where: Path) -> str:
     if where.is_dir():
+        if (where / "data.mdb").is_file():
+            return f"say lmdb:{where}"
         return f"say {'idx' if idx.looks_like(where) else 'images'}:{where}"
-    if where.suffix.lower() in (".npz", ".npy"):
-        return f"say array:{where}"
-    if where.suffix.lower() == ".txt" or where.name.lower().endswith(".txt.gz"):
+    if (form := BY_SUFFIX.get(where.suffix.lower())) is not None:
+        return f"say {form}:{where}"
+    if where.name.lower().endswith(".txt.gz"):
         return f"say text:{where}"
     if where.suffix.lower() in SUFFIXES or "idx" in where.name:
         form = "idx" if "idx" in where.name else "images"

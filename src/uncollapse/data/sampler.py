@@ -93,6 +93,17 @@ class Sampler:
         numbers = torch.arange(self.count)
         self._last = torch.where(weights > 0, numbers, 0).amax(1, keepdim=True)
 
+    def ahead(self, batches: int) -> Tensor:
+        """Numbers of the next batches, ``[member, n]``, as far as this epoch has them; none drawn.
+
+        Args:
+            batches: how many.
+        """
+        if not self._permutes or self._weights is not None:
+            return torch.empty(len(self._streams.generators), 0, dtype=torch.int32)
+        left = (self.count - self._position) // self.batch
+        return self._order[:, self._position :][:, : min(batches, left) * self.batch]
+
     def state(self) -> dict[str, Tensor]:
         """What :meth:`restore` needs to go on exactly here.
 

@@ -43,6 +43,9 @@ class Stacked:
         """Samples ``[B, 3, H, W]`` by number."""
         return self.base.values(self._channels(index).flatten()).view(-1, *self.shape)
 
+    def soon(self, index: Tensor) -> None:
+        """Nothing has to be made ready."""
+
     def labels(self, index: Tensor) -> Tensor | None:
         """Class numbers ``[B]``: 100 red + 10 green + blue."""
         digits = self.base.labels(self._channels(index).flatten())

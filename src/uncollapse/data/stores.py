@@ -31,6 +31,9 @@ class Store(Protocol):
     def values(self, index: Tensor) -> Tensor:
         """Samples ``[B, *shape]`` by number ``[B]`` (int64)."""
 
+    def soon(self, index: Tensor) -> None:
+        """Says which samples will be asked for next, so that what reads slowly can begin."""
+
     def labels(self, index: Tensor) -> Tensor | None:
         """Class numbers ``[B]`` (int64) by sample number; None when unlabelled."""
 
@@ -69,6 +72,9 @@ class Held:
     def values(self, index: Tensor) -> Tensor:
         """Samples ``[B, *shape]`` by number."""
         return self.held.index_select(0, index.to(self.held.device))
+
+    def soon(self, index: Tensor) -> None:
+        """Nothing has to be made ready."""
 
     def labels(self, index: Tensor) -> Tensor | None:
         """Class numbers ``[B]`` by sample number; None when unlabelled."""
@@ -116,6 +122,10 @@ class Mirrored:
         flipped = (index >= len(self.base)).to(images.device)
         return torch.where(flipped[:, None, None, None], images.flip(-1), images)
 
+    def soon(self, index: Tensor) -> None:
+        """Says so to the base."""
+        self.base.soon(index % len(self.base))
+
     def labels(self, index: Tensor) -> Tensor | None:
         """Class numbers ``[B]``; a mirror image has its original's."""
         return self.base.labels(index % len(self.base))
@@ -152,6 +162,10 @@ class Resized:
     def values(self, index: Tensor) -> Tensor:
         """Samples ``[B, C, height, width]`` by number."""
         return resize_images(self.base.values(index), self.size)
+
+    def soon(self, index: Tensor) -> None:
+        """Says so to the base."""
+        self.base.soon(index)
 
     def labels(self, index: Tensor) -> Tensor | None:
         """Class numbers ``[B]`` by sample number; None when unlabelled."""

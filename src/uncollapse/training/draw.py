@@ -13,6 +13,9 @@ from uncollapse.errors import DataError
 from uncollapse.ranks import Ranks
 from uncollapse.streams import Ambient, Streams, derive_seed, spread_seeds
 
+AHEAD = 4
+"""Batches, the next one among them, that data on a disk may begin to read."""
+
 
 class DataDraw:
     """Batches of data and of latents, one a member; its state is the position in the data.
@@ -61,6 +64,7 @@ class DataDraw:
 
     def real(self) -> Tensor:
         """Samples of the data, ``[member, batch, *shape]``, in network units."""
+        self.data.soon(self.sampler.ahead(AHEAD))
         index_mb = self.sampler.next()
         if self.data.fixed:
             samples = self.data.take(index_mb.flatten())

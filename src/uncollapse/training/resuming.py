@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from uncollapse.data import Data, Dataset
+from uncollapse.data.loading import absolute
 from uncollapse.errors import CheckpointError, ConfigError, DataError
 from uncollapse.games import Game
 from uncollapse.objectives import Objective
@@ -27,7 +28,6 @@ from uncollapse.training.callbacks import check as check_callbacks
 from uncollapse.training.going import go
 from uncollapse.training.parts import choose, named, open_data
 from uncollapse.training.progress import say
-from uncollapse.training.settings import absolute
 
 
 def resume(

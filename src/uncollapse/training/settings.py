@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from uncollapse import data as data_room
 from uncollapse import recipes
 from uncollapse.data import Data
+from uncollapse.data.loading import absolute
 from uncollapse.data.reading import Choices
 from uncollapse.errors import ConfigError
 from uncollapse.remedies import fitting
@@ -122,14 +122,6 @@ def resolve(
         **parts.words,
     )
     return Resolved(parts, config, notes)
-
-
-def absolute(data: str) -> str:
-    """The same data, from whatever folder the run is gone on with."""
-    form, colon, path = data.partition(":")
-    if colon and f"{form}:" in {known.partition(":")[0] + ":" for known in data_room.FORMS}:
-        return f"{form}:{Path(path).expanduser().resolve()}"
-    return data
 
 
 def _sizes(latent: int | Sequence[int] | None) -> tuple[int, ...] | None:
