@@ -150,7 +150,7 @@ def test_importing_the_package_is_light():
     """No torchvision, trackers or web packages, even with every room imported."""
     code = (
         "import sys, uncollapse as uc; assert 'torch' not in sys.modules; uc.train; uc.games; "
-        "uc.watch; heavy = ('torchvision', 'tensorboard', 'datasets', 'matplotlib', 'pandas', "
+        "uc.watch; heavy = ('torchvision', 'tensorboard', 'datasets', 'matplotlib', 'lmdb', "
         "'cyclopts', 'lightning', 'pytorch_lightning', 'accelerate'); "
         "print([n for n in heavy if n in sys.modules])"
     )

@@ -147,9 +147,12 @@ class Config:
 
     def to_yaml(self) -> str:
         """The config as YAML, with a line that says what the file is good for."""
-        fields = {k: _plain(v) for k, v in dataclasses.asdict(self).items()}
-        text = yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
+        text = yaml.safe_dump(self.words(), sort_keys=False, allow_unicode=True)
         return f"{RUN} --config THIS_FILE --out NEW_FOLDER\n{text}"
+
+    def words(self) -> dict[str, Any]:
+        """All settings by word, as YAML and JSON have them."""
+        return {k: _plain(v) for k, v in dataclasses.asdict(self).items()}
 
     @classmethod
     def from_yaml(cls, path: Path) -> Config:

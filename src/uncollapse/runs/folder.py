@@ -43,6 +43,10 @@ PARTS = "parts"
 """The folder, in that of pictures, of those of all generators that have names."""
 TENSORBOARD = "tensorboard"
 """The folder of a tracker's events within a run's."""
+MLFLOW, CSV_FOLDER = "mlflow", "csv"
+"""Likewise."""
+TRACKED = "trackers.json"
+"""What trackers call the run."""
 
 
 class RunFolder:
@@ -125,7 +129,8 @@ class RunFolder:
         try:
             checkpoint.remove(self.checkpoints)
             page = self.path / PAGE
-            for path in (self._metrics, self._verdicts, page, *self._pictures(), *events):
+            tracked = self.path / TRACKED  # another run, so to trackers too
+            for path in (self._metrics, self._verdicts, page, tracked, *self._pictures(), *events):
                 path.unlink(missing_ok=True)
         except OSError as error:
             raise cannot_write(self.path, error) from None

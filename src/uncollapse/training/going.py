@@ -22,7 +22,7 @@ from uncollapse.runs.checkpoint import Checkpoint
 from uncollapse.runs.config import ROLLBACK
 from uncollapse.runs.folder import Row, RunFolder
 from uncollapse.runs.run import Run
-from uncollapse.runs.trackers import Tracker
+from uncollapse.runs.trackers import Guarded
 from uncollapse.runs.trackers import start as start_trackers
 from uncollapse.training.acting import ways
 from uncollapse.training.as_run import finished
@@ -100,27 +100,37 @@ def _stretch(
         NonFiniteError: something became NaN or infinite.
         ConfigError: a network, or something else of somebody's own, failed on the way.
     """
-    watching: list[Tracker] = []
+    watching: list[Guarded] = []
+    state = "failed"
     try:
         path = None if folder is None else folder.path
         trackers = training.config.trackers if training.ranks.number == 0 else ()
-        watching += start_trackers(trackers, path, training.step)
+        words = training.config.words()
+        watching += start_trackers(
+            trackers, path, training.step, words, lambda line: say(line, progress)
+        )
         recorder = Recorder(folder, watching, training.game.players)
         if training.step == 0:
             take_pictures(training, folder, recorder)
         asked = Callbacks(callbacks, training, folder, recorder) if callbacks else None
-        return loop(training, folder, recorder, progress, stop, asked), recorder.rows
+        ended = loop(training, folder, recorder, progress, stop, asked)
+        back = ended.fallen is not None
+        state = "rolled back" if back else "stopped" if ended.stopped else "finished"
+        return ended, recorder.rows
     except NonFiniteError:
+        raise
+    except KeyboardInterrupt:
+        state = "interrupted"
         raise
     except Exception as error:
         if not where(error) or out_of_memory(error):
             raise
-        words = in_words(error, training.config)
+        told = in_words(error, training.config)
         kept = still_there(folder)
-        raise ConfigError(f"after step {training.step}: {words}; {kept}") from error
+        raise ConfigError(f"after step {training.step}: {told}; {kept}") from error
     finally:
         for tracker in watching:
-            tracker.close()
+            tracker.close(state)
 
 
 def _another_way(

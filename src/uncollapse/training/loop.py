@@ -191,6 +191,8 @@ def watch(
     for member in changed:
         of = f"replica {member}: " if len(verdicts) > 1 else ""
         progress.say(f"{of}{verdicts[member]}")
+        for tracker in recorder.trackers:
+            tracker.verdict(step, member, str(verdicts[member]))
 
 
 def save(

@@ -14,7 +14,7 @@ from uncollapse.errors import NonFiniteError
 from uncollapse.games import Observation
 from uncollapse.players import Player
 from uncollapse.runs.folder import Row, RunFolder
-from uncollapse.runs.trackers import Tracker
+from uncollapse.runs.trackers import Guarded
 from uncollapse.training.gradients import Gradients
 
 EVERY = 10
@@ -47,7 +47,7 @@ class Recorder:
     """
 
     def __init__(
-        self, folder: RunFolder | None, trackers: Sequence[Tracker], players: dict[str, Player]
+        self, folder: RunFolder | None, trackers: Sequence[Guarded], players: dict[str, Player]
     ) -> None:
         self.folder = folder
         self.trackers = trackers

@@ -121,7 +121,8 @@ def train(
             to the last healthy checkpoint, or to the beginning, with the first advice that can be
             followed while the networks stay as they are, three times at most. See
             :attr:`Run.acts` and ``docs/acting.md``.
-        trackers: who else gets the numbers and pictures: "tensorboard".
+        trackers: who else gets numbers, pictures and verdicts: "tensorboard", "mlflow", "wandb",
+            "trackio", "csv", or a class of one's own, ``package.module:Class``.
         callbacks: functions that are called at each checkpoint with the run as it stands (its
             ``step``, ``metrics``, ``sample(n)``, ``generator``, …, all copies). One may return
             numbers by name (of several replicas lists of one each, None where there is none), which
