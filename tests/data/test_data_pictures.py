@@ -7,7 +7,7 @@ import torch
 from uncollapse import data
 from uncollapse.data.dataset import Dataset
 from uncollapse.data.lines import HEIGHTS, LINES
-from uncollapse.data.pictures import draw, draw_real
+from uncollapse.data.pictures import draw
 from uncollapse.data.plot import DARKER, FAKE, HIGH, LEFT, LOW, RIGHT, TOP
 from uncollapse.data.stores import Held
 from uncollapse.errors import DataError
@@ -188,7 +188,7 @@ def test_the_first_series_are_drawn_and_real_ones_alone_in_grey():
     one = np.asarray(draw(dataset, fake))
     fake[LINES:] = fake[:1]
     assert (np.asarray(draw(dataset, fake)) == one).all()
-    alone = draw_real(dataset, dataset.take(torch.arange(30)))
+    alone = dataset.form.show_real(dataset, dataset.take(torch.arange(30))).image
     assert near(alone, DARKER)[TOP:].any()
     assert not is_red(alone).any()
 

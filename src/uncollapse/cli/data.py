@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 import uncollapse as uc
-from uncollapse.cli.saving import save_picture
-from uncollapse.data import CATALOGUE, FORMS, fetch, pictures
+from uncollapse.cli.saving import save
+from uncollapse.data import CATALOGUE, FORMS, fetch
 from uncollapse.errors import ConfigError
 
 
@@ -55,11 +55,10 @@ def data_show_command(data: str, out: Path | None, words: dict[str, Any]) -> int
         names = ", ".join(dataset.classes[:10]) + (", …" if len(dataset.classes) > 10 else "")
         print(f"classes: {len(dataset.classes)} ({names})")
     if out is not None:
-        if out.suffix != ".png":
-            raise ConfigError(f"--out must end in .png, not '{out.name}'")
-        some = shown[:64] if dataset.kind == "images" else shown
-        save_picture(out, pictures.draw_real(dataset, some))
-        print(f"picture: {out}")
+        if out.suffix != dataset.form.ending:
+            raise ConfigError(f"--out must end in {dataset.form.ending}, not '{out.name}'")
+        save(out, dataset.form.show_real(dataset, shown))
+        print(f"shown in: {out}")
     return 0
 
 

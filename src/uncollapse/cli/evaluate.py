@@ -15,10 +15,10 @@ from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
-from uncollapse.cli.saving import save_picture
+from uncollapse.cli.saving import save
 from uncollapse.cli.shortening import in_short
 from uncollapse.cli.writing import harmless
-from uncollapse.data import Data, pictures
+from uncollapse.data import Data
 from uncollapse.data.reading import Choices, merged
 from uncollapse.errors import ConfigError
 from uncollapse.evaluation import Evaluation, evaluate
@@ -169,7 +169,7 @@ def _draw(found: Evaluation, out: Path) -> None:
     if found.shown is None or found.dataset is None:
         print("no picture: metric ndb finds nothing too rare, or was not taken", file=sys.stderr)
         return
-    save_picture(out, pictures.draw(found.dataset, found.shown[:SHOWN]))
+    save(out, found.dataset.form.show(found.dataset, found.shown[:SHOWN]))
     print(f"real samples from the bins that are rarest among the fakes: {out}", file=sys.stderr)
 
 

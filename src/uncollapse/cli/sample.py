@@ -12,15 +12,13 @@ from rich.progress import Progress
 from torch import Tensor
 
 from uncollapse.cli.replicas import chosen, file_of
-from uncollapse.cli.saving import csv, npy, npz, save_picture
-from uncollapse.data import pictures
+from uncollapse.cli.saving import save
+from uncollapse.data.forms import KINDS
 from uncollapse.errors import ConfigError
 from uncollapse.files import home, in_parents, new_folder, whole_file
 from uncollapse.runs import Run
 from uncollapse.runs.run import load
 
-NUMBERS = {".npz": npz, ".npy": npy, ".csv": csv}
-"""What writes numbers, by the name's end."""
 PATIENCE = 3.0
 """Seconds after which progress is shown."""
 
@@ -34,20 +32,26 @@ def sample_command(
     replica: Sequence[str],
     of: str | None,
 ) -> int:
-    """Writes samples as numbers, as a picture, or as a folder of images."""
+    """Writes samples into a file, as people are shown them or in full, or into one file each."""
     path = home(out)
     is_folder = out.endswith("/") or not path.suffix or path.is_dir()
-    if not is_folder and path.suffix not in (*NUMBERS, ".png"):
+    known = list(dict.fromkeys(end for kind in KINDS.values() for end in kind.endings()))
+    if not is_folder and path.suffix not in known:
         raise ConfigError(
-            f"--out must end in .npz, .npy, .csv or .png, or be a folder (NAME/), not '{path.name}'"
+            f"--out must end in {_or(known)}, or be a folder (NAME/), not '{path.name}'"
         )
     run = load(folder, start=start)
-    kind = run.data.kind
-    if is_folder and kind != "images":
-        raise ConfigError(f"a folder is for images, these are {kind}: --out FILE.npz, .npy or .csv")
-    if path.suffix == ".csv" and kind == "images":
+    form = run.data.form
+    if (not form.apart) if is_folder else (path.suffix not in form.endings()):
+        others = [
+            name
+            for name, kind in KINDS.items()
+            if (kind.apart if is_folder else path.suffix in kind.endings())
+        ]
+        what = "folder" if is_folder else path.suffix
         raise ConfigError(
-            "a .csv is for points and series, these are images: --out FOLDER/ or .npz"
+            f"a {what} is for {' and '.join(others)}, these are {form.name}: "
+            f"--out FILE{_or(form.endings())}{', or FOLDER/' if form.apart else ''}"
         )
     numbers, several = chosen(replica, run)
     if is_folder:
@@ -67,16 +71,21 @@ def sample_command(
     return 0
 
 
+def _or(endings: Sequence[str]) -> str:
+    return f"{', '.join(endings[:-1])} or {endings[-1]}"
+
+
 def _save_file(path: Path, run: Run, count: int, seed: int, replica: int, of: str | None) -> None:
-    if path.suffix == ".png":
-        save_picture(path, run.picture(count, seed=seed, replica=replica, of=of))
+    write = run.data.form.writers.get(path.suffix)
+    if write is None:
+        save(path, run.show(count, seed=seed, replica=replica, of=of))
         return
     pieces = (
         run.data.rounded(run.data.as_given(piece))
         for piece in _watched(run.draws(count, seed=seed, replica=replica, of=of), count)
     )
     with whole_file(in_parents(path)) as file:
-        NUMBERS[path.suffix](file, pieces, count, run.data)
+        write(file, pieces, count, run.data)
 
 
 def _save_images(
@@ -86,8 +95,9 @@ def _save_images(
     folder.mkdir(exist_ok=True)
     digits, number = max(4, len(str(count - 1))), 0
     for piece in _watched(run.draws(count, seed=seed, replica=replica, of=of), count):
-        for image in pictures.images(run.data, (piece - run.data.shift) / run.data.scale):
-            image.save(folder / f"{number:0{digits}}.png")
+        samples = (piece - run.data.shift) / run.data.scale
+        for one in run.data.form.singles(run.data, samples):
+            (folder / f"{number:0{digits}}{one.ending}").write_bytes(one.content)
             number += 1
 
 

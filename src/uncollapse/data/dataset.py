@@ -6,19 +6,19 @@ import hashlib
 import json
 import math
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from uncollapse.data.axes import as_given
+from uncollapse.data.forms import Form, form_of
 from uncollapse.data.pixels import Size
 from uncollapse.data.ranges import Range
 from uncollapse.data.reading import Reading
 from uncollapse.data.stores import Mirrored, Store, resize
 
-Kind = Literal["points", "images", "series"]
 PLACE = 6
 """Digits with which the place of a mode is written, at most."""
 
@@ -56,7 +56,7 @@ class Dataset:
         name: what people call it.
         store: where the samples are.
         kind: ``"images"`` for samples ``[C, H, W]``, ``"points"`` for samples ``[D]``,
-            ``"series"`` for samples ``[T, C]``: T steps of C channels.
+            ``"series"`` for samples ``[T, C]``: T steps of C channels; or the form itself.
         scale: broadcastable to a sample; data units per network unit.
         shift: broadcastable to a sample; the data value that networks see as 0.
         classes: the classes' names; () when unlabelled.
@@ -71,7 +71,7 @@ class Dataset:
         self,
         name: str,
         store: Store,
-        kind: Kind,
+        kind: str | Form,
         *,
         scale: Tensor,
         shift: Tensor,
@@ -84,7 +84,7 @@ class Dataset:
     ) -> None:
         self.name = name
         self.store = store
-        self.kind: Kind = kind
+        self.form = form_of(kind) if isinstance(kind, str) else kind
         self.scale = scale
         self.shift = shift
         self.classes = classes
@@ -101,6 +101,11 @@ class Dataset:
         size = "×".join(map(str, self.shape))
         classes = f", {len(self.classes)} classes" if self.classes else ""
         return f"<{self.name}: {len(self):,} {self.kind} of {size}{classes}>"
+
+    @property
+    def kind(self) -> str:
+        """What people call such samples: points, images, series, …"""
+        return self.form.name
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -230,7 +235,8 @@ class Dataset:
         if self.modes and modes and self.modes.shares is not None:
             modes.append(self.modes.shares.tolist())
         affine = [self.scale.tolist(), self.shift.tolist()]
-        parts = [self.kind, self.shape, self.classes, modes, affine, self.store.digest()]
+        parts: list[Any] = [self.kind, self.shape, self.classes, modes, affine, self.store.digest()]
+        parts += [self.form.facts] if self.form.facts else []
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def _changed(self, **changes: Any) -> Dataset:
@@ -245,4 +251,4 @@ class Dataset:
             "reading": self.reading,
         }
         store = changes.pop("store", self.store)
-        return Dataset(self.name, store, self.kind, **(settings | changes))
+        return Dataset(self.name, store, self.form, **(settings | changes))

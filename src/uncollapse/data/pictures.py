@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,7 +12,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from uncollapse.data.dataset import Dataset
 from uncollapse.data.lines import panels
 from uncollapse.data.plot import (
     FAKE,
@@ -28,6 +28,9 @@ from uncollapse.data.plot import (
 )
 from uncollapse.errors import DataError
 
+if TYPE_CHECKING:
+    from uncollapse.data.dataset import Dataset
+
 Judge = Callable[[Tensor], Tensor]
 
 GRID = 512  # pixels that a grid of images is about wide
@@ -39,18 +42,6 @@ TALLEST = 3  # times the real histogram's peak, where the generated one is cut o
 BACKGROUND = 4096  # real samples shown, if none are given
 LEVELS = 40  # points along each axis at which a discriminator is asked
 BACKGROUND_NUMBERS = 2**22  # that these may have together, if they are long series
-
-
-def draw_real(dataset: Dataset, real: Tensor) -> Image.Image:
-    """A picture of the data itself: :func:`draw` without anything generated.
-
-    Args:
-        dataset: what there is to learn.
-        real: ``[n, *shape]``, network units.
-    """
-    if dataset.kind == "images":
-        return draw(dataset, real)
-    return draw(dataset, real[:0], background=real)
 
 
 def draw(

@@ -11,9 +11,6 @@ from torch import Tensor, nn
 from uncollapse.runs import Run
 from uncollapse.runs.run import device_of
 
-AXES = {"points": "ND", "series": "NTC", "images": "NCHW"}
-"""How samples are ordered where the source is ordered as networks see it."""
-
 
 class Sampler(nn.Module):
     """Latents ``[batch, *latent]`` to samples in the data's own units and order of axes.
@@ -65,7 +62,7 @@ def _facts(run: Run, replica: int, of: str | None) -> dict[str, str]:
         "latents": "standard normal",
         "latent_shape": json.dumps(list(run.config.latent)),
         "sample_shape": json.dumps(list(shape)),
-        "axes": data.axes or AXES[data.kind],
+        "axes": data.axes or data.form.axes,
         "units": f"those of the data ({data.source_dtype}), neither rounded nor clipped",
         "black_to_white": f"{data.range.low:g} to {data.range.high:g}" if data.range else "",
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import io
 import itertools
 import json
 import os
@@ -15,8 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from PIL import Image
-
+from uncollapse.data.shown import Shown
 from uncollapse.diagnosis import Verdict
 from uncollapse.errors import ConfigError, RunFolderError
 from uncollapse.files import (
@@ -137,13 +135,13 @@ class RunFolder:
                 folder.rmdir()
 
     def pictures(self, replica: int | None = None, *, parts: bool = False) -> dict[int, Path]:
-        """Those of samples by step, in order: of a replica (None: of one alone).
+        """Files in which samples are shown, by step, in order: of a replica (None: of one alone).
 
-        See :meth:`save_picture`. There are none where the folder is gone.
+        See :meth:`save_shown`. There are none where the folder is gone.
         """
         folder = self.samples if replica is None else self.samples / f"replica-{replica}"
         try:
-            found = sorted((folder / PARTS if parts else folder).glob("step-*.png"))
+            found = sorted((folder / PARTS if parts else folder).glob("step-*.*"))
         except OSError:
             return {}
         return {step: path for path in found if (step := _step(path)) is not None}
@@ -152,7 +150,7 @@ class RunFolder:
         """The run's own; those of several replicas had no folders of their own once."""
         for folder in ("", "replica-*/"):
             for below in ("", f"{PARTS}/"):
-                for path in self.samples.glob(f"{folder}{below}step-*.png"):
+                for path in self.samples.glob(f"{folder}{below}step-*.*"):
                     if _step(path) is not None:
                         yield path
 
@@ -278,15 +276,15 @@ class RunFolder:
             raise RunFolderError(f"{self.path} is not a run folder: its files are gone")
         return max(times)
 
-    def save_picture(
-        self, step: int, replica: int | None, picture: Image.Image, *, parts: bool = False
+    def save_shown(
+        self, step: int, replica: int | None, shown: Shown, *, parts: bool = False
     ) -> None:
-        """Writes a PNG into ``samples/``, or into the folder there of one of several replicas.
+        """Writes a file into ``samples/``, or into the folder there of one of several replicas.
 
         Args:
             step: rounds played.
             replica: whose samples these are; None of one alone.
-            picture: of them.
+            shown: what people see of them.
             parts: whether it is of all generators that have names: these are in ``parts/``.
         """
         folder = self.samples if replica is None else self.samples / f"replica-{replica}"
@@ -295,9 +293,7 @@ class RunFolder:
             folder.mkdir(exist_ok=True)
         except OSError as error:
             raise cannot_write(folder, error) from None
-        content = io.BytesIO()
-        picture.save(content, format="PNG")
-        write_atomically(folder / f"step-{step:07}.png", content.getvalue())
+        write_atomically(folder / f"step-{step:07}{shown.ending}", shown.content)
 
     def forget_after(self, step: int) -> None:
         """Drops what was recorded after ``step``: a resumed run records it again."""
@@ -341,6 +337,6 @@ def measures(row: Row) -> Iterator[tuple[str, float]]:
 
 
 def _step(picture: Path) -> int | None:
-    """The step of a picture of ours; None of somebody else's."""
-    named = re.fullmatch(r"step-(\d+)(-member-\d+)?", picture.stem)
+    """The step of a file of ours; None of somebody else's."""
+    named = re.fullmatch(r"step-(\d+)(-member-\d+)?\.(png|txt|csv)", picture.name)
     return int(named[1]) if named else None

@@ -12,8 +12,9 @@ from PIL.Image import Image
 from torch import Tensor, nn
 
 from uncollapse.data import Dataset
-from uncollapse.data.pictures import draw
+from uncollapse.data.forms import form_of
 from uncollapse.data.ranges import Range
+from uncollapse.data.shown import Shown
 from uncollapse.data.stores import Held
 from uncollapse.diagnosis import Verdict, worst
 from uncollapse.errors import ConfigError
@@ -36,8 +37,6 @@ PIECE = 4 * CHUNK
 """Samples drawn in one piece."""
 MOST = 1_000_000
 """Samples given at once."""
-PICTURED = {"images": 64, "points": 1024, "series": 64}
-"""Samples in a picture, by kind of data."""
 
 
 class Run:
@@ -278,9 +277,32 @@ class Run:
             seed: as for :meth:`sample`.
             replica: likewise.
             of: likewise.
+
+        Raises:
+            ConfigError: they have none, as text.
         """
-        samples = self._draw(count or PICTURED[self.data.kind], seed, replica, of)
-        return draw(self.data, ((samples - self.data.shift) / self.data.scale).float())
+        return self.show(count, seed=seed, replica=replica, of=of).image
+
+    def show(
+        self,
+        count: int | None = None,
+        *,
+        seed: int = 0,
+        replica: int = 0,
+        of: str | None = None,
+    ) -> Shown:
+        """Samples as people see them: a picture, or lines of text.
+
+        Args:
+            count: how many; by default what the kind of data has room for.
+            seed: as for :meth:`sample`.
+            replica: likewise.
+            of: likewise.
+        """
+        form = self.data.form
+        samples = self._draw(count or form.pictured, seed, replica, of)
+        plain = ((samples - self.data.shift) / self.data.scale).float()
+        return form.show(self.data, plain)
 
     def __repr__(self) -> str:
         where = f" in {self.folder}" if self.folder else ""
@@ -343,7 +365,7 @@ def described(saved: checkpoint.Checkpoint) -> Dataset:
     return Dataset(
         facts["name"],
         Held(kept),
-        facts["kind"],
+        form_of(facts["kind"], facts.get("form")),
         scale=tensors["data/scale"].cpu(),
         shift=tensors["data/shift"].cpu(),
         source_dtype=np.dtype(facts["dtype"]),

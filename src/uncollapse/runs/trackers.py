@@ -22,6 +22,9 @@ class Tracker(Protocol):
     def picture(self, step: int, member: int, image: Image.Image) -> None:
         """A picture of samples."""
 
+    def text(self, step: int, member: int, lines: Sequence[str]) -> None:
+        """Samples as lines of text."""
+
     def flush(self) -> None:
         """Puts everything on disk."""
 
@@ -72,6 +75,11 @@ class TensorBoard:
 
         pixels = np.asarray(image.convert("RGB"))
         self.writer.add_image(f"samples/member-{member}", pixels, step, dataformats="HWC")
+
+    def text(self, step: int, member: int, lines: Sequence[str]) -> None:
+        """The lines as they are, under ``samples/member-M``; four spaces keep Markdown out."""
+        indented = "\n".join(f"    {line}" for line in lines)
+        self.writer.add_text(f"samples/member-{member}", indented, step)
 
     def flush(self) -> None:
         """Writes the events out."""

@@ -38,7 +38,7 @@ def facts(
     if objective is not None and objective.gp > 0:
         has.add("wgan-gp")
     return Facts(
-        kind="images" if data.kind == "images" else "points",
+        kind=data.form.advised,
         rate_g=config.lr[0],
         rate_d=config.lr[1],
         beta=_beta(config.optimizer),

@@ -153,6 +153,8 @@ def choose(
     """
     chosen_game, game_name = _choose(game_names, game)
     single = beginning is not None or (replicas == 1 and chosen_game.members == 1)
+    if generator is None:
+        generator = data.form.networks
     make_generator, generator_name = named_network(
         generator, "generator", data.shape, latent, single
     )
@@ -225,7 +227,8 @@ def _default_discriminator(dataset: Dataset, objective: Objective, cures: Sequen
 
     A penalty must be per sample; and normalised weights bound nothing before a batch norm.
     """
-    family = nets.default(dataset.shape)
+    named = dataset.form.networks
+    family = nets.families.get(named) if named else nets.default(dataset.shape)
     bare = objective.penalised or any(cure.normalises for cure in cures)
     if bare:
         family = family.per_sample()

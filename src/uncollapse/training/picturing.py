@@ -5,22 +5,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from uncollapse.data.pictures import Judge, draw, side_by_side
+from uncollapse.data.pictures import Judge
 from uncollapse.players import Stack
 from uncollapse.runs.folder import RunFolder
-from uncollapse.runs.run import PICTURED
 from uncollapse.streams import Ambient
 from uncollapse.training.recorder import Recorder
 from uncollapse.training.training import Training
 
-PART = {"images": 16, "points": 512, "series": 16}
-"""Samples in the picture of one of several generators, by kind of data."""
 ALONE = 0.01
 """Part of the range of a discriminator's answers that a sample's may change with those beside."""
 
 
 def take_pictures(training: Training, folder: RunFolder | None, recorder: Recorder) -> None:
-    """Draws each replica's samples into the run folder and the trackers.
+    """Shows each replica's samples in the run folder and the trackers.
 
     Of a game whose generators have names there is a second picture of all of them. All processes
     take part, and the first one draws.
@@ -30,20 +27,20 @@ def take_pictures(training: Training, folder: RunFolder | None, recorder: Record
     named_mb = named(training)
     if folder is None:
         return
-    step, kind = training.step, training.data.kind
-    fake_mb = training.sample(PICTURED[kind]).cpu()
+    step, data, form = training.step, training.data, training.data.form
+    fake_mb = training.sample(form.pictured).cpu()
     for replica, (fake, real) in enumerate(zip(fake_mb, training.reference_mb, strict=True)):
         number = replica if len(fake_mb) > 1 else None
-        picture = draw(training.data, fake, background=real, judge=judge(training, replica))
-        folder.save_picture(step, number, picture)
+        seen = form.show(data, fake, background=real, judge=judge(training, replica))
+        folder.save_shown(step, number, seen)
         for tracker in recorder.trackers:
-            tracker.picture(step, replica, picture)
+            seen.track(tracker, step, replica)
         if named_mb:
-            shown = {"output": fake[: PART[kind]]} | {
+            shown = {"output": fake[: form.part]} | {
                 n: some[replica] for n, some in named_mb.items()
             }
-            panels = {n: draw(training.data, some, background=real) for n, some in shown.items()}
-            folder.save_picture(step, number, side_by_side(panels), parts=True)
+            panels = {n: form.show(data, some, background=real) for n, some in shown.items()}
+            folder.save_shown(step, number, seen.together(panels), parts=True)
 
 
 def judge(training: Training, replica: int) -> Judge | None:
@@ -70,7 +67,7 @@ def judge(training: Training, replica: int) -> Judge | None:
 
 def named(training: Training) -> dict[str, Tensor]:
     """A few samples of each generator that has a name: ``[replica, n, *shape]``, network units."""
-    latents_mb = training.latents(PART[training.data.kind])
+    latents_mb = training.latents(training.data.form.part)
     replicas, game = training.config.replicas, training.game
     made = {}
     for role in sorted({part.role for part in game.parts.values()}):

@@ -18,7 +18,6 @@ from uncollapse.errors import (
 )
 from uncollapse.players import Player
 from uncollapse.runs.config import Config
-from uncollapse.runs.run import PICTURED
 from uncollapse.training.training import SCORED, Training
 
 SLACK = 0.02
@@ -131,5 +130,5 @@ def in_words(error: Exception, config: Config) -> str:
 def _counts(training: Training) -> list[int]:
     """The sizes of all chunks that samples are drawn in while a run trains."""
     chunk = training.chunk
-    wanted = (SCORED, PICTURED[training.data.kind])
+    wanted = (SCORED, training.data.form.pictured)
     return sorted({n for count in wanted for n in (min(chunk, count), count % chunk) if n})

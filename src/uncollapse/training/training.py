@@ -199,7 +199,7 @@ class Training:
         output = self.game.output.state()
         tensors |= {f"output/{name}": tensor for name, tensor in output.items()}
         tensors |= {"data/scale": self.data.scale, "data/shift": self.data.shift}
-        if self.data.kind != "images":  # to be drawn below samples, when the data is not at hand
+        if self.data.form.below:  # to be drawn below samples, when the data is not at hand
             tensors["data/reference"] = self.data.restore(self.reference_mb[0])
         tensors |= self.ranks.gather(*self._shares(tensors))
         watched, seen = self.watching.state(self.step)
@@ -210,6 +210,7 @@ class Training:
             "data": {
                 "name": self.data.name,
                 "kind": self.data.kind,
+                "form": self.data.form.facts,
                 "shape": list(self.data.shape),
                 "dtype": str(self.data.source_dtype),
                 "axes": self.data.axes,
