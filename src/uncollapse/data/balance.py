@@ -28,7 +28,7 @@ class Balance:
         self.counts = torch.bincount(cells.flatten(), minlength=self.size)
         self.chances = balanced(self.counts, sizes)
         # Rows of one category lie in a row: those of condition c begin at starts[c].
-        order = cells.T.contiguous().argsort(1, stable=True)
+        order = cells.T.contiguous().argsort(dim=1, stable=True)
         self.rows = order.flatten()
         self.starts = self.counts.cumsum(0) - self.counts
         self.column = torch.repeat_interleave(torch.arange(self.columns), torch.tensor(sizes))
@@ -52,14 +52,14 @@ def balanced(counts: Tensor, sizes: Sequence[int]) -> Tensor:
         counts: rows of each category, column by column, ``[C]``.
         sizes: categories of each of J columns.
     """
-    parts = [(part.double() + 1).log() for part in counts.split(list(sizes))]
+    parts = [(part.double() + 1).log() for part in torch.split(counts, list(sizes))]
     return torch.cat([part / part.sum() / len(sizes) for part in parts])
 
 
 def natural(counts: Tensor, sizes: Sequence[int]) -> Tensor:
     """How likely each is if a row and then a column is drawn: ``[C]``, float64."""
     return torch.cat(
-        [part.double() / part.sum() / len(sizes) for part in counts.split(list(sizes))]
+        [part.double() / part.sum() / len(sizes) for part in torch.split(counts, list(sizes))]
     )
 
 

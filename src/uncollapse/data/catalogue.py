@@ -12,6 +12,7 @@ FORMS = {
     "images:FOLDER": "image files, cropped and resized to one size",
     "array:FILE": "samples in an .npz or .npy file",
     "idx:FOLDER": "IDX files, as MNIST has",
+    "table:FILE": "rows of a CSV file, or of a parquet file",
 }
 
 

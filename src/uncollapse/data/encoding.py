@@ -173,7 +173,7 @@ class Encoding:
     def blocks(self, vectors: Tensor) -> dict[str, Tensor]:
         """The numbers of each column that is learned, ``[n, size]``, of vectors ``[n, ≥ size]``."""
         sizes = [column.size for column in self.learned]
-        parts = vectors[:, : self.size].split(sizes, 1)
+        parts = torch.split(vectors[:, : self.size], sizes, 1)
         return {column.name: part for column, part in zip(self.learned, parts, strict=True)}
 
     def decode(self, vectors: Tensor) -> Columns:
@@ -239,8 +239,7 @@ class Encoding:
         known |= dict(zip(found.values, range(found.size), strict=True))
         if value.strip() not in known:
             raise ConfigError(
-                f"where: column '{shown(column)}' has no '{shown(value)}'"
-                f"{_nearest(value, known)}"
+                f"where: column '{shown(column)}' has no '{shown(value)}'{_nearest(value, known)}"
             )
         before = self.categories[: self.categories.index(found)]
         return sum(c.size for c in before) + known[value.strip()]
@@ -256,8 +255,11 @@ class Encoding:
         """The encoding of some :attr:`facts`."""
         columns: list[Column] = []
         for fact in facts:
-            words = {k: tuple(v) if isinstance(v, list) else v for k, v in fact.items()}
-            kind = KINDS[words.pop("kind")]
+            words: dict[str, Any] = {
+                name: tuple(value) if isinstance(value, list) else value
+                for name, value in fact.items()
+            }
+            kind: Any = KINDS[words.pop("kind")]
             if "written" in words:
                 words["written"] = Written(**words["written"])
             columns.append(kind(**words))

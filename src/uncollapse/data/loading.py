@@ -22,6 +22,7 @@ from uncollapse.data.dataset import Dataset
 from uncollapse.data.images import SIZE, SUFFIXES, check_choices, image_folder, tell_cropped
 from uncollapse.data.loaders import concatenated, lazy
 from uncollapse.data.reading import Choices, Reading, refuse_unused
+from uncollapse.data.table_files import PARQUET, table_file
 from uncollapse.data.tensors import from_tensor
 from uncollapse.errors import DataError, unknown
 
@@ -49,9 +50,10 @@ def load(
 
     Args:
         spec: a name (``ring8``, ``mnist``, …), ``images:FOLDER``, ``array:FILE`` (.npz, .npy),
-            ``idx:FOLDER``; a tensor or array (see :func:`from_tensor`); a ``DataLoader``, a torch
-            ``Dataset`` or what gives samples by number as one does (indexed lazily if it can be,
-            see :func:`lazy`); any finite iterable of batches; a dict of arrays; or a data set.
+            ``idx:FOLDER``, ``table:FILE`` (.csv, .parquet); a tensor or array (see
+            :func:`from_tensor`); a ``DataLoader``, a torch ``Dataset`` or what gives samples by
+            number as one does (indexed lazily if it can be, see :func:`lazy`); any finite iterable
+            of batches; a dict of arrays; or a data set.
         size: pixels of both sides, at least 8, or (height, width): images are cropped around their
             centre to this shape, and resized; 64 for ``images:``, else as they are.
         flips: adds each image's mirror image, as further samples.
@@ -159,6 +161,8 @@ def _by_name(spec: str, reading: Reading, like: Dataset | None) -> Dataset:
         return array_file(path, reading=reading, like=like)
     if colon and form == "idx":
         return idx.folder(path, reading=reading, like=like)
+    if colon and form == "table":
+        return table_file(path, reading)
     where = Path(spec).expanduser()
     if spec and where.exists():
         raise DataError(f"'{spec}' is a path, not a name of data: {_hint(where)}")
@@ -170,6 +174,8 @@ def _hint(where: Path) -> str:
         return f"say {'idx' if idx.looks_like(where) else 'images'}:{where}"
     if where.suffix.lower() in (".npz", ".npy"):
         return f"say array:{where}"
+    if where.suffix.lower() in (".csv", ".tsv", ".tab", *PARQUET):
+        return f"say table:{where}"
     if where.suffix.lower() in SUFFIXES or "idx" in where.name:
         form = "idx" if "idx" in where.name else "images"
         return f"say {form}:{where.parent}, its folder"

@@ -18,7 +18,8 @@ class Sampler:
     """Batches of sample numbers, drawn for each member by its own seed.
 
     Epochs are permutations without replacement whose incomplete last batch is dropped. Of data
-    with more than 2**24 samples, numbers are drawn uniformly with replacement.
+    with more than 2**24 samples, numbers are drawn uniformly with replacement, and of data that
+    balances its samples as that says.
 
     Args:
         dataset: what is numbered.
@@ -41,12 +42,16 @@ class Sampler:
                 f" choose at most {self.count}"
             )
         self._streams = Streams(seeds, "batches")
-        self._permutes = self.count <= LARGEST_PERMUTATION
+        self.balance = dataset.balance
+        self._permutes = self.balance is None and self.count <= LARGEST_PERMUTATION
         if self._permutes:
             self._shuffle()
 
     def next(self) -> Tensor:
         """The next batch's sample numbers, int64 ``[member, batch]``."""
+        if self.balance is not None:
+            uniforms = self._streams.uniform(self.batch, 2, dtype=torch.float64)
+            return self.balance.pick(uniforms)
         if not self._permutes:
             draws = [
                 torch.randint(self.count, (self.batch,), generator=generator)

@@ -185,7 +185,9 @@ def typed(
     return real, fake, notes
 
 
-def column_kind(name: str, column: list[str], other: Iterable[str] = ()) -> tuple[Kind | None, list[str]]:
+def column_kind(
+    name: str, column: list[str], other: Iterable[str] = ()
+) -> tuple[Kind | None, list[str]]:
     """What a column's values are; None for words. Also what was guessed about it."""
     known = {v: None for v in column if not is_missing(v)}  # in order
     if not known:
@@ -218,6 +220,7 @@ def column_kind(name: str, column: list[str], other: Iterable[str] = ()) -> tupl
 
 
 def are_few(known: set[float]) -> bool:
+    """Whether numbers are few and whole, so that they are categories."""
     return len(known) <= FEW and all(v.is_integer() for v in known)
 
 

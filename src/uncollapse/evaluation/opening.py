@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from uncollapse.data import CATALOGUE, Data, Dataset
@@ -13,13 +14,14 @@ from uncollapse.data.idx import looks_like
 from uncollapse.data.json_lines import read_json_lines
 from uncollapse.data.loading import looking_at, read
 from uncollapse.data.reading import Reading
-from uncollapse.data.tables import Columns, described, read_csv
+from uncollapse.data.table_files import PARQUET, read_table
+from uncollapse.data.tables import Columns, described
 from uncollapse.data.texts import read_lines
 from uncollapse.errors import DataError
 from uncollapse.files import is_run
 
 ARRAYS = (".npz", ".npy")
-TABLE = (".csv", ".tsv", ".tab")
+TABLE = (".csv", ".tsv", ".tab", *PARQUET)
 JSON = (".jsonl", ".ndjson", ".json")
 TEXT = (".txt", ".text", ".md")
 
@@ -71,7 +73,11 @@ def open_samples(spec: Data, reading: Reading, like: Opened | None = None) -> Op
     """
     theirs = None if like is None else like.dataset
     if not isinstance(spec, (str, os.PathLike)):
-        return Opened(_name(spec), reading, dataset=read(spec, reading, like=theirs))
+        dataset = read(spec, reading, like=theirs)
+        columns = dataset.form.columns(dataset.store.values(torch.arange(len(dataset))))
+        if columns is not None:
+            return Opened(dataset.name, reading, columns=columns)
+        return Opened(_name(spec), reading, dataset=dataset)
     with looking_at(spec):
         return _open(os.fspath(spec), reading, like)
 
@@ -80,7 +86,7 @@ def _open(text: str, reading: Reading, like: Opened | None) -> Opened:
     theirs = None if like is None else like.dataset
     form, _, rest = text.partition(":")
     if form == "table":
-        return Opened(text, reading, columns=read_csv(rest, reading))
+        return Opened(text, reading, columns=read_table(rest, reading))
     if form == "text":
         return Opened(text, reading, lines=read_lines(rest, reading))
     path = Path(text).expanduser()
@@ -98,7 +104,7 @@ def _open(text: str, reading: Reading, like: Opened | None) -> Opened:
     if suffix in ARRAYS:
         return Opened(text, reading, dataset=read(f"array:{path}", reading, like=theirs))
     if suffix in TABLE:
-        return Opened(text, reading, columns=read_csv(path, reading))
+        return Opened(text, reading, columns=read_table(path, reading))
     if suffix in JSON:
         found = read_json_lines(path, reading)
         if isinstance(found, list):

@@ -18,6 +18,7 @@ from uncollapse.nets.mlp import MLP
 from uncollapse.nets.pacgan import Maxout, PacGAN
 from uncollapse.nets.probing import probe, refuse_lazy
 from uncollapse.nets.resnet import ResNet
+from uncollapse.nets.table_mlp import TableMLP, conditions_of
 from uncollapse.nets.tprelu import TPReLU
 from uncollapse.nets.unrolled_gan import UnrolledGAN
 
@@ -33,10 +34,12 @@ __all__ = [
     "PacGAN",
     "ResNet",
     "TPReLU",
+    "TableMLP",
     "Turned",
     "UnrolledGAN",
     "build_discriminator",
     "build_generator",
+    "conditions_of",
     "default",
     "families",
     "latent_of",

@@ -18,6 +18,7 @@ from uncollapse.nets.halving import SHORT
 from uncollapse.nets.mlp import MLP
 from uncollapse.nets.pacgan import PacGAN
 from uncollapse.nets.resnet import ResNet
+from uncollapse.nets.table_mlp import TableMLP
 from uncollapse.nets.unrolled_gan import UnrolledGAN
 
 families: Registry[Family] = Registry(
@@ -29,6 +30,7 @@ families: Registry[Family] = Registry(
         "conv1d": Conv1d,
         "conv28": Conv28,
         "pacgan": PacGAN,
+        "table-mlp": TableMLP,
         "unrolled-gan": UnrolledGAN,
     },
 )

@@ -7,10 +7,13 @@ from dataclasses import replace
 from uncollapse import nets
 from uncollapse.data import Dataset
 from uncollapse.nets.halving import halvings
+from uncollapse.recipes.published import ctgan
 from uncollapse.recipes.recipe import Settings
 
 NARROW, WIDE = 16, 64
 """Maps next to an image; the wide ones for those that are halved only once."""
+ROWS = 5000
+"""Steps for tables."""
 FEW = 5000
 """Images below which discriminators that learn them by heart are to be expected."""
 
@@ -37,7 +40,7 @@ SERIES = replace(IMAGES, objective="r3gan:r1=1,r2=1", lr=(5e-4, 5e-4))
 
 def default(data: Dataset) -> Settings:
     """A gradient penalty on real samples at least, an average of G, rates that fall to 0."""
-    return {"points": _points, "images": _images, "series": _series}[data.kind](data)
+    return {"points": _points, "images": _images, "series": _series, "rows": _rows}[data.kind](data)
 
 
 def _points(data: Dataset) -> Settings:
@@ -46,6 +49,10 @@ def _points(data: Dataset) -> Settings:
 
 def _series(data: Dataset) -> Settings:
     return SERIES
+
+
+def _rows(data: Dataset) -> Settings:
+    return replace(ctgan(data), steps=ROWS)
 
 
 def _images(data: Dataset) -> Settings:

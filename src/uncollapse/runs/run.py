@@ -215,6 +215,7 @@ class Run:
             end = min(first + PIECE, count)
             sizes = [min(CHUNK, end - i) for i in range(first, end, CHUNK)]
             latents = torch.cat([noise.normal(CHUNK, *self.config.latent)[0][:n] for n in sizes])
+            latents = self.data.form.latents(latents)
             with torch.no_grad():
                 made = in_chunks(begin, latents, CHUNK, self.config.batch, axis=0)
             ambient = begun

@@ -69,8 +69,9 @@ class DataDraw:
         return torch.stack(taken)
 
     def latents(self) -> Tensor:
-        """Standard normal noise, ``[member, batch, *latent]``."""
-        return self.noise.normal(self.batch, *self.latent)
+        """Standard normal noise, ``[member, batch, *latent]``, as the data makes latents of it."""
+        noise_mb = self.noise.normal(self.batch, *self.latent)
+        return self.data.form.latents(noise_mb, training=True)
 
     def state(self) -> dict[str, Tensor]:
         """The position in the data and the generators' states."""
