@@ -30,11 +30,13 @@ class Written:
     """How numbers are written.
 
     Attributes:
-        form: "" for plain numbers, "time" for times of day, or a date's as for ``strftime``.
+        form: "" for plain numbers, "time" for times of day, "minutes" for those without seconds,
+            or a date's as for ``strftime``.
         unit: seconds that a date's number counts: 1, or 86,400 for days.
-        decimals: to which they are rounded, negative for tens and hundreds; None leaves all digits.
+        decimals: to which they are rounded; None leaves all digits.
         shown: decimals that are always written; None leaves out zeros at the end.
-        step: to whose multiples, counted from ``start``, dates and times are rounded; 0 to none.
+        step: to whose multiples, counted from ``start``, dates, times and whole numbers are
+            rounded; 0 to none.
         start: see there.
     """
 
@@ -51,6 +53,8 @@ class Written:
             value = self.start + round((value - self.start) / self.step) * self.step
         if self.form == "time":
             return TIMES.write(round(value, 6))
+        if self.form == "minutes":
+            return TIMES.write(round(value / 60) * 60.0)[:-3]
         if self.form:
             return _date(value * self.unit, self.form)
         if self.decimals is None:
@@ -58,7 +62,7 @@ class Written:
         value = round(value, self.decimals) + 0.0  # -0 is 0
         if self.shown is not None:
             return f"{value:.{self.shown}f}"
-        text = f"{value:.{max(self.decimals, 0)}f}"
+        text = f"{value:.{self.decimals}f}"
         return text.rstrip("0").rstrip(".") if "." in text else text
 
 
@@ -71,11 +75,14 @@ def written(kind: Kind, values: Sequence[str], numbers: Sequence[float]) -> tupl
         numbers: what they are as numbers.
     """
     if kind is NUMBERS:
-        return _numbers(values), ""
+        return _numbers(values, numbers), ""
     step = _common(numbers)
     start = min(numbers)
     if kind is TIMES:
-        return Written("time", step=step, start=start), ""
+        form = "time" if any(value.count(":") == 2 for value in values) else "minutes"
+        found = Written(form, step=step, start=start)
+        same = all(found.write(n) == value for value, n in zip(values, numbers, strict=True))
+        return found, "" if same else f"written as {found.write(start)}"
     unit = 1 if any(":" in value for value in values) else DAY
     pairs = list(zip(values, numbers, strict=True))
     for form in _forms(unit):
@@ -92,7 +99,7 @@ def usual(values: Iterable[str]) -> str:
     return Counter(values).most_common(1)[0][0]
 
 
-def _numbers(values: Sequence[str]) -> Written:
+def _numbers(values: Sequence[str], numbers: Sequence[float]) -> Written:
     exact = [Decimal(value) for value in values if number(value)]
     exponents = [_exponent(value.normalize()) for value in exact] or [0]
     decimals = -min(exponents)
@@ -100,7 +107,11 @@ def _numbers(values: Sequence[str]) -> Written:
         return Written()
     has = {len(found[1]) if (found := re.search(r"\.(\d*)$", v)) else 0 for v in values}
     plain = not any("e" in value.lower() for value in values)
-    return Written(decimals=decimals, shown=has.pop() if len(has) == 1 and plain else None)
+    shown = has.pop() if len(has) == 1 and plain else None
+    step = _common(numbers) if decimals <= 0 else 0.0  # of whole numbers all may be fives
+    return Written(
+        decimals=max(decimals, 0), shown=shown, step=step if step > 1 else 0.0, start=min(numbers)
+    )
 
 
 def _exponent(value: Decimal) -> int:
