@@ -31,6 +31,7 @@ def sample_command(
     start: str,
     replica: Sequence[str],
     of: str | None,
+    where: Sequence[str] = (),
 ) -> int:
     """Writes samples into a file, as people are shown them or in full, or into one file each."""
     path = home(out)
@@ -54,17 +55,18 @@ def sample_command(
             f"--out FILE{_or(form.endings())}{', or FOLDER/' if form.apart else ''}"
         )
     numbers, several = chosen(replica, run)
+    asked = _conditions(where)
     if is_folder:
         with new_folder(path) as begun:
             for number in numbers:
                 into = begun / f"replica-{number}" if several else begun
-                _save_images(into, run, count, seed, number, of)
+                _save_images(into, run, count, seed, number, of, asked)
         written = [path]
     else:
         written = []
         for number in numbers:
             written.append(file_of(path, number, several))
-            _save_file(written[-1], run, count, seed, number, of)
+            _save_file(written[-1], run, count, seed, number, of, asked)
     places = ", ".join(map(str, written))
     whose = f"{of} of {folder}" if of else str(folder)
     print(f"{count} samples of {whose} at step {run.step}: {places}")
@@ -75,26 +77,60 @@ def _or(endings: Sequence[str]) -> str:
     return f"{', '.join(endings[:-1])} or {endings[-1]}"
 
 
-def _save_file(path: Path, run: Run, count: int, seed: int, replica: int, of: str | None) -> None:
+def _conditions(where: Sequence[str]) -> dict[str, str]:
+    """Values by column, of COLUMN=VALUE.
+
+    Raises:
+        ConfigError: it is written otherwise, or a column stands there twice.
+    """
+    found: dict[str, str] = {}
+    for text in where:
+        column, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigError(f"--where must be COLUMN=VALUE, such as income='>50K', not '{text}'")
+        if column.strip() in found:
+            raise ConfigError(f"--where: column '{column.strip()}' is given twice")
+        found[column.strip()] = value.strip()
+    return found
+
+
+def _save_file(
+    path: Path,
+    run: Run,
+    count: int,
+    seed: int,
+    replica: int,
+    of: str | None,
+    where: dict[str, str],
+) -> None:
     write = run.data.form.writers.get(path.suffix)
     if write is None:
-        save(path, run.show(count, seed=seed, replica=replica, of=of))
+        save(path, run.show(count, seed=seed, replica=replica, of=of, where=where))
         return
     pieces = (
         run.data.rounded(run.data.as_given(piece))
-        for piece in _watched(run.draws(count, seed=seed, replica=replica, of=of), count)
+        for piece in _watched(
+            run.draws(count, seed=seed, replica=replica, of=of, where=where), count
+        )
     )
     with whole_file(in_parents(path)) as file:
         write(file, pieces, count, run.data)
 
 
 def _save_images(
-    folder: Path, run: Run, count: int, seed: int, replica: int, of: str | None
+    folder: Path,
+    run: Run,
+    count: int,
+    seed: int,
+    replica: int,
+    of: str | None,
+    where: dict[str, str],
 ) -> None:
     """``0000.png``, ``0001.png``, …, with as many digits as it takes."""
     folder.mkdir(exist_ok=True)
     digits, number = max(4, len(str(count - 1))), 0
-    for piece in _watched(run.draws(count, seed=seed, replica=replica, of=of), count):
+    draws = run.draws(count, seed=seed, replica=replica, of=of, where=where)
+    for piece in _watched(draws, count):
         samples = (piece - run.data.shift) / run.data.scale
         for one in run.data.form.singles(run.data, samples):
             (folder / f"{number:0{digits}}{one.ending}").write_bytes(one.content)

@@ -40,6 +40,7 @@ CURVES = {
     "modes": 5,
     "high_quality": 5,
     "classes": 5,
+    "categories": 5,
     "coverage": 5,
     "precision": 7,
 }

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from uncollapse.data.axes import as_given
+from uncollapse.data.balance import Balance
 from uncollapse.data.characters import Texts
 from uncollapse.data.forms import Form, form_of
 from uncollapse.data.pixels import Size
@@ -65,6 +66,8 @@ class Dataset:
         source_dtype: of the source's own numbers, so that samples can be written like it.
         axes: how the source orders its axes (see :mod:`uncollapse.data.axes`); None if as here.
         range: of images, the source's values of black and white.
+        balance: how samples are drawn for training where some are to be seen more often than they
+            come; None draws each as often.
         reading: what was guessed and left out on the way.
         texts: of text, all of its lines.
     """
@@ -82,6 +85,7 @@ class Dataset:
         source_dtype: np.dtype[Any],
         axes: str | None = None,
         range: Range | None = None,
+        balance: Balance | None = None,
         reading: Reading | None = None,
         texts: Texts | None = None,
     ) -> None:
@@ -95,6 +99,7 @@ class Dataset:
         self.source_dtype = source_dtype
         self.axes = axes
         self.range = range
+        self.balance = balance
         self.reading = reading or Reading()
         self.texts = texts
 
@@ -119,12 +124,11 @@ class Dataset:
     @property
     def described(self) -> str:
         """One line on what was read: how many samples of what, and what was guessed for it."""
-        size = " × ".join(map(str, self.shape))
         range_ = self.range and f", {self.range.low:g} to {self.range.high:g} black to white"
-        facts = f"{self.name}: {len(self):,} {self.kind} of {size}{range_ or ''}"
+        facts = f"{self.name}: {len(self):,} {self.kind} of {self.form.told(self)}{range_ or ''}"
         classes = f", {len(self.classes)} classes" if self.classes else ""
         details = f"; {self.reading.details}" if self.reading.details else ""
-        return f"{facts}{classes} ({self.source_dtype}){details}"
+        return f"{facts}{classes}{details}"
 
     @property
     def precise(self) -> bool:
@@ -220,7 +224,8 @@ class Dataset:
 
     def holding(self, store: Store, name: str) -> Dataset:
         """Other samples of the same kind, in the same units and range, without labels or modes."""
-        found = self._changed(store=store, classes=(), modes=None, texts=None, reading=Reading())
+        nothing: dict[str, Any] = {"classes": (), "modes": None, "texts": None, "balance": None}
+        found = self._changed(store=store, reading=Reading(), **nothing)
         found.name = name
         return found
 
@@ -234,7 +239,7 @@ class Dataset:
 
     def mirrored(self) -> Dataset:
         """Images and their mirror images: sample N + i is sample i, flipped left to right."""
-        return self._changed(store=Mirrored(self.store))
+        return self._changed(store=Mirrored(self.store), balance=None)
 
     def resized(self, size: Size) -> Dataset:
         """Images cropped around their centre to the shape of ``size``, and resized to it."""
@@ -260,6 +265,7 @@ class Dataset:
             "source_dtype": self.source_dtype,
             "axes": self.axes,
             "range": self.range,
+            "balance": self.balance,
             "reading": self.reading,
             "texts": self.texts,
         }

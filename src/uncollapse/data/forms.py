@@ -9,14 +9,19 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
+import torch
 from torch import Tensor
 
-from uncollapse.data import pictures
+from uncollapse.data import balance, pictures
+from uncollapse.data.encoding import Encoding
+from uncollapse.data.histograms import grid
 from uncollapse.data.pictures import Judge
 from uncollapse.data.shown import Picture, Shown
-from uncollapse.data.writing import Writer, csv, npy, npz
+from uncollapse.data.tables import Columns
+from uncollapse.data.writing import Writer, csv, npy, npz, table
+from uncollapse.errors import ConfigError
 
 if TYPE_CHECKING:
     from uncollapse.data.dataset import Dataset
@@ -32,6 +37,7 @@ class Form:
         ending: of the file in which samples are shown.
         pictured: samples that are shown at once.
         part: of each of several generators.
+        looked_at: samples that are measured at once, while a run trains.
         below: whether real samples are drawn below generated ones, so that a checkpoint keeps some.
         apart: whether each sample can be a file of its own (:meth:`singles`).
         writers: what writes many samples into one file, by its ending.
@@ -45,6 +51,7 @@ class Form:
     ending: ClassVar[str] = ".png"
     pictured: ClassVar[int] = 64
     part: ClassVar[int] = 16
+    looked_at: ClassVar[int] = 512
     below: ClassVar[bool] = True
     apart: ClassVar[bool] = False
     writers: ClassVar[Mapping[str, Writer]] = {".npz": npz, ".npy": npy}
@@ -61,9 +68,56 @@ class Form:
         return None
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What samples may hold, by name, such as categories of columns; see :meth:`holds`."""
+        return ()
+
+    def holds(self, samples: Tensor) -> Tensor:
+        """Which of :attr:`names` each of ``[n, *shape]`` holds: bool ``[n, names]``."""
+        return torch.zeros(len(samples), 0, dtype=torch.bool, device=samples.device)
+
+    def measured(self, samples: Tensor) -> Tensor:
+        """Samples ``[n, *shape]`` as they are measured: without what is no part of the data."""
+        return samples
+
+    def latents(self, noise: Tensor, *, training: bool = False) -> Tensor:
+        """What generators are given, of noise.
+
+        Args:
+            noise: standard normal, ``[..., *latent]``.
+            training: whether they learn from it; otherwise samples are as frequent as in the data.
+        """
+        return noise
+
+    def under(self, latents: Tensor, where: Mapping[str, str]) -> Tensor:
+        """Latents ``[n, *latent]`` of samples for which ``where`` is likely.
+
+        Raises:
+            ConfigError: such samples know no conditions, or not these.
+        """
+        raise ConfigError(f"where: conditions are on columns of tables, these are {self.name}")
+
+    def fits(self, samples: Tensor, where: Mapping[str, str]) -> Tensor:
+        """Of which of ``[n, *shape]`` ``where`` is true: bool ``[n]``."""
+        return torch.ones(len(samples), dtype=torch.bool)
+
+    def columns(self, samples: Tensor) -> Columns | None:
+        """Samples ``[n, *shape]`` as columns of a table; None where they are no rows of one."""
+        return None
+
+    def told(self, data: Dataset) -> str:
+        """What each sample is, for people: "2 × 8 (float32)"."""
+        return f"{' × '.join(map(str, data.shape))} ({data.source_dtype})"
+
+    @property
     def facts(self) -> dict[str, Any]:
         """What makes it again, with its name, by :func:`form_of`: plain values."""
         return dataclasses.asdict(self)
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Self:
+        """The form of some :attr:`facts`."""
+        return cls(**facts)
 
     def show(
         self,
@@ -148,10 +202,131 @@ class Images(Form):
         return [Picture(image) for image in pictures.images(data, samples)]
 
 
-KINDS: dict[str, type[Form]] = {form.name: form for form in (Points, Series, Images)}
+@dataclass(frozen=True)
+class Rows(Form):
+    """Rows of a table as vectors ``[D + C]``: the row (:mod:`uncollapse.data.encoding`), then a
+    condition, C zeros and a one, which says a category that the row holds.
+
+    Categories stand first in the row, so the condition's numbers are of its first C. Latents of
+    generators end in such a condition, too.
+
+    Attributes:
+        encoding: what the columns are.
+    """
+
+    encoding: Encoding
+
+    name = "rows"
+    axes = "ND"
+    pictured = 1024
+    part = 512
+    looked_at = 4096  # so that rare categories can be missed
+    writers: ClassVar[Mapping[str, Writer]] = {".csv": table}
+
+    @property
+    def networks(self) -> str:
+        """Residual layers with a head for each column."""
+        return f"table-mlp:heads={self.encoding.heads}"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The columns as plain values."""
+        return {"encoding": self.encoding.facts}
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Rows:
+        """With its columns made again."""
+        return cls(Encoding.of(facts["encoding"]))
+
+    @property
+    def conditions(self) -> int:
+        """Numbers of a condition, C."""
+        return sum(column.size for column in self.encoding.categories)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Categories, and missing numbers, by column."""
+        return self.encoding.names
+
+    def holds(self, samples: Tensor) -> Tensor:
+        """The category of the largest number counts."""
+        return self.encoding.holds(samples)
+
+    def measured(self, samples: Tensor) -> Tensor:
+        """The rows alone, each of just one category a column."""
+        return self.encoding.hardened(samples)
+
+    def latents(self, noise: Tensor, *, training: bool = False) -> Tensor:
+        """The last C numbers become a condition, by the last one alone.
+
+        In training conditions are balanced (:func:`balance.balanced`); otherwise they are as
+        frequent as in the data, so that samples are.
+        """
+        if not self.conditions:
+            return noise
+        columns = self.encoding.categories
+        counts = torch.tensor([n for column in columns for n in column.counts])
+        chances = (balance.balanced if training else balance.natural)(
+            counts, [column.size for column in columns]
+        )
+        upper = chances.cumsum(0).to(noise)
+        upper[-1] = 2.0  # above any share of the normal distribution
+        lower = torch.cat([upper.new_zeros(1), upper[:-1]])
+        share = 0.5 * (1 + torch.erf(noise[..., -1:] / 2**0.5))
+        one = ((share >= lower) & (share < upper)).to(noise.dtype)
+        return torch.cat([noise[..., : -self.conditions], one], -1)
+
+    def under(self, latents: Tensor, where: Mapping[str, str]) -> Tensor:
+        """The condition is the rarest of those asked for: others are left to :meth:`fits`."""
+        counts = [n for column in self.encoding.categories for n in column.counts]
+        rarest = min(self._wanted(where), key=counts.__getitem__)
+        one = torch.zeros_like(latents[..., -self.conditions :])
+        one[..., rarest] = 1.0
+        return torch.cat([latents[..., : -self.conditions], one], -1)
+
+    def fits(self, samples: Tensor, where: Mapping[str, str]) -> Tensor:
+        """Rows that hold all of it."""
+        return self.encoding.hardened(samples)[:, self._wanted(where)].all(1)
+
+    def columns(self, samples: Tensor) -> Columns:
+        """As the source would write them."""
+        return self.encoding.decode(samples)
+
+    def told(self, data: Dataset) -> str:
+        """How many columns of what."""
+        parts = {
+            "of categories": len(self.encoding.categories),
+            "of numbers": len(self.encoding.numbers),
+        }
+        count = len(self.encoding.columns)
+        found = ", ".join(f"{n} {what}" for what, n in parts.items() if n)
+        return f"{count} column{'s' * (count > 1)}: {found}"
+
+    def show(
+        self,
+        data: Dataset,
+        fake: Tensor,
+        *,
+        background: Tensor | None = None,
+        judge: Judge | None = None,
+    ) -> Shown:
+        """A small plot for each column: generated ones over real ones."""
+        if background is None:
+            background = data.take(torch.arange(len(data)))
+        return Picture(grid(self.encoding, background.cpu(), fake.detach().cpu()))
+
+    def show_real(self, data: Dataset, real: Tensor) -> Shown:
+        """Likewise, of the data alone."""
+        return self.show(data, real[:0], background=real)
+
+    def _wanted(self, where: Mapping[str, str]) -> list[int]:
+        return [self.encoding.condition(column, value) for column, value in where.items()]
+
+
+KINDS: dict[str, type[Form]] = {form.name: form for form in (Points, Series, Images, Rows)}
 """By name; :mod:`uncollapse.data` adds those that are files of their own."""
 
 
 def form_of(name: str, facts: Mapping[str, Any] | None = None) -> Form:
     """The form of a name, with what a checkpoint keeps of it."""
-    return KINDS[name](**(facts or {}))
+    return KINDS[name].of(facts or {})

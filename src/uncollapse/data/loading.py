@@ -31,7 +31,7 @@ Data = str | Tensor | NDArray[Any] | Dataset | DataLoader[Any] | TorchDataset[An
 
 BY_SUFFIX = {
     ".npz": "array", ".npy": "array", ".zip": "zip", ".tar": "shards", ".parquet": "parquet",
-    ".mat": "svhn", ".txt": "text",
+    ".mat": "svhn", ".txt": "text", ".csv": "table", ".tsv": "table", ".tab": "table",
 }  # fmt: skip
 """What a file is most likely read as."""
 SHOWN = 200

@@ -18,8 +18,8 @@ class Sampler:
     """Batches of sample numbers, drawn for each member by its own seed.
 
     Epochs are permutations without replacement whose incomplete last batch is dropped. Of data
-    with more than 2**24 samples, numbers are drawn uniformly with replacement; once samples have
-    weights (:meth:`weigh`), by these.
+    with more than 2**24 samples, numbers are drawn uniformly with replacement, and of data that
+    balances its samples as that says; once samples have weights (:meth:`weigh`), by these.
 
     Args:
         dataset: what is numbered.
@@ -43,7 +43,8 @@ class Sampler:
             )
         self._streams = Streams(seeds, "batches")
         self._weights: Tensor | None = None  # [member, sample]
-        self._permutes = self.count <= LARGEST_PERMUTATION
+        self.balance = dataset.balance
+        self._permutes = self.balance is None and self.count <= LARGEST_PERMUTATION
         if self._permutes:
             self._shuffle()
 
@@ -54,6 +55,9 @@ class Sampler:
             # All edges up to a point lie below it, so a sample of weight 0 is never drawn.
             index = torch.searchsorted(self._edges, points, right=True)
             return torch.minimum(index, self._last)
+        if self.balance is not None:
+            uniforms = self._streams.uniform(self.batch, 2, dtype=torch.float64)
+            return self.balance.pick(uniforms)
         if not self._permutes:
             draws = [
                 torch.randint(self.count, (self.batch,), generator=generator)

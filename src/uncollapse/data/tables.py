@@ -109,11 +109,11 @@ def described(columns: Columns) -> str:
 
 
 def _plural(column: list[str]) -> str:
-    kind, _ = _kind("", column)
+    kind, _ = column_kind("", column)
     if kind is None:
         return "categories"
     known = {v for v in map(kind.parse, {v for v in column if not is_missing(v)}) if v is not None}
-    return "categories" if _are_few(known) else kind.plural
+    return "categories" if are_few(known) else kind.plural
 
 
 def typed(
@@ -155,7 +155,7 @@ def typed(
     notes: list[str] = []
     guesses: list[str] = []
     for name, column in reference.items():
-        kind, doubts = _kind(name, column, other[name])
+        kind, doubts = column_kind(name, column, other[name])
         guesses += doubts
         if kind is None:
             notes += [] if doubts else _doubt(name, column)
@@ -171,7 +171,7 @@ def typed(
                 f"{where}: column '{shown(name)}', row {row + 1}: '{shown(other[name][row])}' is "
                 f"not {kind.name}, as in the reference"
             )
-        if _are_few(known):
+        if are_few(known):
             real[name], fake[name] = (
                 np.array(["" if np.isnan(v) else kind.write(v) for v in found.tolist()])
                 for found in (numbers, others)
@@ -185,7 +185,9 @@ def typed(
     return real, fake, notes
 
 
-def _kind(name: str, column: list[str], other: Iterable[str] = ()) -> tuple[Kind | None, list[str]]:
+def column_kind(
+    name: str, column: list[str], other: Iterable[str] = ()
+) -> tuple[Kind | None, list[str]]:
     """What a column's values are; None for words. Also what was guessed about it."""
     known = {v: None for v in column if not is_missing(v)}  # in order
     if not known:
@@ -217,7 +219,8 @@ def _kind(name: str, column: list[str], other: Iterable[str] = ()) -> tuple[Kind
     return kind, [f"column '{name}' is taken as {kind.plural}{kind.name[6:]} ('{example}')"]
 
 
-def _are_few(known: set[float]) -> bool:
+def are_few(known: set[float]) -> bool:
+    """Whether numbers are few and whole, so that they are categories."""
     return len(known) <= FEW and all(v.is_integer() for v in known)
 
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from uncollapse.data import CATALOGUE, Data, Dataset
@@ -13,13 +14,14 @@ from uncollapse.data.idx import looks_like
 from uncollapse.data.json_lines import read_json_lines
 from uncollapse.data.loading import looking_at, read
 from uncollapse.data.reading import Reading
-from uncollapse.data.tables import Columns, described, read_csv
+from uncollapse.data.table_files import PARQUET, read_table
+from uncollapse.data.tables import Columns, described
 from uncollapse.data.texts import read_lines
 from uncollapse.errors import DataError
 from uncollapse.files import is_run
 
 ARRAYS = (".npz", ".npy")
-TABLE = (".csv", ".tsv", ".tab")
+TABLE = (".csv", ".tsv", ".tab", *PARQUET)
 JSON = (".jsonl", ".ndjson", ".json")
 TEXT = (".txt", ".text", ".md")
 
@@ -80,7 +82,7 @@ def _open(text: str, reading: Reading, like: Opened | None) -> Opened:
     theirs = None if like is None else like.dataset
     form, _, rest = text.partition(":")
     if form == "table":
-        return Opened(text, reading, columns=read_csv(rest, reading))
+        return Opened(text, reading, columns=read_table(rest, reading))
     if form == "text":
         return Opened(text, reading, lines=_cut(read_lines(rest, reading), reading))
     path = Path(text).expanduser()
@@ -98,7 +100,7 @@ def _open(text: str, reading: Reading, like: Opened | None) -> Opened:
     if suffix in ARRAYS:
         return Opened(text, reading, dataset=read(f"array:{path}", reading, like=theirs))
     if suffix in TABLE:
-        return Opened(text, reading, columns=read_csv(path, reading))
+        return Opened(text, reading, columns=read_table(path, reading))
     if suffix in JSON:
         found = read_json_lines(path, reading)
         if isinstance(found, list):
@@ -113,9 +115,13 @@ def _open(text: str, reading: Reading, like: Opened | None) -> Opened:
 
 
 def _of(name: str, reading: Reading, dataset: Dataset) -> Opened:
-    """A data set, as lines where its samples are such."""
+    """A data set, as lines or columns where its samples are such."""
     if (lines := dataset.form.lines_of(dataset)) is not None:
         return Opened(name, reading, lines=_cut(lines, reading))
+    if (
+        columns := dataset.form.columns(dataset.store.values(torch.arange(len(dataset))))
+    ) is not None:
+        return Opened(name, reading, columns=columns)
     return Opened(name, reading, dataset=dataset)
 
 

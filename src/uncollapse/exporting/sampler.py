@@ -43,7 +43,7 @@ class Sampler(nn.Module):
 
     def forward(self, latents: Tensor) -> Tensor:
         """``[batch, *latent]`` -> samples ``[batch, ...]``."""
-        samples: Tensor = self.generator(latents)
+        samples: Tensor = self.generator(self.data.form.latents(latents))
         return self.data.as_given(samples)
 
     def latents(self, count: int) -> Tensor:

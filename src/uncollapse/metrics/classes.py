@@ -177,7 +177,11 @@ def lost_classes(real: Array, fake: Array, classes: int, rare: float = RARE) -> 
 
 
 def lost_of_counts(
-    real: NDArray[Any], fake: NDArray[Any], chance: float, rare: float = RARE
+    real: NDArray[Any],
+    fake: NDArray[Any],
+    chance: float,
+    rare: float = RARE,
+    sizes: tuple[int, int] | None = None,
 ) -> list[int]:
     """As :func:`lost_classes`, where samples have been counted.
 
@@ -186,13 +190,14 @@ def lost_of_counts(
         fake: likewise of m fakes.
         chance: how often a perfect sampler may be said to have lost a class, for each.
         rare: as there.
+        sizes: n and m, where a sample may be of several classes or of none.
 
     Returns:
         Numbers of lost classes, in order.
     """
     from scipy.stats import binom  # late: half a second to import
 
-    n, m = real.sum(), fake.sum()
+    n, m = sizes or (real.sum(), fake.sum())
     few = fake / m < rare * real / n
     unlikely = binom.cdf(fake, real + fake, m / (n + m)) < chance
     return [int(k) for k in np.flatnonzero(few & unlikely)]

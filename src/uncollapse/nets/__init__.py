@@ -20,6 +20,7 @@ from uncollapse.nets.pacgan import Maxout, PacGAN
 from uncollapse.nets.probing import probe, refuse_lazy
 from uncollapse.nets.resnet import ResNet
 from uncollapse.nets.stochastic import Routes, SDeconv, Stochastic, single, stochastic
+from uncollapse.nets.table_mlp import TableMLP, conditions_of
 from uncollapse.nets.tprelu import TPReLU
 from uncollapse.nets.unrolled_gan import UnrolledGAN
 
@@ -39,10 +40,12 @@ __all__ = [
     "SDeconv",
     "Stochastic",
     "TPReLU",
+    "TableMLP",
     "Turned",
     "UnrolledGAN",
     "build_discriminator",
     "build_generator",
+    "conditions_of",
     "default",
     "families",
     "latent_of",

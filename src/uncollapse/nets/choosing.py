@@ -19,6 +19,7 @@ from uncollapse.nets.halving import SHORT
 from uncollapse.nets.mlp import MLP
 from uncollapse.nets.pacgan import PacGAN
 from uncollapse.nets.resnet import ResNet
+from uncollapse.nets.table_mlp import TableMLP
 from uncollapse.nets.unrolled_gan import UnrolledGAN
 
 families: Registry[Family] = Registry(
@@ -31,6 +32,7 @@ families: Registry[Family] = Registry(
         "char-cnn": CharCNN,
         "conv28": Conv28,
         "pacgan": PacGAN,
+        "table-mlp": TableMLP,
         "unrolled-gan": UnrolledGAN,
     },
 )

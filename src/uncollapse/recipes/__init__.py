@@ -24,6 +24,7 @@ registry = {
         Recipe("wgan-gp", 1, "Gulrajani et al. 2017", published.wgan_gp),
         Recipe("dragan", 1, "Kodali et al. 2017", published.dragan),
         Recipe("pacgan", 1, "Lin et al. 2018", published.pacgan),
+        Recipe("ctgan", 1, "Xu et al. 2019", published.ctgan),
         Recipe("r3gan", 1, "Huang et al. 2024", published.r3gan),
         Recipe("sgan", 1, "Chavdarova and Fleuret 2018", published.sgan),
     )

@@ -7,10 +7,13 @@ from dataclasses import replace
 from uncollapse import nets
 from uncollapse.data import Dataset
 from uncollapse.nets.halving import halvings
+from uncollapse.recipes.published import ctgan
 from uncollapse.recipes.recipe import Settings
 
 NARROW, WIDE = 16, 64
 """Maps next to an image; the wide ones for those that are halved only once."""
+ROWS = 5000
+"""Steps for tables."""
 FEW = 5000
 """Images below which discriminators that learn them by heart are to be expected."""
 
@@ -62,6 +65,10 @@ def _text(data: Dataset) -> Settings:
     return TEXT
 
 
+def _rows(data: Dataset) -> Settings:
+    return replace(ctgan(data), steps=ROWS)
+
+
 def _images(data: Dataset) -> Settings:
     """Networks as narrow as their depth allows; where images are few, ADA's augmentation.
 
@@ -78,5 +85,11 @@ def _images(data: Dataset) -> Settings:
     return replace(settings, generator=networks, discriminator=f"{networks},norm=none")
 
 
-BY_KIND = {"points": _points, "images": _images, "series": _series, "text": _text}
+BY_KIND = {
+    "points": _points,
+    "images": _images,
+    "series": _series,
+    "text": _text,
+    "rows": _rows,
+}
 """What was chosen for each kind of data."""

@@ -2,6 +2,7 @@
 
 from uncollapse.names import Registry
 from uncollapse.remedies.augment import Augment
+from uncollapse.remedies.condition_loss import ConditionLoss
 from uncollapse.remedies.ema import EMA
 from uncollapse.remedies.feature_matching import FeatureMatching
 from uncollapse.remedies.gradient_clipping import GradientClipping
@@ -32,6 +33,7 @@ registry: Registry[Remedy] = Registry(
     "remedy",
     {
         "augment": Augment,
+        "condition-loss": ConditionLoss,
         "ema": EMA,
         "feature-matching": FeatureMatching,
         "gradient-clipping": GradientClipping,
@@ -60,6 +62,7 @@ def named(remedy: Remedy) -> str:
 __all__ = [
     "EMA",
     "Augment",
+    "ConditionLoss",
     "FeatureMatching",
     "GradientClipping",
     "HistoricalAveraging",

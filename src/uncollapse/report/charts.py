@@ -47,6 +47,10 @@ CHARTS = (
         "Classes that have a tenth of their share, or more.",
     ),
     Chart(
+        "categories", "Categories held", ("categories",),
+        "Categories of a table's columns that have a tenth of their share, or more.",
+    ),
+    Chart(
         "coverage", "Coverage and quality", ("coverage", "precision", "high_quality"),
         "Coverage: real samples that have a fake near them. Precision, or the share on a mode: "
         "fakes that are near real samples.",
@@ -118,6 +122,7 @@ CHARTS = (
 WORDS = {
     "modes": "modes",
     "classes": "classes",
+    "categories": "categories",
     "coverage": "coverage",
     "precision": "precision",
     "high_quality": "share on a mode",

@@ -136,7 +136,7 @@ def _words(rows: Sequence[Row]) -> dict[int, str]:
     known = {
         name: row[f"known_{name}"]
         for row in rows
-        for name in ("modes", "classes")
+        for name in ("modes", "classes", "categories")
         if f"known_{name}" in row
     }
     found = {row["step"]: _held(row, known) for row in rows}

@@ -8,6 +8,7 @@ import numpy as np
 
 from uncollapse.report.charts import short
 from uncollapse.report.story import Story
+from uncollapse.runs.outcome import REAL
 
 MOST = 60
 """Modes or classes that are shown, those with the smallest part of their share first lost."""
@@ -16,7 +17,7 @@ COLUMNS = 120
 
 
 def shares(story: Story) -> dict[str, Any] | None:
-    """Shares of samples by mode or class; None where these are not known.
+    """Shares of samples by mode, class or category; None where these are not known.
 
     Returns:
         ``names`` and ``real`` shares ``[K]``, how many there are in ``all``; by replica ``steps``
@@ -27,7 +28,9 @@ def shares(story: Story) -> dict[str, Any] | None:
     names, real = record.first.get("names"), record.first.get("real_counts")
     if not names or not real or not record.counts or len(names) != len(real):
         return None
-    theirs = _shares(np.array([real]))[0]
+    theirs = _shares(np.array([real]), record.first.get(f"{REAL}counted"))[0]
+    # Where a sample may be of several of them (categories of several columns), how many there are.
+    counted = next((row["counted"] for row in record.last.values() if "counted" in row), None)
     by_replica = {
         m: known
         for m, rows in record.counts.items()
@@ -35,7 +38,7 @@ def shares(story: Story) -> dict[str, Any] | None:
     }
     if not by_replica or not theirs.any():
         return None
-    now = np.stack([_shares(np.array([rows[-1][1]]))[0] for rows in by_replica.values()])
+    now = np.stack([_shares(np.array([rows[-1][1]]), counted)[0] for rows in by_replica.values()])
     lost = [set(record.last.get(m, {}).get("lost", ())) for m in by_replica]
     gone = np.array([sum(name in one for one in lost) for name in names])
     kept = np.arange(len(names))
@@ -47,10 +50,11 @@ def shares(story: Story) -> dict[str, Any] | None:
         rows = by_replica[m]
         stride = -(-len(rows) // COLUMNS)
         rows = rows[::-1][::stride][::-1]
-        table = _shares(np.array([counts for _, counts in rows]))[:, kept]
+        table = _shares(np.array([counts for _, counts in rows]), counted)[:, kept]
         each.append({"steps": [s for s, _ in rows], "shares": [short(row) for row in table]})
     return {
         "all": len(names),
+        "what": "Mode or class" if counted is None else "Category",
         "names": [str(names[k]) for k in kept],
         "real": short(theirs[kept]),
         "each": each,
@@ -66,7 +70,7 @@ def shares(story: Story) -> dict[str, Any] | None:
     }
 
 
-def _shares(counts: Any) -> Any:
-    """Of those that belong to any of them."""
+def _shares(counts: Any, of: int | None) -> Any:
+    """Of so many samples, or of those that belong to any of them."""
     counts = counts.astype(np.float64)
-    return counts / np.maximum(counts.sum(1, keepdims=True), 1.0)
+    return counts / np.maximum(counts.sum(1, keepdims=True) if of is None else of, 1.0)

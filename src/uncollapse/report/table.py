@@ -35,7 +35,7 @@ from uncollapse.runs.outcome import DISTANCE, KNOWN, REAL
 from uncollapse.runs.standing import Standing, standing
 
 CONFIDENCE = 0.95
-FIRST = ("modes", "classes", "high_quality", "coverage", "precision", DISTANCE)
+FIRST = ("modes", "classes", "categories", "high_quality", "coverage", "precision", DISTANCE)
 """Measures in the order in which they are shown; others follow."""
 GOOD = "healthy"
 STATES = (GOOD, "warming-up", "warning", "collapsed", "failed")

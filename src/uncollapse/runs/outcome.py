@@ -33,6 +33,7 @@ class Standing:
         modes: known modes held.
         high_quality: part of the samples on a mode (within 3 standard deviations), in [0, 1].
         classes: classes held.
+        categories: categories held, of all columns of a table.
         coverage: part of the real samples that have a fake among their neighbours, in [0, 1].
         precision: part of the samples among real ones, in [0, 1].
         js_4: of lines of text, how far 4-grams of characters are from the data's, in bits.
@@ -44,6 +45,7 @@ class Standing:
     modes: int | None = None
     high_quality: float | None = None
     classes: int | None = None
+    categories: int | None = None
     coverage: float | None = None
     precision: float | None = None
     js_4: float | None = None
@@ -61,7 +63,7 @@ class Outcome:
         real: what real samples have in their place (of the first replica, as the distance of each
             is taken to other real samples).
         first: what each replica's generator had before it learned; () if nobody recorded it.
-        known: how many modes and classes there are.
+        known: how many modes, classes or categories there are.
         lacks: what was not measured, and why.
     """
 

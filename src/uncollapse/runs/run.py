@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -35,6 +35,10 @@ CHUNK = 256
 """Samples drawn at once."""
 PIECE = 4 * CHUNK
 """Samples drawn in one piece."""
+TRIES = 50
+"""Rows that are made for one that has what was asked for, at most."""
+ENOUGH = 5 * PIECE
+"""Rows after which that is known."""
 MOST = 1_000_000
 """Samples given at once."""
 
@@ -166,7 +170,13 @@ class Run:
         return {name: self.data.as_given(samples) for name, samples in found.items()}
 
     def sample(
-        self, count: int, *, seed: int = 0, replica: int = 0, of: str | None = None
+        self,
+        count: int,
+        *,
+        seed: int = 0,
+        replica: int = 0,
+        of: str | None = None,
+        where: Mapping[str, str] | None = None,
     ) -> Tensor:
         """Draws samples.
 
@@ -177,27 +187,69 @@ class Run:
             of: one of the networks that samples come from, ``"component-0"``, …, or another
                 generator than these by name: ``"local-3"`` is the fourth local one of SGAN, as it
                 learned, without an EMA.
+            where: of rows of a table, categories by column that all samples have, as the table
+                writes them: ``{"income": ">50K"}``.
 
         Returns:
-            ``[count, ...]`` in the data's own units and its own order of axes, on the CPU.
+            ``[count, ...]`` in the data's own units and its own order of axes, on the CPU; rows of
+            a table as vectors, which :meth:`table` writes out.
 
         Raises:
             ConfigError: no such replica or part, or too few or too many samples.
             ShapeError: the generator takes no such batches, nor those of its run.
         """
-        return self.data.as_given(self._draw(count, seed, replica, of))
+        return self.data.as_given(self._draw(count, seed, replica, of, where))
 
-    def _draw(self, count: int, seed: int, replica: int, of: str | None) -> Tensor:
+    def table(
+        self,
+        count: int,
+        *,
+        seed: int = 0,
+        replica: int = 0,
+        of: str | None = None,
+        where: Mapping[str, str] | None = None,
+    ) -> dict[str, list[str]]:
+        """Draws rows of a table: the columns of the source, and values as it would write them.
+
+        Args:
+            count: how many.
+            seed: as for :meth:`sample`.
+            replica: likewise.
+            of: likewise.
+            where: likewise.
+
+        Raises:
+            ConfigError: the run's data is no table; or as for :meth:`sample`.
+        """
+        columns = self.data.form.columns(self._draw(count, seed, replica, of, where))
+        if columns is None:
+            raise ConfigError(f"the run learned {self.data.kind}, not a table: say sample(…)")
+        return columns
+
+    def _draw(
+        self,
+        count: int,
+        seed: int,
+        replica: int,
+        of: str | None,
+        where: Mapping[str, str] | None = None,
+    ) -> Tensor:
         """Samples with their axes as networks see them."""
         if not 0 < count <= MOST:
             raise ConfigError(
                 f"the number of samples must be 1 to {MOST:,}, not {count:,}: draw more in parts, "
                 "each with a seed of its own"
             )
-        return torch.cat(list(self.draws(count, seed=seed, replica=replica, of=of)))
+        return torch.cat(list(self.draws(count, seed=seed, replica=replica, of=of, where=where)))
 
     def draws(
-        self, count: int, *, seed: int = 0, replica: int = 0, of: str | None = None
+        self,
+        count: int,
+        *,
+        seed: int = 0,
+        replica: int = 0,
+        of: str | None = None,
+        where: Mapping[str, str] | None = None,
     ) -> Iterator[Tensor]:
         """The same samples piece by piece, so that memory need not hold all of them.
 
@@ -206,6 +258,7 @@ class Run:
             seed: as for :meth:`sample`.
             replica: likewise.
             of: likewise.
+            where: likewise.
 
         Yields:
             ``[n, *shape]``, n at most 1,024, with axes as networks see them.
@@ -216,6 +269,41 @@ class Run:
         self.check_replica(replica)
         if count < 1:
             raise ConfigError(f"the number of samples must be 1 or more, not {count:,}")
+        if where:
+            yield from self._draws_where(count, seed, replica, of, where)
+        else:
+            yield from self._pieces(count, seed, replica, of, self.data.form.latents)
+
+    def _draws_where(
+        self, count: int, seed: int, replica: int, of: str | None, where: Mapping[str, str]
+    ) -> Iterator[Tensor]:
+        """Samples of which ``where`` is true: asked for, and those left out that are not."""
+        form, data = self.data.form, self.data
+        tried = found = 0
+        for made in self._pieces(TRIES * count, seed, replica, of, lambda z: form.under(z, where)):
+            fits = form.fits((made - data.shift) / data.scale, where)
+            kept = made[fits][: count - found]
+            tried, found = tried + len(made), found + len(kept)
+            if len(kept):
+                yield kept
+            if found == count:
+                return
+            if tried >= ENOUGH and found * TRIES < tried:
+                break
+        asked = ", ".join(f"{column} = {value}" for column, value in where.items())
+        raise ConfigError(
+            f"where: of {tried:,} rows that were asked for, {found:,} have {asked}: the generator "
+            "does not make them; ask for less at once, or train longer"
+        )
+
+    def _pieces(
+        self,
+        count: int,
+        seed: int,
+        replica: int,
+        of: str | None,
+        latents_of: Callable[[Tensor], Tensor],
+    ) -> Iterator[Tensor]:
         generator = self.network(replica=replica, of=of)
         device = device_of(generator)
         noise = Streams([seed], "samples")
@@ -230,6 +318,7 @@ class Run:
             end = min(first + PIECE, count)
             sizes = [min(CHUNK, end - i) for i in range(first, end, CHUNK)]
             latents = torch.cat([noise.normal(CHUNK, *self.config.latent)[0][:n] for n in sizes])
+            latents = latents_of(latents)
             with torch.no_grad():
                 made = in_chunks(begin, latents, CHUNK, self.config.batch, axis=0)
             ambient = begun
@@ -333,6 +422,7 @@ class Run:
         seed: int = 0,
         replica: int = 0,
         of: str | None = None,
+        where: Mapping[str, str] | None = None,
     ) -> Shown:
         """Samples as people see them: a picture, or lines of text.
 
@@ -341,9 +431,10 @@ class Run:
             seed: as for :meth:`sample`.
             replica: likewise.
             of: likewise.
+            where: likewise.
         """
         form = self.data.form
-        samples = self._draw(count or form.pictured, seed, replica, of)
+        samples = self._draw(count or form.pictured, seed, replica, of, where)
         plain = ((samples - self.data.shift) / self.data.scale).float()
         return form.show(self.data, plain)
 

@@ -75,8 +75,9 @@ class DataDraw:
         return torch.stack(taken)
 
     def latents(self) -> Tensor:
-        """Standard normal noise, ``[member, batch, *latent]``."""
-        return self.noise.normal(self.batch, *self.latent)
+        """Standard normal noise, ``[member, batch, *latent]``, as the data makes latents of it."""
+        noise_mb = self.noise.normal(self.batch, *self.latent)
+        return self.data.form.latents(noise_mb, training=True)
 
     def weigh(self, weights_mn: Tensor) -> None:
         """From now on :meth:`real` draws by weights ``[member, sample]``, with replacement.
@@ -102,6 +103,11 @@ class DataDraw:
             raise DataError(
                 f"samples of {self.data.name} are made anew whenever they are taken, so that none "
                 "can have a weight of its own: take data that is fixed"
+            )
+        if self.data.balance is not None:
+            raise DataError(
+                f"rows of {self.data.name} are drawn by what is rare in them already, so that they "
+                "cannot have weights of their own: take another game"
             )
         if len(self.data) > LARGEST_PERMUTATION:
             raise DataError(

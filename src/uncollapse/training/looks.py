@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -18,7 +19,7 @@ from torch import Tensor
 from uncollapse.data import Dataset
 from uncollapse.diagnosis.symbols import Lines
 from uncollapse.metrics import compare_bins, lost_classes, lost_modes, mode_coverage, prdc
-from uncollapse.metrics.classes import RARE
+from uncollapse.metrics.classes import CHANCE, RARE, lost_of_counts
 from uncollapse.metrics.features import DIMENSIONS, PCA, Raw
 from uncollapse.metrics.neighbours import k_nearest, nearest
 from uncollapse.streams import Ambient, Streams
@@ -37,6 +38,10 @@ KNOWN = 5000
 """Labelled real samples that tell the classes of others."""
 NUMBERS = 2**25
 """Numbers in these samples, at most: of large images there are fewer samples."""
+MANY_ROWS = 5000
+"""Of these that are looked at at once."""
+EVERY = 100_000
+"""Real samples whose categories are counted, at most."""
 CLEAR = 0.7
 """Part of real samples whose class the nearest other one must tell, or classes are not measured."""
 CELLS = 50
@@ -81,10 +86,12 @@ class Looks:
 
     def __init__(self, data: Dataset) -> None:
         looks: list[Look] = []
+        whole: Facts = {}  # what all of the data has, where that is known
+        self.measured = data.form.measured
         self.lacks: list[str] = []
         count = min(SAMPLES, len(data) // 2, NUMBERS // (2 * math.prod(data.shape)))
         index = order(len(data), count + KNOWN)
-        other = taken(data, index[: max(count, 1)])
+        other = self.measured(taken(data, index[: max(count, 1)]))
         text = None
         if data.texts is not None and len(data) >= 2 * LEAST:
             held = min(SAMPLES, len(data) // 2)
@@ -98,7 +105,7 @@ class Looks:
                 f"into memory, and {data.name} has {min(len(data), 2 * count)}"
             )
         else:
-            real = taken(data, index[count : 2 * count])
+            real = self.measured(taken(data, index[count : 2 * count]))
             view = View(torch.cat([real, other]), data)
             if (known := _labelled(data, index[count:])) is not None:
                 classes = Classes(data, view, known, other, index[:count])
@@ -110,6 +117,9 @@ class Looks:
                     )
                 else:
                     looks.append(classes)
+            if data.form.names:
+                looks.append(categories := Categories(data))
+                whole = categories.whole
             looks.append(Coverage(view, real))
             if (cells := min(CELLS, count // EACH_CELL)) > 1:
                 looks.append(Cells(view, real, cells))
@@ -117,12 +127,14 @@ class Looks:
         self.far = FAR * float(other.abs().max())
         self.known = {name: number for look in looks for name, number in look.known.items()}
         self.names = tuple(name for look in looks for name in look.names)
-        self.real = {k: v for k, v in self(other).items() if k != "lost"}
-        self.real |= {} if text is None else text.floor
+        self.real = {k: v for k, v in self._facts(other).items() if k != "lost"}
+        self.real |= whole | ({} if text is None else text.floor)
 
     def __call__(self, samples: Tensor) -> Facts:
         """Measures samples ``[n, *shape]``, finite, in network units."""
-        near = samples.clamp(-self.far, self.far)
+        return self._facts(self.measured(samples).clamp(-self.far, self.far))
+
+    def _facts(self, near: Tensor) -> Facts:
         facts: Facts = {}
         for look in self.looks:
             facts |= look(near)
@@ -151,8 +163,9 @@ class Looks:
         points = "modes" in facts
         held = beside_real("modes" if points else "coverage")
         good = beside_real("high_quality" if points else "precision")
-        if "classes" in facts:
-            held = min(held, beside_real("classes"))
+        for name in ("classes", "categories"):
+            if name in facts:
+                held = min(held, beside_real(name))
         return 2 * held * good / (held + good) if held and good else 0.0
 
 
@@ -256,6 +269,50 @@ class Classes:
         assert self.labels is not None
         nearest = k_nearest(self.view(samples), self.near, 1)[:, 0]
         return self.labels[nearest.to(self.labels.device)]
+
+
+class Categories:
+    """What samples may hold, such as categories of a table's columns, beside all of the data.
+
+    It is held if samples have a tenth of its share among real ones, and one sample at least.
+
+    Args:
+        data: whose form has names for it.
+
+    Attributes:
+        whole: what the data itself has.
+    """
+
+    def __init__(self, data: Dataset) -> None:
+        self.form = data.form
+        self.names: Sequence[str] = data.form.names
+        self.known = {"categories": len(self.names)}
+        self.count = min(len(data), EVERY)
+        numbers = order(len(data), self.count)
+        self.real = np.zeros(len(self.names), np.int64)
+        for first in range(0, self.count, MANY_ROWS):
+            self.real += self._counts(taken(data, numbers[first : first + MANY_ROWS]))
+        self.whole: Facts = {
+            "categories": int((self.real > 0).sum()),
+            "counts": self.real.tolist(),
+            "counted": self.count,
+        }
+
+    def __call__(self, samples: Tensor) -> Facts:
+        """How many are held, and which are lost for more than chance."""
+        counts, n, m = self._counts(samples), self.count, len(samples)
+        held = (counts > 0) & (counts / m >= RARE * self.real / n)
+        gone = lost_of_counts(self.real, counts, CHANCE / len(counts), sizes=(n, m))
+        return {
+            "categories": int(held.sum()),
+            "lost": [self.names[k] for k in gone],
+            "counts": counts.tolist(),
+            "counted": m,
+        }
+
+    def _counts(self, samples: Tensor) -> NDArray[Any]:
+        counts: NDArray[Any] = self.form.holds(samples).sum(0).cpu().numpy()
+        return counts
 
 
 class Coverage:

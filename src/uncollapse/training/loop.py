@@ -136,7 +136,7 @@ def look(
         NonFiniteError: samples or measures are NaN or infinite.
     """
     watching, looks = training.watching, training.watching.looks
-    step, fake_mb = training.step, training.sample(SCORED)
+    step, fake_mb = training.step, training.sample(training.data.form.looked_at)
     recorder.check_tensors(step, {"samples": fake_mb})
     distances = training.score(fake_mb)
     rows: list[Row] = [
@@ -149,7 +149,8 @@ def look(
         facts |= {"names": list(looks.names)} if looks.names else {}
         for row, real in zip(rows, training.reference_mb, strict=True):
             if len(real) > 1:
-                row[f"{REAL}energy_distance"] = expected_energy_distance(real, SCORED)
+                measured = training.data.form.measured(real)
+                row[f"{REAL}energy_distance"] = expected_energy_distance(measured, SCORED)
             row |= facts | ({"lacks": looks.lacks} if looks.lacks else {})
     recorder.measure(step, rows)
     for member, row in enumerate(rows):
@@ -182,7 +183,7 @@ def watch(
     if not changed:
         return
     if watching.looks.known:
-        fake_mb = training.sample(SCORED)
+        fake_mb = training.sample(training.data.form.looked_at)
         for member in changed:
             watching.take_lost(member, watching.looks(fake_mb[member]))
     verdicts = watching.verdicts(step)

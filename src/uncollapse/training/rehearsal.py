@@ -18,7 +18,7 @@ from uncollapse.errors import (
 )
 from uncollapse.players import Player
 from uncollapse.runs.config import Config
-from uncollapse.training.training import SCORED, Training
+from uncollapse.training.training import Training
 
 SLACK = 0.02
 """How far beyond a generator's bounds data may be, in network units."""
@@ -130,5 +130,5 @@ def in_words(error: Exception, config: Config) -> str:
 def _counts(training: Training) -> list[int]:
     """The sizes of all chunks that samples are drawn in while a run trains."""
     chunk = training.chunk
-    wanted = (SCORED, training.data.form.pictured)
+    wanted = (training.data.form.looked_at, training.data.form.pictured)
     return sorted({n for count in wanted for n in (min(chunk, count), count % chunk) if n})

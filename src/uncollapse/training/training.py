@@ -171,7 +171,7 @@ class Training:
     def latents(self, count: int, purpose: str = "pictures") -> Tensor:
         """Noise that is fixed for each purpose: ``[member, count, *latent]``."""
         streams = Streams(self.config.seeds, purpose, self.device)
-        return streams.normal(count, *self.config.latent)
+        return self.data.form.latents(streams.normal(count, *self.config.latent))
 
     def sample(self, count: int, purpose: str = "pictures") -> Tensor:
         """Samples of :meth:`latents`, always the same: ``[member, count, *shape]``, network units.
@@ -193,8 +193,9 @@ class Training:
 
     def score(self, fake_mb: Tensor) -> list[float]:
         """The energy distance between fixed real samples and those of :meth:`sample`, by member."""
+        measured = self.data.form.measured
         return [
-            energy_distance(real, fake)
+            energy_distance(measured(real), measured(fake[:SCORED]))
             for real, fake in zip(self.reference_mb, fake_mb, strict=True)
         ]
 

@@ -149,7 +149,7 @@ class Watching:
         index = self._index = order(len(data), count)
         samples = taken(data, index).cpu()
         features: Callable[[Tensor], Tensor] | None = None
-        if len(data.shape) == 1 and data.shape[0] <= DIMENSIONS:
+        if len(data.shape) == 1 and data.shape[0] <= DIMENSIONS and not data.form.names:
             # Plain numbers, in the data's own units: categories and regions are named by them.
             scale, shift = data.scale.cpu(), data.shift.cpu()
             self._fed: Callable[[Tensor], Tensor] = data.restore
@@ -158,7 +158,8 @@ class Watching:
             # Numbers of symbols: watchers know such lines, and checkpoints hold no one-hot ones.
             self._fed = lambda rows: symbols(data, rows)
         else:
-            self._fed = learned(samples)  # so checkpoints hold features, not images
+            measured, seen = data.form.measured, learned(data.form.measured(samples))
+            self._fed = lambda some: seen(measured(some))  # so checkpoints hold features
         labels = data.labels(index) if self.looks.known else None
         self._watches = [
             Watch(

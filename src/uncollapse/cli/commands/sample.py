@@ -21,12 +21,14 @@ def sample(
     start: Annotated[Literal["last", "best"], Parameter(name="--from")] = "last",
     replica: Annotated[tuple[str, ...], BARE] = (),
     of: str | None = None,
+    where: Annotated[tuple[str, ...], BARE] = (),
 ) -> int:
     """Draw samples from a trained generator.
 
     Examples: `uncollapse sample runs/digits --out digits.png`,
     `uncollapse sample runs/photos -n 10000 --out fakes/`,
-    `uncollapse sample runs/ring8 -n 1000 --of local-3 --out points.csv`.
+    `uncollapse sample runs/ring8 -n 1000 --of local-3 --out points.csv`,
+    `uncollapse sample runs/census -n 1000 --where income=">50K" --out rich.csv`.
 
     Parameters
     ----------
@@ -48,7 +50,9 @@ def sample(
     of
         One generator of several that samples come from, component-0, component-1, …, or another
         of the game by name: local-0, local-1, … of sgan.
+    where
+        Of tables: COLUMN=VALUE, a category that all rows have; repeated for more columns.
     """
     from uncollapse.cli.sample import sample_command
 
-    return sample_command(run, out, count, seed, start, replica, of)
+    return sample_command(run, out, count, seed, start, replica, of, where)

@@ -1,4 +1,4 @@
-"""Formats of one's own files: images, numpy's arrays, IDX, text."""
+"""Formats of one's own files: images, numpy's arrays, IDX, text, tables."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from uncollapse.data.dataset import Dataset
 from uncollapse.data.formats.format import Format
 from uncollapse.data.images import image_folder
 from uncollapse.data.reading import Reading
+from uncollapse.data.table_files import table_file
 from uncollapse.data.text_files import billion_words, text_file
 
 
@@ -25,6 +26,10 @@ def _billion_words(
     return billion_words(path, name=name, reading=reading)
 
 
+def _table(path: str, *, name: str, reading: Reading, like: Dataset | None = None) -> Dataset:
+    return table_file(path, reading)
+
+
 FORMATS = (
     Format("images", "FOLDER", "image files, cropped and resized to one size", _images),
     Format("array", "FILE", "samples in an .npz or .npy file", array_file),
@@ -36,4 +41,5 @@ FORMATS = (
         "shards of the One Billion Word Benchmark, as WGAN-GP learned them",
         _billion_words,
     ),
+    Format("table", "FILE", "rows of a CSV file, or of a parquet file", _table),
 )

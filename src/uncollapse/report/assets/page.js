@@ -165,8 +165,8 @@
 
   function measured(step) {
     const said = [];
-    for (const chart of data.charts.slice(0, 5)) {
-      if (!["held", "classes", "coverage", "distance"].includes(chart.key)) continue;
+    for (const chart of data.charts.slice(0, 6)) {
+      if (!["held", "classes", "categories", "coverage", "distance"].includes(chart.key)) continue;
       for (const line of chart.lines) {
         const at = of(line, chosen.replica);
         const k = at ? at.steps.findLastIndex((s) => s <= step) : -1;
@@ -241,7 +241,7 @@
     pen.textAlign = "right";
     pen.fillText(large(each.steps[columns - 1]), width, rows * line + 14);
     const words = "Of the samples that are of any of these. Red: too rare; blue: too frequent; blank: as in the data.";
-    canvas.setAttribute("aria-label", `Shares over steps of ${rows} modes or classes. The table has the last ones.`);
+    canvas.setAttribute("aria-label", `Shares over steps of ${rows} modes, classes or categories. The table has the last ones.`);
     $("heat-text").textContent = words;
     if (at) {
       const [c, r] = [Math.max(0, Math.min(columns - 1, at[0])), Math.max(0, Math.min(rows - 1, at[1]))];

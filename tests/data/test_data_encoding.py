@@ -1,0 +1,173 @@
+"""Columns of tables as vectors and back: types, digits, ranges, dates and what is missing."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from uncollapse.data.encoding import Categories, Constant, Encoding, Numbers, encoded
+from uncollapse.data.modes import placed
+from uncollapse.data.reading import Reading
+from uncollapse.data.table_files import read_table
+from uncollapse.errors import ConfigError, DataError
+
+
+def columns(n=120):
+    rng = np.random.default_rng(0)
+    when = [f"{1 + i % 28:02d}/{1 + i % 12:02d}/{1990 + i % 25}" for i in range(n)]
+    when[0] = "31/12/1990"
+    return {
+        "kind": [("a", "b", "c, d")[i % 3] for i in range(n)],
+        "flag": [("1", "0", "1.0")[i % 3] for i in range(n)],
+        "price": [f"{x:.2f}" for x in rng.normal(40, 9, n)],
+        "weight": [str(25 * int(x)) for x in rng.integers(100, 200, n)],
+        "tiny": [f"{x:.3g}" for x in rng.normal(1e-6, 1e-7, n)],
+        "gaps": ["NA" if i % 5 == 0 else str(i * 7 - 300) for i in range(n)],
+        "born": when,
+        "seen": [f"2020-01-{1 + i % 28:02d}T{i % 24:02d}:30:00Z" for i in range(n)],
+        "clock": [f"{i % 24:02d}:{(i * 7) % 60:02d}" for i in range(n)],
+        "word": ["" if i % 7 == 0 else "yes" for i in range(n)],
+        "same": ["x"] * n,
+    }
+
+
+@pytest.fixture(scope="module")
+def table():
+    given = columns()
+    return given, *encoded(given, "t.csv", Reading())
+
+
+def test_rows_come_back_as_they_were_written(table):
+    given, encoding, vectors = table
+    assert vectors.dtype == torch.float32
+    assert vectors.shape == (120, encoding.size)
+    back = encoding.decode(vectors)
+    # Spellings of one number are one category: it comes back in the commonest, here the first.
+    given = given | {"flag": ["0" if value == "0" else "1" for value in given["flag"]]}
+    tiny = back.pop("tiny"), given.pop("tiny")
+    assert list(map(float, tiny[0])) == list(map(float, tiny[1]))
+    assert back == given
+    assert list(encoding.decode(vectors)) == list(columns())
+
+
+def test_columns_are_what_they_hold(table):
+    _, encoding, vectors = table
+    kinds = {column.name: type(column) for column in encoding.columns}
+    assert [name for name, kind in kinds.items() if kind is Categories] == ["kind", "flag", "word"]
+    assert kinds["same"] is Constant
+    assert encoding.heads.startswith("3-2-2-n")
+    assert encoding.names[:3] == ("kind = a", "kind = b", "kind = c, d")
+    assert {"word = missing", "gaps = missing"} < set(encoding.names)
+    holds = dict(zip(encoding.names, encoding.holds(vectors).sum(0).tolist(), strict=True))
+    assert holds["kind = a"] == 40
+    assert holds["word = missing"] == 18
+    assert holds["gaps = missing"] == 24
+
+
+def test_vectors_are_places_in_modes_and_ones(table):
+    _, encoding, vectors = table
+    for column, block in zip(encoding.learned, encoding.blocks(vectors).values(), strict=True):
+        ones = block[:, 1:] if isinstance(column, Numbers) else block
+        assert (ones.sum(1) == 1).all()
+        assert ((ones == 0) | (ones == 1)).all()
+        if isinstance(column, Numbers):
+            assert block[:, 0].abs().max() <= 1
+    assert torch.equal(encoding.hardened(vectors), vectors)
+    soft = vectors + torch.rand(vectors.shape, generator=torch.Generator().manual_seed(0)) * 0.01
+    hard = encoding.hardened(torch.cat([soft, torch.ones(len(soft), 4)], 1))
+    assert hard.shape == vectors.shape
+    assert torch.equal(encoding.holds(hard), encoding.holds(vectors))
+
+
+def test_whatever_is_generated_has_the_range_and_the_digits_of_the_data(table):
+    given, encoding, _ = table
+    generator = torch.Generator().manual_seed(0)
+    noise = 3 * torch.randn(500, encoding.size, generator=generator)
+    found = encoding.decode(noise)
+    prices = [float(value) for value in given["price"]]
+    assert all(min(prices) <= float(value) <= max(prices) for value in found["price"])
+    assert all(len(value.partition(".")[2]) == 2 for value in found["price"])
+    assert all(int(value) % 25 == 0 for value in found["weight"])
+    assert set(found["kind"]) == {"a", "b", "c, d"}
+    assert all(value == "NA" or int(value) % 7 == 1 for value in found["gaps"])  # steps of 7
+    assert all(1990 <= int(value[-4:]) <= 2014 for value in found["born"])
+    assert all(value.endswith(":30:00Z") for value in found["seen"])
+
+
+def test_an_encoding_is_plain_values(table):
+    _, encoding, _ = table
+    assert Encoding.of(json.loads(json.dumps(encoding.facts))) == encoding
+
+
+def test_modes_are_found_and_no_value_is_cut_off():
+    rng = np.random.default_rng(0)
+    values = np.concatenate([rng.normal(-10, 1, 600), rng.normal(10, 0.5, 400), [500.0]])
+    found = placed(values)
+    centres = found.modes.centre[found.which]
+    assert (centres[:600] < 0).all()
+    assert (centres[600:1000] > 0).all()
+    assert np.abs(found.place).max() <= 1
+    assert np.allclose(found.modes.back(found.place, found.which), values)
+    # Four standard deviations are one, so of a normal mode nearly all lie within 0.75.
+    assert (np.abs(found.place[600:1000]) < 0.9).all()
+    units = placed(1e6 * values - 3e7)  # the units of a column change nothing
+    assert (units.which == found.which).all()
+    assert np.allclose(units.place, found.place, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"id": [f"n{i}" for i in range(200)]}, "200 different values in 200 rows"),
+        ({"a": ["1"] * 5, "b": [""] * 5}, "nothing to learn"),
+    ],
+)
+def test_columns_of_which_nothing_can_be_learned(given, said):
+    with pytest.raises(DataError, match=said):
+        encoded(given, "t.csv", Reading())
+
+
+def test_a_column_that_never_changes_is_said():
+    reading = Reading()
+    encoding, vectors = encoded({"a": ["", ""], "b": ["x", "y"]}, "t.csv", reading)
+    assert "column 'a' holds nothing in all rows" in reading.details
+    assert encoding.decode(vectors)["a"] == ["", ""]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("kin", "a", "no column 'kin'; there is kind"),
+        ("kind", "A", "column 'kind' has no 'A'"),
+        ("price", "3", "a column of numbers; conditions are on categories"),
+        ("same", "x", "a column of a single value"),
+    ],
+)
+def test_conditions_that_cannot_be(table, column, value, said):
+    with pytest.raises(ConfigError, match=said):
+        table[1].condition(column, value)
+    assert table[1].condition("flag", "0") == 3
+
+
+def test_parquet_is_read_as_a_csv_file_would_be(tmp_path, monkeypatch):
+    pa = pytest.importorskip("pyarrow")
+    from datetime import date
+
+    import pyarrow.parquet as pq
+
+    path = tmp_path / "t.parquet"
+    held = {"n": [1.5, None], "w": ["a", None], "d": [date(2020, 1, 31), None], "b": [True, False]}
+    pq.write_table(pa.table(held), path)
+    assert read_table(path) == {
+        "n": ["1.5", ""], "w": ["a", ""], "d": ["2020-01-31", ""], "b": ["True", "False"],
+    }  # fmt: skip
+    pq.write_table(pa.table({"list": [[1], [2]]}), path)
+    with pytest.raises(DataError, match="column 'list' holds list"):
+        read_table(path)
+    path.write_bytes(b"no")
+    with pytest.raises(DataError, match="cannot be read as parquet"):
+        read_table(path)
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    with pytest.raises(Exception, match=r"pip install uncollapse\[tables\]"):
+        read_table(path)
