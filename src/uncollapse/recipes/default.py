@@ -52,6 +52,7 @@ def _series(data: Dataset) -> Settings:
 
 
 def _rows(data: Dataset) -> Settings:
+    """CTGAN's, for as many steps as it takes on a processor in some minutes."""
     return replace(ctgan(data), steps=ROWS)
 
 
