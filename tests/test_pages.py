@@ -21,7 +21,7 @@ PAGES = {
         )
     )
 }
-IMAGES = {"augment": (3, 4, 4)}
+IMAGES = {"augment": (3, 4, 4), "condition-loss": (7,)}
 """Pages whose samples are no points in the plane."""
 REMEDIES = set(uc.remedies.registry) | {"tprelu"}
 

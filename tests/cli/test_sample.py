@@ -139,7 +139,11 @@ def test_parts_have_names(runs, command):
             "--out must end in .npz, .npy, .csv or .png, or be a folder",
         ),
         ("points", ("--out", "folder"), "a folder is for images, these are points"),
-        ("digits", ("--out", "d.csv"), "a .csv is for points and series, these are images"),
+        (
+            "digits",
+            ("--out", "d.csv"),
+            "and series and rows, these are images",
+        ),
         ("points", ("--out", "p.npy", "--replica", "2"), "replica must be 0 to 1, not 2"),
         ("points", ("--out", "p.npy", "--replica", "x"), "a whole number or all, not 'x'"),
         ("points", ("--out", "p.npy", "--replica", "0", "1"), "--replica takes one word"),

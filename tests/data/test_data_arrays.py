@@ -97,6 +97,7 @@ def test_paths_without_a_form_get_a_hint(tmp_path):
     (tmp_path / "x-images-idx3").touch()
     (tmp_path / "a.npy").touch()
     (tmp_path / "a.csv").touch()
+    (tmp_path / "a.md").touch()
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "p.png").touch()
     for path, hint in {
@@ -105,7 +106,8 @@ def test_paths_without_a_form_get_a_hint(tmp_path):
         tmp_path / "photos": f"say images:{tmp_path / 'photos'}",
         tmp_path / "photos" / "p.png": f"say images:{tmp_path / 'photos'}, its folder",
         tmp_path / "a.npy": f"say array:{tmp_path / 'a.npy'}",
-        tmp_path / "a.csv": "no data is read from a .csv file; images:FOLDER, array:FILE, idx:FO",
+        tmp_path / "a.csv": f"say table:{tmp_path / 'a.csv'}",
+        tmp_path / "a.md": "no data is read from a .md file; images:FOLDER, array:FILE, idx:FO",
     }.items():
         with pytest.raises(DataError) as error:
             data.load(str(path))

@@ -78,6 +78,7 @@ def test_families_by_name() -> None:
         "conv1d",
         "conv28",
         "pacgan",
+        "table-mlp",
         "unrolled-gan",
     ]
     for name in families:

@@ -11,6 +11,7 @@ import yaml
 
 import uncollapse as uc
 from uncollapse.cli.commands.words import Words
+from uncollapse.data.table_files import from_columns
 from uncollapse.errors import ConfigError
 from uncollapse.recipes import Settings, registry
 from uncollapse.runs import Config
@@ -34,11 +35,15 @@ def settings(name, data):
         ("pacgan", "grid25", {"generator": "pacgan", "optimizer": "adam:beta1=0.8,beta2=0.999",
          "lr": (1e-4, 1e-4), "batch": 100, "steps": 400_000,
          "remedies": ("packing:m=2,same=packs",)}),
+        ("ctgan", "table", {"objective": "wgan-gp:gp=10", "optimizer": "adam:beta1=0.5,beta2=0.9",
+         "lr": (2e-4, 2e-4), "batch": 500, "critic_steps": 1, "steps": 600,
+         "remedies": ("condition-loss", "packing:m=10")}),
         ("sgan", "ring8", {"game": "sgan:pairs=5", "generator": "mlp", "lr": (1e-5, 1e-5)}),
     ],
 )  # fmt: skip
 def test_published_ones_are_their_papers(name, data, said):
-    given = torch.zeros(4, 1, 28, 28).byte() if data == "mnist-like" else data
+    table = from_columns({"a": ["x", "y"] * 600, "b": [str(i % 30) for i in range(1200)]}, "t")
+    given = {"mnist-like": torch.zeros(4, 1, 28, 28).byte(), "table": table}.get(data, data)
     found = settings(name, given)
     assert {word: getattr(found, word) for word in said} == said
 
@@ -49,6 +54,8 @@ def test_published_ones_are_their_papers(name, data, said):
 @pytest.mark.parametrize("name", registry)
 def test_each_trains_on_each_kind_of_data(name, data, tiny):
     small = {"batch": 8, "steps": 1, "members": "one-by-one"}
+    if name == "ctgan":
+        small |= {"batch": 10}  # a pack
     if name in ("gan", "pacgan"):  # the papers' networks are large
         small |= {"generator": tiny["generator"]}
     run = uc.train(data, recipe=name, **small)
@@ -150,6 +157,7 @@ KINDS = {
     "few images of 8 × 8": "digits",
     "images of 28 × 28": torch.zeros(5000, 1, 28, 28).byte(),
     "series": torch.randn(40, 12, 2),
+    "tables": from_columns({"a": ["x", "y"] * 20, "b": [str(i / 7) for i in range(40)]}, "t"),
 }
 
 

@@ -120,7 +120,8 @@ def critics(case):
 
 def test_every_remedy_by_name_is_here():
     covered = {spec.partition(":")[0] for specs in ONE_BY_ONE.values() for spec in specs}
-    assert covered == set(remedies.registry)
+    # Of tables alone: tests/training/test_tables.py.
+    assert covered == set(remedies.registry) - {"condition-loss"}
 
 
 @pytest.mark.parametrize(("data", "case"), FITTING)

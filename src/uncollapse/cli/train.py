@@ -29,7 +29,7 @@ def train_command(given: dict[str, Any], config: Path | None) -> int:
     if "data" not in words:
         raise ConfigError(
             "train needs data: a name (`uncollapse data list` shows them), images:FOLDER, "
-            "array:FILE or idx:FOLDER"
+            "array:FILE, idx:FOLDER or table:FILE"
         )
     data = words.pop("data")
     place = Path("runs") / named_after(str(data))

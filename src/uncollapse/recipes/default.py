@@ -66,6 +66,7 @@ def _text(data: Dataset) -> Settings:
 
 
 def _rows(data: Dataset) -> Settings:
+    """CTGAN's, for as many steps as it takes on a processor in some minutes."""
     return replace(ctgan(data), steps=ROWS)
 
 

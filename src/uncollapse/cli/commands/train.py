@@ -35,8 +35,8 @@ def train(
     Parameters
     ----------
     data
-        What to learn: a name from `uncollapse data list`, or images:FOLDER, array:FILE, idx:FOLDER,
-        text:FILE, billion-words:FOLDER.
+        What to learn: a name from `uncollapse data list`, or images:FOLDER, array:FILE, table:FILE,
+        text:FILE, cifar10:FOLDER and the other formats of that list.
     out
         The run's folder. Default: the first free of runs/DATA, runs/DATA-2, …
     overwrite

@@ -46,7 +46,7 @@ class Words:
     averaged), with new optimisers, and are its networks unless others are given."""
     recipe: Annotated[str | None, Parameter(group=LEARNING)] = None
     """default, chosen by measurement for each kind of data; or a paper's own: gan, dcgan, wgan,
-    wgan-gp, dragan, pacgan, r3gan, sgan, with the paper's number of steps. Any option below
+    wgan-gp, dragan, pacgan, ctgan, r3gan, sgan, with the paper's number of steps. Any option below
     wins over it."""
     game: Annotated[str | None, Parameter(group=PLAYERS)] = None
     """Which networks train against which: duel, one generator and one discriminator, or sgan,
@@ -59,7 +59,7 @@ class Words:
     """How networks of one kind run: one by one, all at once (faster if they are small), or auto,
     whichever a short trial shows to be faster. Default: auto."""
     generator: Annotated[str | None, Parameter(group=PLAYERS)] = None
-    """mlp, dcgan, resnet, conv1d, char-cnn, conv28, pacgan, unrolled-gan (with
+    """mlp, dcgan, resnet, conv1d, char-cnn, conv28, pacgan, table-mlp, unrolled-gan (with
     settings: mlp:width=256,depth=3), or package.module:factory of your own. Default: the
     recipe's, or what suits the data."""
     discriminator: Annotated[str | None, Parameter(group=PLAYERS)] = None
