@@ -12,6 +12,7 @@ from uncollapse.nets.conv28 import Conv28
 from uncollapse.nets.dcgan import DCGAN
 from uncollapse.nets.factory import Factory
 from uncollapse.nets.family import Family
+from uncollapse.nets.gpan import GPAN
 from uncollapse.nets.latent import latent_of
 from uncollapse.nets.minibatch import MinibatchLayer
 from uncollapse.nets.mlp import MLP
@@ -23,6 +24,7 @@ from uncollapse.nets.unrolled_gan import UnrolledGAN
 
 __all__ = [
     "DCGAN",
+    "GPAN",
     "MLP",
     "Conv1d",
     "Conv28",
