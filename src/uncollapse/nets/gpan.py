@@ -14,6 +14,7 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from uncollapse.errors import ConfigError, ShapeError
 from uncollapse.nets.family import at_least, is_image
+from uncollapse.nets.stochastic import Routes, SDeconv
 
 LAYERS = 5
 """Stochastic layers, so that 4 filters each give 1,024 routes."""
@@ -145,7 +146,7 @@ class Generator(nn.Module):
         self.register_buffer("counts", torch.zeros(2))  # of the sets and substrates that there are
         deep = [self.planes, 5 * width, 9 * width // 2, 4 * width, 2 * width, width]
         self.routed = nn.ModuleList(
-            Routed(inner, outer, filters) for inner, outer in itertools.pairwise(deep)
+            _routed(inner, outer, filters) for inner, outer in itertools.pairwise(deep)
         )
         joined = min(JOINED, size // 2)
         self.below = nn.Sequential(*_substrate_layers(channels, size // 2 // joined))
@@ -166,8 +167,9 @@ class Generator(nn.Module):
         wanted, substrates, routes = self.choices(seeds)
         maps = F.pad(wanted, (0, self.planes * self.start**2 - wanted.shape[1]))
         maps = maps.reshape(len(seeds), self.planes, self.start, self.start)
-        for number, layer in enumerate(self.routed):
-            maps = layer(maps, routes[:, number])
+        with Routes(self).taking(routes):
+            for layer in self.routed:
+                maps = layer(maps)
         return cast(Tensor, self.above(torch.cat([maps, self.below(substrates)], 1)))
 
     def choices(self, seeds: Tensor) -> Choices:
@@ -298,18 +300,12 @@ def masked(logits: Tensor, regions: Tensor) -> Tensor:
     return logits * (covered <= 0.5)
 
 
-class Routed(nn.Module):
-    """Stand-in."""
-
-    def __init__(self, inner: int, outer: int, filters: int) -> None:
-        super().__init__()
-        self.bank = nn.ModuleList(_up(inner, outer) for _ in range(filters))
-        self.activation = nn.PReLU(outer, SLOPE)
-
-    def forward(self, maps: Tensor, routes: Tensor) -> Tensor:
-        """Maps twice as large, each by its route's filters."""
-        out = torch.stack([layer(maps) for layer in self.bank])
-        return cast(Tensor, self.activation(out[routes, torch.arange(len(maps))]))
+def _routed(inner: int, outer: int, filters: int) -> nn.Module:
+    """A stochastic layer under weight normalisation, and its activation."""
+    layer = SDeconv(inner, outer, filters)
+    for one in layer.bank:
+        weight_norm(one, dim=1)
+    return nn.Sequential(layer, nn.PReLU(outer, SLOPE))
 
 
 def _up(inner: int, outer: int) -> nn.Module:
