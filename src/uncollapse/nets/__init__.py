@@ -19,6 +19,7 @@ from uncollapse.nets.mlp import MLP
 from uncollapse.nets.pacgan import Maxout, PacGAN
 from uncollapse.nets.probing import probe, refuse_lazy
 from uncollapse.nets.resnet import ResNet
+from uncollapse.nets.stochastic import Routes, SDeconv, Stochastic, single, stochastic
 from uncollapse.nets.tprelu import TPReLU
 from uncollapse.nets.unrolled_gan import UnrolledGAN
 
@@ -34,6 +35,9 @@ __all__ = [
     "MinibatchLayer",
     "PacGAN",
     "ResNet",
+    "Routes",
+    "SDeconv",
+    "Stochastic",
     "TPReLU",
     "Turned",
     "UnrolledGAN",
@@ -45,4 +49,6 @@ __all__ = [
     "probe",
     "refuse_lazy",
     "resolve",
+    "single",
+    "stochastic",
 ]
