@@ -45,7 +45,8 @@ class PseudoAdversarial:
             [-1, 1] to class logits: a module, or ``package.module:factory`` of one.
         layer: of the classifier, whose maps Grad-CAM weighs; empty: the last one that gives maps.
         pixels: what the classifier's images are resized to; 0 is 224.
-        adversarial: weight of the objective; 0 seats no discriminator.
+        adversarial: weight of the objective; 0 seats no discriminator. (The document's weights are
+            lost; those here are ours.)
         missing: weight of wanted classes that are missing.
         unwanted: weight of unwanted classes that are seen.
         masking: weight of a white background.
@@ -61,12 +62,12 @@ class PseudoAdversarial:
     classifier: str | nn.Module = BUILT_IN
     layer: str = ""
     pixels: int = 0
-    adversarial: float = 1.0
+    adversarial: float = 0.1
     missing: float = 1.0
-    unwanted: float = 1.0
-    masking: float = 1.0
-    substrate: float = 1.0
-    split: float = 1.0
+    unwanted: float = 0.1
+    masking: float = 0.5
+    substrate: float = 0.5
+    split: float = 0.5
     scales: str = "/".join(["1"] * LAYERS)
     players: dict[str, Player] = field(init=False, repr=False, compare=False)
     output: Stack = field(init=False, repr=False, compare=False)
