@@ -62,12 +62,12 @@ class PseudoAdversarial:
     classifier: str | nn.Module = BUILT_IN
     layer: str = ""
     pixels: int = 0
-    adversarial: float = 0.1
+    adversarial: float = 0.01
     missing: float = 1.0
-    unwanted: float = 0.1
-    masking: float = 0.5
-    substrate: float = 0.5
-    split: float = 0.5
+    unwanted: float = 0.01
+    masking: float = 0.1
+    substrate: float = 0.1
+    split: float = 0.1
     scales: str = "/".join(["1"] * LAYERS)
     players: dict[str, Player] = field(init=False, repr=False, compare=False)
     output: Stack = field(init=False, repr=False, compare=False)
