@@ -70,6 +70,8 @@ class Registry(Generic[T]):
         for name, choice in self.choices.items():
             if type(chosen) is not (choice if isinstance(choice, type) else type(choice)):
                 continue
+            if any(callable(getattr(chosen, f.name)) for f in _fields(chosen)):
+                return None  # an object of somebody's, which no word leads to
             changed = [
                 f"{f.name}={getattr(chosen, f.name)}"
                 for f in _fields(chosen)
@@ -155,6 +157,8 @@ def check_kinds(chosen: Any, name: str) -> None:
     }
     declared = typing.get_type_hints(type(chosen))
     for field in _fields(chosen):
+        if declared[field.name] not in kinds:
+            continue  # what may be an object too: whoever takes it checks it
         value = getattr(chosen, field.name)
         kind, words = kinds[declared[field.name]]
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):

@@ -81,7 +81,8 @@ def agrees(run, path, **which):
 
 
 def test_there_is_an_example_of_every_family():
-    assert set(FAMILIES) == set(uc.nets.families)
+    without = {"gpan"}  # its routes are sorted in Python, sample by sample: it is refused
+    assert set(FAMILIES) | without == set(uc.nets.families)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -80,6 +80,7 @@ def test_families_by_name() -> None:
         "pacgan",
         "table-mlp",
         "unrolled-gan",
+        "gpan",
     ]
     for name in families:
         assert families.spec(families.get(name)) == name

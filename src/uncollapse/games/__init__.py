@@ -9,6 +9,7 @@ from uncollapse.games.gman import GMAN
 from uncollapse.games.madgan import MADGAN
 from uncollapse.games.mgan import MGAN
 from uncollapse.games.mwu import MWU
+from uncollapse.games.pseudo_adversarial import PseudoAdversarial
 from uncollapse.games.sgan import SGAN
 from uncollapse.games.shown import Shown
 from uncollapse.names import Registry
@@ -23,6 +24,7 @@ registry: Registry[Game] = Registry(
         "madgan": MADGAN,
         "mgan": MGAN,
         "mwu": MWU,
+        "pseudo-adversarial": PseudoAdversarial,
         "sgan": SGAN,
     },
 )
@@ -41,6 +43,7 @@ __all__ = [
     "Game",
     "Observation",
     "Part",
+    "PseudoAdversarial",
     "Shown",
     "Table",
     "registry",

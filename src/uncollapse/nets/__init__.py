@@ -13,6 +13,7 @@ from uncollapse.nets.conv28 import Conv28
 from uncollapse.nets.dcgan import DCGAN
 from uncollapse.nets.factory import Factory
 from uncollapse.nets.family import Family
+from uncollapse.nets.gpan import GPAN
 from uncollapse.nets.latent import latent_of
 from uncollapse.nets.minibatch import MinibatchLayer
 from uncollapse.nets.mlp import MLP
@@ -26,6 +27,7 @@ from uncollapse.nets.unrolled_gan import UnrolledGAN
 
 __all__ = [
     "DCGAN",
+    "GPAN",
     "MLP",
     "CharCNN",
     "Conv1d",

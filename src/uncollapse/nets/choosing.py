@@ -15,6 +15,7 @@ from uncollapse.nets.conv1d import Conv1d
 from uncollapse.nets.conv28 import Conv28
 from uncollapse.nets.dcgan import DCGAN
 from uncollapse.nets.family import Family, at_least, is_image, is_series
+from uncollapse.nets.gpan import GPAN
 from uncollapse.nets.halving import SHORT
 from uncollapse.nets.mlp import MLP
 from uncollapse.nets.pacgan import PacGAN
@@ -34,6 +35,7 @@ families: Registry[Family] = Registry(
         "pacgan": PacGAN,
         "table-mlp": TableMLP,
         "unrolled-gan": UnrolledGAN,
+        "gpan": GPAN,
     },
 )
 """The families there are, by name."""

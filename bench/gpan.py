@@ -1,0 +1,179 @@
+"""GPAN: whether its images are what was wanted, and how they vary, with and without its parts.
+
+    python bench/gpan.py                                  # all of it: six runs
+    python bench/gpan.py --groups paper --variants all    # one run
+
+Trains at 64 pixels against efficientnet-lite0, with photographs that come with scikit-image and
+scikit-learn as substrates. Runs are kept in --out and gone on with; each is measured once, and its
+row is written at once to docs/figures/gpan/gpan.json, with a picture beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+import uncollapse as uc
+from uncollapse.games.classifier import Classifier, classifier
+from uncollapse.games.pseudo_adversarial import _reached
+from uncollapse.nets.gpan import Generator
+
+HERE = Path(__file__).parents[1] / "docs" / "figures" / "gpan"
+GROUPS = {
+    "paper": "rock-python/box-turtle/zebra+flamingo",
+    "ten": "goldfish/ostrich/tiger/jellyfish/strawberry/volcano/sunglasses/monarch/lion/daisy",
+}
+VARIANTS = {"all": "", "no-split": ",split=0", "no-patches": ",adversarial=0"}
+PHOTOGRAPHS = (
+    *("astronaut", "cat", "coffee", "rocket"),
+    *("chelsea", "colorwheel", "immunohistochemistry", "retina"),
+)
+SIZE = 64
+TRAINED, HELD_OUT = 128, 224
+"""Pixels that the classifier gets in training, and that it is asked with afterwards."""
+ROUTES = 64
+"""Images a set, of routes at random."""
+
+
+def substrates(folder: Path) -> Path:
+    """Square photographs of the samples that come with scikit-image and scikit-learn."""
+    from skimage import data
+    from sklearn.datasets import load_sample_images
+
+    folder.mkdir(parents=True, exist_ok=True)
+    found = {name: getattr(data, name)() for name in PHOTOGRAPHS}
+    found |= {f"s{n}": image for n, image in enumerate(load_sample_images().images)}
+    for name, image in found.items():
+        side = min(image.shape[:2])
+        square = Image.fromarray(np.asarray(image)[:side, :side, :3]).resize((256, 256))
+        square.save(folder / f"{name}.png")
+    return folder
+
+
+def trained(folder: Path, data: Path, group: str, variant: str, steps: int, width: int) -> uc.Run:
+    """The run in a folder, begun, gone on with or complete."""
+    if (folder / "config.yaml").exists():
+        run = uc.load(folder)
+        if run.step < steps:
+            run = uc.resume(folder, steps=steps)
+        return run
+    categories = len(GROUPS[group].replace("+", "/").split("/"))
+    return uc.train(
+        f"images:{data}",
+        size=SIZE,
+        recipe="dcgan",
+        generator=f"gpan:width={width},categories={categories}",
+        discriminator="gpan:features=32",
+        game=f"pseudo-adversarial:wanted={GROUPS[group]},pixels={TRAINED}{VARIANTS[variant]}",
+        batch=8,
+        steps=steps,
+        lr=5e-3,
+        out=folder,
+        checkpoint_every=max(steps // 6, 1),
+        sample_every=max(steps // 6, 1),
+    )
+
+
+def views(images: Tensor, seed: int = 0) -> Tensor:
+    """Images as they were not learned: mirrored, cropped to 7/8 at a random place, dimmed a bit."""
+    generator = torch.Generator().manual_seed(seed)
+    side = images.shape[2]
+    crop = side * 7 // 8
+    found = []
+    for image in images.flip(3):
+        y, x = torch.randint(side - crop + 1, (2,), generator=generator).tolist()
+        dim = 0.8 + 0.4 * torch.rand((), generator=generator)
+        found.append((image[:, y : y + crop, x : x + crop] * dim).clamp(-1, 1))
+    return F.interpolate(torch.stack(found), (side, side), mode="bilinear", antialias=True)
+
+
+def hashes(images: Tensor) -> set[int]:
+    """Difference hashes: whether each of 8 x 8 grey pixels is brighter than its right neighbour."""
+    grey = F.interpolate(images.mean(1, keepdim=True), (8, 9), mode="area")[:, 0]
+    bits = (grey[:, :, 1:] > grey[:, :, :-1]).flatten(1).to(torch.int64)
+    return {int("".join(map(str, row)), 2) for row in bits.tolist()}
+
+
+@torch.no_grad()
+def measured(run: uc.Run, judges: dict[int, Classifier]) -> tuple[list[dict[str, object]], Tensor]:
+    """A row for each set of wanted classes, and images of all of them."""
+    network = next(m for m in run.generator.modules() if isinstance(m, Generator))
+    words = run.config.game.partition("wanted=")[2].partition(",")[0]
+    numbers = [[judges[HELD_OUT].number(w) for w in s.split("+")] for s in words.split("/")]
+    rows, shown = [], []
+    torch.manual_seed(0)
+    latents = torch.randn(ROUTES, network.latent)
+    latents[:, 1] = latents[0, 1]  # one substrate, so that routes alone differ
+    for which, (name, classes) in enumerate(zip(words.split("/"), numbers, strict=True)):
+        images = network(network.asking(latents, which))
+        wanted = torch.zeros(ROUTES, 1000, dtype=torch.bool)
+        wanted[:, classes] = True
+        flat = (images.flatten(1) + 1) / 2
+        apart = torch.pdist(flat) / flat.shape[1] ** 0.5
+        as_trained = judges[TRAINED](images)
+        rows.append(
+            {
+                "wanted": name,
+                "reached": float(_reached(as_trained, wanted).mean()),
+                "reached-held-out": float(_reached(judges[HELD_OUT](views(images)), wanted).mean()),
+                "probability": float((as_trained.softmax(1) * wanted).sum(1).mean()),
+                "route-distance": float(apart.mean()),
+                "distinct": len(hashes(images)),
+                "routes": ROUTES,
+            }
+        )
+        shown.append(images[:8])
+    return rows, torch.cat(shown)
+
+
+def picture(path: Path, images: Tensor) -> None:
+    """A row of eight routes for each set."""
+    size = images.shape[2]
+    pixels = ((images + 1) * 127.5).round().to(torch.uint8).reshape(-1, 8, 3, size, size)
+    grid = pixels.permute(0, 3, 1, 4, 2).reshape(-1, 8 * size, 3)
+    Image.fromarray(grid.numpy()).save(path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("runs/gpan"))
+    parser.add_argument("--rows", type=Path, default=HERE)
+    parser.add_argument("--groups", nargs="*", choices=GROUPS, default=list(GROUPS))
+    parser.add_argument("--variants", nargs="*", choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--width", type=int, default=32)
+    words = parser.parse_args()
+    words.rows.mkdir(parents=True, exist_ok=True)
+    kept = words.rows / "gpan.json"
+    rows = json.loads(kept.read_text()) if kept.exists() else []
+    data = substrates(words.out / "substrates")
+    judges = {
+        pixels: classifier("efficientnet-lite0", pixels=pixels) for pixels in (TRAINED, HELD_OUT)
+    }
+    for group in words.groups:
+        for variant in words.variants:
+            told = {"group": group, "variant": variant, "steps": words.steps, "width": words.width}
+            if any(told.items() <= row.items() for row in rows):
+                continue
+            begun = time.process_time()
+            folder = words.out / f"{group}-{variant}-{words.steps}-{words.width}"
+            run = trained(folder, data, group, variant, words.steps, words.width)
+            seconds = time.process_time() - begun
+            found, images = measured(run, judges)
+            rows += [told | row | {"seconds": round(seconds)} for row in found]
+            kept.write_text(json.dumps(rows, indent=1) + "\n")
+            picture(words.rows / f"{group}-{variant}.png", images)
+            for row in found:
+                print(group, variant, row, flush=True)
+
+
+if __name__ == "__main__":
+    main()
