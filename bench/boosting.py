@@ -71,8 +71,11 @@ def main() -> None:
             seconds = time.process_time() - begun
             drawn = [run.sample(5000, replica=r) for r in range(SEEDS)]
             found = [held(samples, means, shares) for samples in drawn]
-            energy = [row["energy_distance"] for row in run.metrics if row["step"] == STEPS
-                      and "energy_distance" in row]
+            energy = [
+                row["energy_distance"]
+                for row in run.metrics
+                if row["step"] == STEPS and "energy_distance" in row
+            ]
             print(
                 f"| {'rare' if rare else 'even'} | {way} | {', '.join(str(n) for n, _ in found)} | "
                 f"{', '.join(f'{100 * part:.2f}' for _, part in found)} | "

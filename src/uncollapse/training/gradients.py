@@ -18,9 +18,11 @@ class Gradients:
 
     Args:
         players: by role, as they are at any time; a game without a pair of its own has no norms.
+        replicas: for each of them one norm, of all networks of a role together.
     """
 
-    def __init__(self, players: Mapping[str, Player]) -> None:
+    def __init__(self, players: Mapping[str, Player], replicas: int) -> None:
+        self.replicas = replicas
         self._players = players
         self._wanted = False
         self._norms: dict[str, Tensor] = {}
@@ -36,12 +38,15 @@ class Gradients:
                 self._heard[name] = player
 
     def norms(self) -> dict[str, Sequence[float]]:
-        """Euclidean norms over all weights, by name, one number a member."""
+        """Euclidean norms over all weights, by name, one number a replica."""
         return {name: self._norms[name].tolist() for name in ROLES if name in self._norms}
 
     def _take(self, name: str, player: Player, known: Sequence[Tensor]) -> None:
         if self._wanted:
-            self._norms[name] = gradient_norms(player)
+            norms = gradient_norms(player)
+            if len(norms) > self.replicas:
+                norms = norms.reshape(self.replicas, -1).square().sum(1).sqrt()
+            self._norms[name] = norms
 
 
 def gradient_norms(player: Player) -> Tensor:
