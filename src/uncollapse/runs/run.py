@@ -116,7 +116,8 @@ class Run:
         It takes samples as :attr:`generator` gives them, ``[batch, *shape]`` in the data's own
         units, and gives logits, ``[batch]`` or as the network shapes them. With packing, m samples
         in a row are a pack: ``[batch / m, ...]`` comes out, of batches that are multiples of m.
-        Of several it is the one that the generator learned against last; SGAN's is the global one.
+        Of several it is the one that the generator learned against last; SGAN's is the global one,
+        GMAN's the first. Of one that also tells generators apart it is the logit of real alone.
 
         Raises:
             ConfigError: it was an object that no name leads to, and was not given again to
@@ -341,7 +342,7 @@ class Run:
         if of in named:
             return named[of].generator
         if of not in self.cast.parts:
-            known = [*(named if len(named) > 1 else ()), *self.cast.parts]
+            known = dict.fromkeys([*(named if len(named) > 1 else ()), *self.cast.parts])
             raise ConfigError(
                 f"of '{of}': besides the generator that its samples come from, this run has "
                 f"{', '.join(known) or 'none that has a name'}"
