@@ -111,7 +111,7 @@ class MADGAN(WholeRun):
         if self.heads.classes and table.objective.loss not in LOSSES:
             raise ConfigError(
                 f"madgan: its discriminator is a softmax of classes, which {table.objective.loss} "
-                f"has not: take {' or '.join(LOSSES)} (or dragan), or similarity=mean"
+                f"has not: take objective {' or '.join(LOSSES)} (or dragan), or similarity=mean"
             )
         self.table = table
         self.blocks = Blocks.at(table, "madgan", K)
