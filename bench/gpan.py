@@ -23,11 +23,12 @@ from torch import Tensor
 
 import uncollapse as uc
 from uncollapse.games.classifier import Classifier, classifier
-from uncollapse.games.pseudo_adversarial import _reached
+from uncollapse.games.pseudo_adversarial import reached
 from uncollapse.nets.gpan import Generator
 
 HERE = Path(__file__).parents[1] / "docs" / "figures" / "gpan"
 GROUPS = {
+    "one": "rock-python",
     "paper": "rock-python/box-turtle/zebra+flamingo",
     "ten": "goldfish/ostrich/tiger/jellyfish/strawberry/volcano/sunglasses/monarch/lion/daisy",
 }
@@ -65,7 +66,7 @@ def trained(folder: Path, data: Path, group: str, variant: str, steps: int, widt
         if run.step < steps:
             run = uc.resume(folder, steps=steps)
         return run
-    categories = len(GROUPS[group].replace("+", "/").split("/"))
+    categories = max(4, len(GROUPS[group].replace("+", "/").split("/")))
     return uc.train(
         f"images:{data}",
         size=SIZE,
@@ -76,6 +77,7 @@ def trained(folder: Path, data: Path, group: str, variant: str, steps: int, widt
         batch=8,
         steps=steps,
         lr=5e-3,
+        optimizer="adam:beta1=0.5,beta2=0.9",
         out=folder,
         checkpoint_every=max(steps // 6, 1),
         sample_every=max(steps // 6, 1),
@@ -122,8 +124,8 @@ def measured(run: uc.Run, judges: dict[int, Classifier]) -> tuple[list[dict[str,
         rows.append(
             {
                 "wanted": name,
-                "reached": float(_reached(as_trained, wanted).mean()),
-                "reached-held-out": float(_reached(judges[HELD_OUT](views(images)), wanted).mean()),
+                "reached": float(reached(as_trained, wanted).mean()),
+                "reached-held-out": float(reached(judges[HELD_OUT](views(images)), wanted).mean()),
                 "probability": float((as_trained.softmax(1) * wanted).sum(1).mean()),
                 "route-distance": float(apart.mean()),
                 "distinct": len(hashes(images)),

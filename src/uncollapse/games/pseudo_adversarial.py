@@ -1,5 +1,7 @@
-"""GPAN: a generator against a frozen classifier, and a patch discriminator (document: see
-``docs/methods/gpan.md``, which says how its unreadable equations were read)."""
+"""GPAN: a generator against a frozen classifier, and a patch discriminator.
+
+``docs/methods/gpan.md`` says how the document's unreadable equations were read.
+"""
 
 from __future__ import annotations
 
@@ -177,10 +179,10 @@ class PseudoAdversarial(WholeRun):
             start=torch.zeros_like(terms_mb["missing"]),
         )
         G.update(loss_mb)
-        reached = [_reached(x.logits, w) for x, w in zip(looks, wanted_mb, strict=True)]
+        found = [reached(x.logits, w) for x, w in zip(looks, wanted_mb, strict=True)]
         seen["loss_g"] = mean_by_member(loss_mb)
         seen |= {name: mean_by_member(term_mb) for name, term_mb in terms_mb.items()}
-        return seen | {"reached": mean_by_member(torch.stack(reached))}
+        return seen | {"reached": mean_by_member(torch.stack(found))}
 
     def _seeds(self, latents_mb: Tensor, real_mb: Tensor) -> Tensor:
         """Latents that ask for one set of classes a batch, with a substrate each."""
@@ -248,7 +250,7 @@ def _maps(networks: Sequence[Generator]) -> Iterator[list[list[Tensor]]]:
             handle.remove()
 
 
-def _reached(logits: Tensor, wanted: Tensor) -> Tensor:
+def reached(logits: Tensor, wanted: Tensor) -> Tensor:
     """1 where the classifier's likeliest classes are the wanted ones, else 0: ``[batch]``."""
     least_wanted = logits.masked_fill(~wanted, torch.inf).amin(1)
     return (least_wanted > logits.masked_fill(wanted, -torch.inf).amax(1)).to(logits.dtype)

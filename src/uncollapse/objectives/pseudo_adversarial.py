@@ -1,5 +1,4 @@
-"""The summands of a generator's loss against a classifier (GPAN; the equations' readings are in
-``docs/methods/gpan.md``).
+"""The summands of a generator's loss against a classifier (GPAN, ``docs/methods/gpan.md``).
 
 Each takes a batch and gives a loss a sample, ``[batch]``, 0 where nothing is left to wish for.
 """
