@@ -31,6 +31,7 @@ bench: $(READY)
 	$(BIN)/python bench/remedies_cost.py
 	$(BIN)/python bench/watch_cost.py
 	$(BIN)/python bench/watch_frameworks.py
+	$(BIN)/python bench/streaming.py
 
 # Every install passes the constraints, so that the same versions come everywhere.
 $(READY): pyproject.toml constraints.txt

@@ -234,12 +234,15 @@ def database(path, values, **options):
     return path
 
 
-def test_lmdb_and_lsun(tmp_path):
+def test_lmdb_and_lsun(tmp_path, monkeypatch):
     values = {b"b": jpeg(letter(32)), b"a": jpeg(RED, "WEBP"), b"length": b"2"}
     database(tmp_path / "bedroom_train_lmdb", values)
     dataset = data.load(f"lmdb:{tmp_path}/bedroom_train_lmdb", size=32)
     assert np.abs(whole(dataset)[0].astype(int) - RED).max() <= 6  # keys are in order
     assert (whole(dataset)[1] == letter(32)).all()
+    monkeypatch.setattr(encoded, "MOST_HELD", 100)
+    twice = [data.load(f"lmdb:{tmp_path}/bedroom_train_lmdb", size=32) for _ in range(2)]
+    assert all((whole(one) == whole(dataset)).all() for one in twice)
     assert dataset.reading.left_out == ["1 value of a few bytes"]
     assert sorted(os.listdir(tmp_path / "bedroom_train_lmdb")) == ["data.mdb", "lock.mdb"]
     database(tmp_path / "tower_train_lmdb", {b"z": jpeg(RED)})

@@ -12,6 +12,7 @@ import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,8 @@ META = struct.Struct("<II16xI44x48xQQ")
 """From byte 16 of a meta page: mark, version, page size, and after two tables the last page."""
 LEAST = 64
 """Bytes of a value, below which it is no image, but a note such as a count."""
+_OPEN: WeakValueDictionary[tuple[int, str], Any] = WeakValueDictionary()
+"""Databases by process and path: LMDB refuses to open one twice."""
 
 
 class Database:
@@ -112,8 +115,9 @@ class Database:
         key = (os.getpid(), part)
         if key not in self._environments:
             file = self.files[part]
+            once = (os.getpid(), str(file.resolve()))
             try:
-                self._environments[key] = self.lmdb.open(
+                self._environments[key] = _OPEN.get(once) or self.lmdb.open(
                     str(file),
                     subdir=file.is_dir(),
                     readonly=True,
@@ -123,6 +127,7 @@ class Database:
                 )
             except self.lmdb.Error as error:
                 raise DataError(f"{file} cannot be opened as LMDB: {error}") from None
+            _OPEN[once] = self._environments[key]
         return self._environments[key]
 
 
