@@ -79,6 +79,7 @@ def test_families_by_name() -> None:
         "conv28",
         "pacgan",
         "unrolled-gan",
+        "adapted-gan",
     ]
     for name in families:
         assert families.spec(families.get(name)) == name

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
 
-from uncollapse.cli.replicas import chosen, file_of
+from uncollapse.cli.replicas import chosen, file_of, route_of
 from uncollapse.cli.saving import csv, npy, npz, save_picture
 from uncollapse.data import pictures
 from uncollapse.errors import ConfigError
@@ -33,9 +33,10 @@ def sample_command(
     start: str,
     replica: Sequence[str],
     of: str | None,
+    route: str | None,
 ) -> int:
     """Writes samples as numbers, as a picture, or as a folder of images."""
-    path = home(out)
+    path, picks = home(out), route_of(route)
     is_folder = out.endswith("/") or not path.suffix or path.is_dir()
     if not is_folder and path.suffix not in (*NUMBERS, ".png"):
         raise ConfigError(
@@ -54,38 +55,54 @@ def sample_command(
         with new_folder(path) as begun:
             for number in numbers:
                 into = begun / f"replica-{number}" if several else begun
-                _save_images(into, run, count, seed, number, of)
+                _save_images(into, run, count, seed, number, of, picks)
         written = [path]
     else:
         written = []
         for number in numbers:
             written.append(file_of(path, number, several))
-            _save_file(written[-1], run, count, seed, number, of)
+            _save_file(written[-1], run, count, seed, number, of, picks)
     places = ", ".join(map(str, written))
     whose = f"{of} of {folder}" if of else str(folder)
     print(f"{count} samples of {whose} at step {run.step}: {places}")
     return 0
 
 
-def _save_file(path: Path, run: Run, count: int, seed: int, replica: int, of: str | None) -> None:
+def _save_file(
+    path: Path,
+    run: Run,
+    count: int,
+    seed: int,
+    replica: int,
+    of: str | None,
+    route: Sequence[int] | None,
+) -> None:
     if path.suffix == ".png":
-        save_picture(path, run.picture(count, seed=seed, replica=replica, of=of))
+        save_picture(path, run.picture(count, seed=seed, replica=replica, of=of, route=route))
         return
     pieces = (
         run.data.rounded(run.data.as_given(piece))
-        for piece in _watched(run.draws(count, seed=seed, replica=replica, of=of), count)
+        for piece in _watched(
+            run.draws(count, seed=seed, replica=replica, of=of, route=route), count
+        )
     )
     with whole_file(in_parents(path)) as file:
         NUMBERS[path.suffix](file, pieces, count, run.data)
 
 
 def _save_images(
-    folder: Path, run: Run, count: int, seed: int, replica: int, of: str | None
+    folder: Path,
+    run: Run,
+    count: int,
+    seed: int,
+    replica: int,
+    of: str | None,
+    route: Sequence[int] | None,
 ) -> None:
     """``0000.png``, ``0001.png``, …, with as many digits as it takes."""
     folder.mkdir(exist_ok=True)
     digits, number = max(4, len(str(count - 1))), 0
-    for piece in _watched(run.draws(count, seed=seed, replica=replica, of=of), count):
+    for piece in _watched(run.draws(count, seed=seed, replica=replica, of=of, route=route), count):
         for image in pictures.images(run.data, (piece - run.data.shift) / run.data.scale):
             image.save(folder / f"{number:0{digits}}.png")
             number += 1

@@ -10,6 +10,7 @@ from torch import nn
 from uncollapse.errors import ConfigError, unknown
 from uncollapse.names import Registry
 from uncollapse.nets import factory
+from uncollapse.nets.adapted_gan import AdaptedGAN
 from uncollapse.nets.conv1d import Conv1d
 from uncollapse.nets.conv28 import Conv28
 from uncollapse.nets.dcgan import DCGAN
@@ -30,6 +31,7 @@ families: Registry[Family] = Registry(
         "conv28": Conv28,
         "pacgan": PacGAN,
         "unrolled-gan": UnrolledGAN,
+        "adapted-gan": AdaptedGAN,
     },
 )
 """The families there are, by name."""

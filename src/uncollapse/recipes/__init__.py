@@ -25,6 +25,7 @@ registry = {
         Recipe("dragan", 1, "Kodali et al. 2017", published.dragan),
         Recipe("pacgan", 1, "Lin et al. 2018", published.pacgan),
         Recipe("r3gan", 1, "Huang et al. 2024", published.r3gan),
+        Recipe("adapted-gan", 1, "Xiang and Li 2017", published.adapted_gan),
         Recipe("sgan", 1, "Chavdarova and Fleuret 2018", published.sgan),
     )
 }

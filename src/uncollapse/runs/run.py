@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from uncollapse.data.ranges import Range
 from uncollapse.data.stores import Held
 from uncollapse.diagnosis import Verdict, worst
 from uncollapse.errors import ConfigError
+from uncollapse.nets import Routes
 from uncollapse.players import Stack
 from uncollapse.runs import checkpoint
 from uncollapse.runs.acts import Act, History
@@ -153,7 +155,13 @@ class Run:
         return {name: self.data.as_given(samples) for name, samples in found.items()}
 
     def sample(
-        self, count: int, *, seed: int = 0, replica: int = 0, of: str | None = None
+        self,
+        count: int,
+        *,
+        seed: int = 0,
+        replica: int = 0,
+        of: str | None = None,
+        route: Sequence[int] | None = None,
     ) -> Tensor:
         """Draws samples.
 
@@ -163,6 +171,8 @@ class Run:
             replica: which of the run's replicas.
             of: another generator than the one that the run is about, by name: ``"local-3"`` is
                 the fourth local one of SGAN. It is as it learned, without an EMA.
+            route: the picks of a generator with stochastic layers, one a layer, for all samples;
+                by default each sample has picks of its own, which belong to the seed.
 
         Returns:
             ``[count, ...]`` in the data's own units and its own order of axes, on the CPU.
@@ -171,19 +181,32 @@ class Run:
             ConfigError: no such replica or part, or too few or too many samples.
             ShapeError: the generator takes no such batches, nor those of its run.
         """
-        return self.data.as_given(self._draw(count, seed, replica, of))
+        return self.data.as_given(self._draw(count, seed, replica, of, route))
 
-    def _draw(self, count: int, seed: int, replica: int, of: str | None) -> Tensor:
+    def _draw(
+        self,
+        count: int,
+        seed: int,
+        replica: int,
+        of: str | None,
+        route: Sequence[int] | None = None,
+    ) -> Tensor:
         """Samples with their axes as networks see them."""
         if not 0 < count <= MOST:
             raise ConfigError(
                 f"the number of samples must be 1 to {MOST:,}, not {count:,}: draw more in parts, "
                 "each with a seed of its own"
             )
-        return torch.cat(list(self.draws(count, seed=seed, replica=replica, of=of)))
+        return torch.cat(list(self.draws(count, seed=seed, replica=replica, of=of, route=route)))
 
     def draws(
-        self, count: int, *, seed: int = 0, replica: int = 0, of: str | None = None
+        self,
+        count: int,
+        *,
+        seed: int = 0,
+        replica: int = 0,
+        of: str | None = None,
+        route: Sequence[int] | None = None,
     ) -> Iterator[Tensor]:
         """The same samples piece by piece, so that memory need not hold all of them.
 
@@ -192,6 +215,7 @@ class Run:
             seed: as for :meth:`sample`.
             replica: likewise.
             of: likewise.
+            route: likewise.
 
         Yields:
             ``[n, *shape]``, n at most 1,024, with axes as networks see them.
@@ -203,6 +227,7 @@ class Run:
         if count < 1:
             raise ConfigError(f"the number of samples must be 1 or more, not {count:,}")
         generator = self.network(replica=replica, of=of)
+        routes = None if route is None else Routes(generator)
         device = device_of(generator)
         noise = Streams([seed], "samples")
         ambient = begun = Ambient([seed], "samples", device)
@@ -216,7 +241,7 @@ class Run:
             end = min(first + PIECE, count)
             sizes = [min(CHUNK, end - i) for i in range(first, end, CHUNK)]
             latents = torch.cat([noise.normal(CHUNK, *self.config.latent)[0][:n] for n in sizes])
-            with torch.no_grad():
+            with torch.no_grad(), routes.taking(route) if routes else nullcontext():
                 made = in_chunks(begin, latents, CHUNK, self.config.batch, axis=0)
             ambient = begun
             yield made
@@ -270,6 +295,7 @@ class Run:
         seed: int = 0,
         replica: int = 0,
         of: str | None = None,
+        route: Sequence[int] | None = None,
     ) -> Image:
         """A picture of samples: a grid of images, or points over real ones.
 
@@ -278,8 +304,9 @@ class Run:
             seed: as for :meth:`sample`.
             replica: likewise.
             of: likewise.
+            route: likewise.
         """
-        samples = self._draw(count or PICTURED[self.data.kind], seed, replica, of)
+        samples = self._draw(count or PICTURED[self.data.kind], seed, replica, of, route)
         return draw(self.data, ((samples - self.data.shift) / self.data.scale).float())
 
     def __repr__(self) -> str:

@@ -21,6 +21,7 @@ def sample(
     start: Annotated[Literal["last", "best"], Parameter(name="--from")] = "last",
     replica: Annotated[tuple[str, ...], BARE] = (),
     of: str | None = None,
+    route: str | None = None,
 ) -> int:
     """Draw samples from a trained generator.
 
@@ -47,7 +48,10 @@ def sample(
         a folder or file of its own, replica-0, … Default: the first, 0.
     of
         Another generator of the game, by name: local-0, local-1, … of sgan.
+    route
+        Of a generator with stochastic layers: the filter sets that all samples go through, a number
+        for each of these layers, such as 3,0,7. Default: each sample has a route of its own.
     """
     from uncollapse.cli.sample import sample_command
 
-    return sample_command(run, out, count, seed, start, replica, of)
+    return sample_command(run, out, count, seed, start, replica, of, route)
