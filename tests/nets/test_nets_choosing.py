@@ -81,6 +81,7 @@ def test_families_by_name() -> None:
         "table-mlp",
         "unrolled-gan",
         "gpan",
+        "adapted-gan",
     ]
     for name in families:
         assert families.spec(families.get(name)) == name

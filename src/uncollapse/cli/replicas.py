@@ -31,3 +31,19 @@ def chosen(given: Sequence[str], run: Run) -> tuple[list[int], bool]:
 def file_of(path: Path, number: int, several: bool) -> Path:
     """The file of one replica: ``FILE-replica-0.npz`` beside others, or the path itself."""
     return path.with_name(f"{path.stem}-replica-{number}{path.suffix}") if several else path
+
+
+def route_of(words: str | None) -> list[int] | None:
+    """The picks in ``3,0,7``.
+
+    Raises:
+        ConfigError: something else than numbers.
+    """
+    if words is None:
+        return None
+    try:
+        return [int(word) for word in words.split(",")]
+    except ValueError:
+        raise ConfigError(
+            f"--route takes a number for each stochastic layer, such as 3,0,7, not '{words}'"
+        ) from None

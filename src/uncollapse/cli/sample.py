@@ -6,12 +6,13 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
 
-from uncollapse.cli.replicas import chosen, file_of
+from uncollapse.cli.replicas import chosen, file_of, route_of
 from uncollapse.cli.saving import save
 from uncollapse.data.forms import KINDS
 from uncollapse.errors import ConfigError
@@ -32,9 +33,11 @@ def sample_command(
     replica: Sequence[str],
     of: str | None,
     where: Sequence[str] = (),
+    route: str | None = None,
 ) -> int:
     """Writes samples into a file, as people are shown them or in full, or into one file each."""
     path = home(out)
+    asked: dict[str, Any] = {"seed": seed, "of": of, "route": route_of(route)}
     is_folder = out.endswith("/") or not path.suffix or path.is_dir()
     known = list(dict.fromkeys(end for kind in KINDS.values() for end in kind.endings()))
     if not is_folder and path.suffix not in known:
@@ -55,18 +58,18 @@ def sample_command(
             f"--out FILE{_or(form.endings())}{', or FOLDER/' if form.apart else ''}"
         )
     numbers, several = chosen(replica, run)
-    asked = _conditions(where)
+    asked["where"] = _conditions(where)
     if is_folder:
         with new_folder(path) as begun:
             for number in numbers:
                 into = begun / f"replica-{number}" if several else begun
-                _save_images(into, run, count, seed, number, of, asked)
+                _save_images(into, run, count, replica=number, **asked)
         written = [path]
     else:
         written = []
         for number in numbers:
             written.append(file_of(path, number, several))
-            _save_file(written[-1], run, count, seed, number, of, asked)
+            _save_file(written[-1], run, count, replica=number, **asked)
     places = ", ".join(map(str, written))
     whose = f"{of} of {folder}" if of else str(folder)
     print(f"{count} samples of {whose} at step {run.step}: {places}")
@@ -94,43 +97,24 @@ def _conditions(where: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _save_file(
-    path: Path,
-    run: Run,
-    count: int,
-    seed: int,
-    replica: int,
-    of: str | None,
-    where: dict[str, str],
-) -> None:
+def _save_file(path: Path, run: Run, count: int, **asked: Any) -> None:
     write = run.data.form.writers.get(path.suffix)
     if write is None:
-        save(path, run.show(count, seed=seed, replica=replica, of=of, where=where))
+        save(path, run.show(count, **asked))
         return
     pieces = (
         run.data.rounded(run.data.as_given(piece))
-        for piece in _watched(
-            run.draws(count, seed=seed, replica=replica, of=of, where=where), count
-        )
+        for piece in _watched(run.draws(count, **asked), count)
     )
     with whole_file(in_parents(path)) as file:
         write(file, pieces, count, run.data)
 
 
-def _save_images(
-    folder: Path,
-    run: Run,
-    count: int,
-    seed: int,
-    replica: int,
-    of: str | None,
-    where: dict[str, str],
-) -> None:
+def _save_images(folder: Path, run: Run, count: int, **asked: Any) -> None:
     """``0000.png``, ``0001.png``, …, with as many digits as it takes."""
     folder.mkdir(exist_ok=True)
     digits, number = max(4, len(str(count - 1))), 0
-    draws = run.draws(count, seed=seed, replica=replica, of=of, where=where)
-    for piece in _watched(draws, count):
+    for piece in _watched(run.draws(count, **asked), count):
         samples = (piece - run.data.shift) / run.data.scale
         for one in run.data.form.singles(run.data, samples):
             (folder / f"{number:0{digits}}{one.ending}").write_bytes(one.content)

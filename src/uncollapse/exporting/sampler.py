@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from uncollapse.errors import ConfigError
+from uncollapse.nets import picks, single
 from uncollapse.runs import Run
 from uncollapse.runs.run import device_of
 
@@ -18,6 +21,7 @@ class Sampler(nn.Module):
     Args:
         run: the run.
         replica, of: which generator, as for ``Run.sample``.
+        route: the picks of one with stochastic layers.
 
     Attributes:
         generator: ``run.generators[replica]``, or what ``of`` names, on the CPU.
@@ -27,18 +31,25 @@ class Sampler(nn.Module):
         facts: what a file tells of itself: words by words.
 
     Raises:
-        ConfigError: no such replica or part.
+        ConfigError: no such replica or part; a generator that picks at random, without a route.
     """
 
-    def __init__(self, run: Run, replica: int, of: str | None) -> None:
+    def __init__(self, run: Run, replica: int, of: str | None, route: Sequence[int] | None) -> None:
         super().__init__()
         network = run.network(replica=replica, of=of)
+        if route is not None:
+            network = single(network, route)
+        elif picks(network):
+            raise ConfigError(
+                "the generator has stochastic layers, which pick at random: say which route is "
+                f"exported, a number for each (route), such as {','.join('0' * picks(network))}"
+            )
         on_cpu = device_of(network).type == "cpu"  # a run that still trains may be elsewhere
         self.generator = network if on_cpu else copy.deepcopy(network).cpu()
         self.latent = run.config.latent
         self.components = len(run.components) if of is None else 1
         self.data = run.data
-        self.facts = _facts(run, replica, of)
+        self.facts = _facts(run, replica, of, route)
         self.eval()
 
     def forward(self, latents: Tensor) -> Tensor:
@@ -51,7 +62,7 @@ class Sampler(nn.Module):
         return torch.randn(count, *self.latent, generator=torch.Generator().manual_seed(0))
 
 
-def _facts(run: Run, replica: int, of: str | None) -> dict[str, str]:
+def _facts(run: Run, replica: int, of: str | None, route: Sequence[int] | None) -> dict[str, str]:
     data = run.data
     shape = data.as_given(torch.empty(1, *data.shape)).shape[1:]
     facts = {
@@ -60,6 +71,7 @@ def _facts(run: Run, replica: int, of: str | None) -> dict[str, str]:
         "step": str(run.step),
         "replica": str(replica),
         "generator": of or "",
+        "route": "" if route is None else json.dumps(list(route)),
         "data": data.name,
         "latents": "standard normal",
         "latent_shape": json.dumps(list(run.config.latent)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -55,7 +56,12 @@ class Exported(NamedTuple):
 
 
 def export(
-    run: Run, out: str | os.PathLike[str], *, replica: int = 0, of: str | None = None
+    run: Run,
+    out: str | os.PathLike[str],
+    *,
+    replica: int = 0,
+    of: str | None = None,
+    route: Sequence[int] | None = None,
 ) -> Exported:
     """Writes a run's generator to a file that works without uncollapse.
 
@@ -73,6 +79,8 @@ def export(
         replica: which of the run's replicas.
         of: another generator than the one that the run is about, by name, as for
             :meth:`Run.sample`.
+        route: the picks of a generator with stochastic layers, one a layer; ordinary layers are
+            exported.
 
     Raises:
         ConfigError: another ending, or one that cannot hold a mixture; FILE.py is somebody's; no
@@ -88,7 +96,7 @@ def export(
         raise ConfigError(
             f"{beside} would be replaced, and is no file of an export: choose another name (out)"
         )
-    sampler = Sampler(run, replica, of)
+    sampler = Sampler(run, replica, of, route)
     if sampler.components > 1 and not form.draws:
         raise ConfigError(
             f"a {path.suffix} cannot draw which of {sampler.components} generators makes a sample: "

@@ -1,5 +1,6 @@
 """Networks: families by name, somebody's own by factory, and whether they fit the data."""
 
+from uncollapse.nets.adapted_gan import AdaptedGAN
 from uncollapse.nets.char_cnn import CharCNN
 from uncollapse.nets.choosing import (
     build_discriminator,
@@ -20,7 +21,7 @@ from uncollapse.nets.mlp import MLP
 from uncollapse.nets.pacgan import Maxout, PacGAN
 from uncollapse.nets.probing import probe, refuse_lazy
 from uncollapse.nets.resnet import ResNet
-from uncollapse.nets.stochastic import Routes, SDeconv, Stochastic, single, stochastic
+from uncollapse.nets.stochastic import Routes, SDeconv, Stochastic, picks, single, stochastic
 from uncollapse.nets.table_mlp import TableMLP, conditions_of
 from uncollapse.nets.tprelu import TPReLU
 from uncollapse.nets.unrolled_gan import UnrolledGAN
@@ -29,6 +30,7 @@ __all__ = [
     "DCGAN",
     "GPAN",
     "MLP",
+    "AdaptedGAN",
     "CharCNN",
     "Conv1d",
     "Conv28",
@@ -51,6 +53,7 @@ __all__ = [
     "default",
     "families",
     "latent_of",
+    "picks",
     "probe",
     "refuse_lazy",
     "resolve",

@@ -10,6 +10,7 @@ from torch import nn
 from uncollapse.errors import ConfigError, unknown
 from uncollapse.names import Registry
 from uncollapse.nets import factory
+from uncollapse.nets.adapted_gan import AdaptedGAN
 from uncollapse.nets.char_cnn import CharCNN
 from uncollapse.nets.conv1d import Conv1d
 from uncollapse.nets.conv28 import Conv28
@@ -36,6 +37,7 @@ families: Registry[Family] = Registry(
         "table-mlp": TableMLP,
         "unrolled-gan": UnrolledGAN,
         "gpan": GPAN,
+        "adapted-gan": AdaptedGAN,
     },
 )
 """The families there are, by name."""

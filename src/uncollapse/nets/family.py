@@ -15,8 +15,8 @@ class Family(Protocol):
     """Builds a generator and a discriminator for samples of any shape that it fits.
 
     A family is a frozen dataclass; its fields are its settings (``mlp:width=128``). Networks speak
-    raw logits, and treat their batch alone: they hold no randomness, so that a stack of them runs
-    under ``torch.func.vmap``.
+    raw logits, and treat their batch alone: they hold no randomness but stochastic
+    layers, so that a stack of them runs under ``torch.func.vmap``.
     """
 
     @property

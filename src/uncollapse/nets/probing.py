@@ -11,6 +11,7 @@ from torch.nn.parameter import is_lazy
 
 from uncollapse.errors import ConfigError, ShapeError, one_line, out_of_memory
 from uncollapse.nets.family import is_series
+from uncollapse.nets.stochastic import may_rest
 from uncollapse.nets.trial import BATCH, known, noise, untraced
 from uncollapse.nets.watching import Squash, Watching
 
@@ -158,7 +159,9 @@ def _run(role: str, module: nn.Module, shape: tuple[int, ...], batch: int) -> _S
         remarks = []
         if weights and not all(known(part) for part in twin.modules()):
             flat = last is not None and last.flat
-            remarks = _unlearned(role, output, weights, flat)
+            resting = may_rest(twin)  # what was not picked rightly has no gradient
+            asked = {name: p for name, p in weights.items() if name not in resting}
+            remarks = _unlearned(role, output, asked, flat) if asked else []
         return _Seen(output.detach(), last, watching.normed, remarks)
 
 

@@ -255,7 +255,8 @@ class Routes:
         picks = torch.as_tensor(route)
         if picks.dim() not in (1, 2) or picks.shape[-1] != len(self.layers):
             raise ConfigError(
-                f"a route has a pick for each of {len(self.layers)} layers, not {list(picks.shape)}"
+                f"a route has a pick for each of {len(self.layers)} layers, not "
+                f"{picks.shape[-1] if picks.dim() else 1}"
             )
         for number, (layer, pick) in enumerate(zip(self.layers, picks.unbind(-1), strict=True)):
             if pick.numel() and not 0 <= int(pick.min()) <= int(pick.max()) < len(layer.bank):
@@ -297,6 +298,11 @@ def single(module: nn.Module, route: Sequence[int]) -> nn.Module:
             if isinstance(child, Stochastic):
                 setattr(parent, name, child.bank[cast(int, child.fixed)])
     return module
+
+
+def picks(module: nn.Module) -> int:
+    """How many stochastic layers the network has: the picks of a route."""
+    return sum(isinstance(part, Stochastic) for part in module.modules())
 
 
 def may_rest(module: nn.Module) -> set[str]:

@@ -12,6 +12,7 @@ from torch.func import functional_call, vmap
 
 from uncollapse.errors import ConfigError, noted
 from uncollapse.nets.family import Generator
+from uncollapse.nets.stochastic import may_rest
 from uncollapse.players.hearing import listening, locate
 from uncollapse.players.layers import ELEMENTWISE, judges_samples_alone, may_overwrite, watched
 from uncollapse.players.stack import Judged, Stack, _cannot_take
@@ -31,6 +32,9 @@ class AtOnce(Stack):
     Faster for small networks, whose cost is calls rather than arithmetic. Sums are
     split in other ways than in a run alone, so members equal single runs up to rounding only; and
     layers that draw at random draw from one common share.
+
+    Weights that a batch may leave out (stochastic layers') are no stacked tensor but one tensor for
+    each member, as one member's may learn while another's stay: such layers run member by member.
 
     Args:
         networks: the members; their weights are copied.
@@ -54,10 +58,20 @@ class AtOnce(Stack):
         self.steps = _plan(self.skeleton, "", self.transposed)
         self.tensors: dict[str, Tensor] = {}
         self.rows: dict[str, Tensor] = {}  # of shared weights: which row is whose
+        self.apart = may_rest(self.skeleton)
         columns = [dict(n.named_parameters()) | dict(n.named_buffers()) for n in networks]
         for name, first in columns[0].items():
             column = [tensors[name] for tensors in columns]
             different = list({id(tensor): tensor for tensor in column}.values())
+            if name in self.apart:
+                if len(different) < len(column):
+                    raise ConfigError(
+                        "networks share a stochastic layer: members cannot run all at once"
+                    )
+                for member, tensor in enumerate(column):
+                    own = tensor.detach().clone().requires_grad_(first.requires_grad)
+                    self.tensors[_own_name(name, member)] = own
+                continue
             stacked = torch.stack([tensor.detach() for tensor in different])
             stacked = stacked.mT.contiguous() if name in self.transposed else stacked
             self.tensors[name] = stacked.requires_grad_(first.requires_grad)
@@ -149,7 +163,7 @@ class AtOnce(Stack):
         networks = [self._copied([self.skeleton])[0] for _ in range(len(self))]
         for network in networks:
             for name, weight in network.named_parameters():
-                weight.requires_grad_(self.tensors[name].requires_grad)
+                weight.requires_grad_(self._of(name)[0].requires_grad)
         Stack(networks, self.ambient).restore(self.state())
         return networks
 
@@ -167,7 +181,14 @@ class AtOnce(Stack):
 
     def weights(self) -> list[Tensor]:
         """Every stacked weight, trainable or not."""
-        return [self.tensors[name] for name, _ in self.skeleton.named_parameters()]
+        names = (name for name, _ in self.skeleton.named_parameters())
+        return [tensor for name in names for tensor in self._of(name)]
+
+    def _of(self, name: str) -> list[Tensor]:
+        """What there is under a name: one stacked tensor, or one for each member."""
+        if name not in self.apart:
+            return [self.tensors[name]]
+        return [self.tensors[_own_name(name, member)] for member in range(len(self))]
 
     def buffers(self) -> list[Tensor]:
         """Every stacked buffer."""
@@ -182,23 +203,39 @@ class AtOnce(Stack):
         """As for :class:`Stack`."""
         if self.shares:
             raise ConfigError("networks share weights, which are then no single member's")
-        return [[tensor[m] for tensor in tensors] for m in range(len(self))]
+        owner = {
+            id(tensor): member
+            for name in self.apart
+            for member, tensor in enumerate(self._of(name))
+        }
+        members: list[list[Tensor]] = [[] for _ in range(len(self))]
+        for weight, tensor in zip(weights, tensors, strict=True):
+            if id(weight) in owner:
+                members[owner[id(weight)]].append(tensor)
+            else:
+                for mine, its in zip(members, tensor, strict=True):
+                    mine.append(its)
+        return members
 
     def by_name(self) -> dict[str, list[Tensor]]:
-        """The stacked trainable weights by name, one each."""
+        """The trainable weights by name: a stacked one each, or one for each member."""
         return {
-            name: [self.tensors[name]]
+            name: self._of(name)
             for name, _ in self.skeleton.named_parameters()
-            if self.tensors[name].requires_grad
+            if self._of(name)[0].requires_grad
         }
 
     def join(self, name: str, parts: Sequence[Tensor]) -> Tensor:
         """``[member, ...]`` from a tensor like the stacked weight called ``name``."""
+        if name in self.apart:
+            return torch.stack(list(parts))
         whole = parts[0][self.rows[name]] if name in self.rows else parts[0]
         return whole.mT if name in self.transposed else whole
 
     def split(self, name: str, whole: Tensor) -> list[Tensor]:
         """The tensor that :meth:`join` would join to ``whole``."""
+        if name in self.apart:
+            return list(whole)
         if name in self.rows:
             rows = self.rows[name].tolist()
             whole = whole[[rows.index(row) for row in range(max(rows) + 1)]]
@@ -206,15 +243,15 @@ class AtOnce(Stack):
 
     def state(self) -> dict[str, Tensor]:
         """Weights and buffers by name, each ``[member, ...]``."""
-        tensors = self.tensors.items()
         return {
-            n: self.join(n, [t]).detach().clone(memory_format=torch.contiguous_format)
-            for n, t in tensors
+            n: self.join(n, self._of(n)).detach().clone(memory_format=torch.contiguous_format)
+            for n, _ in _named(self.skeleton)
         }
 
     def _take(self, state: dict[str, Tensor]) -> None:
-        for name, tensor in self.tensors.items():
-            tensor.copy_(self.split(name, state[name])[0])
+        for name, _ in _named(self.skeleton):
+            for tensor, whole in zip(self._of(name), self.split(name, state[name]), strict=True):
+                tensor.copy_(whole)
 
     def _modules(self) -> list[nn.Module]:
         return [self.skeleton]
@@ -248,7 +285,33 @@ def _plan(module: nn.Module, prefix: str, transposed: set[str]) -> list[tuple[st
     if known and type(module) is nn.Unflatten and module.dim == 1:
         sizes = module.unflattened_size
         return [(name, lambda tensors, x_mb: x_mb.unflatten(2, sizes))]
+    if may_rest(module):
+        return [(name, _one_by_one(module, prefix))]
     return [(name, _vmapped(module, prefix))]
+
+
+def _own_name(name: str, member: int) -> str:
+    """Where a member's own tensor stands that is not stacked."""
+    return f"{name} of {member}"
+
+
+def _one_by_one(module: nn.Module, prefix: str) -> Step:
+    """A module in which picks decide what is computed, which members cannot do in one go."""
+    local, apart = [name for name, _ in _named(module)], may_rest(module)
+
+    def step(tensors: dict[str, Tensor], x_mb: Tensor) -> Tensor:
+        made = []
+        for member, x_b in enumerate(x_mb):
+            own = {
+                name: tensors[_own_name(prefix + name, member)]
+                if name in apart
+                else tensors[prefix + name][member]
+                for name in local
+            }
+            made.append(functional_call(module, own, (x_b,)))
+        return torch.stack(made)
+
+    return step
 
 
 def _linear(weight: str, bias: str | None) -> Step:

@@ -26,6 +26,7 @@ registry = {
         Recipe("pacgan", 1, "Lin et al. 2018", published.pacgan),
         Recipe("ctgan", 1, "Xu et al. 2019", published.ctgan),
         Recipe("r3gan", 1, "Huang et al. 2024", published.r3gan),
+        Recipe("adapted-gan", 1, "Xiang and Li 2017", published.adapted_gan),
         Recipe("sgan", 1, "Chavdarova and Fleuret 2018", published.sgan),
     )
 }

@@ -138,6 +138,22 @@ def ctgan(data: Dataset) -> Settings:
     return replace(settings, steps=300 * max(1, len(data) // 500))
 
 
+def adapted_gan(data: Dataset) -> Settings:
+    """Xiang & Li 2017, as document 000 takes it: strict weight norm, RMSprop, batches of 32.
+
+    Their rates are 2e-5 to 1e-4; 4,400 steps, as far as document 000 goes. It has no points.
+    """
+    images = "adapted-gan" if isinstance(nets.default(data.shape), nets.DCGAN) else None
+    return Settings(
+        generator=images,
+        discriminator=images,
+        optimizer="rmsprop:alpha=0.9",
+        lr=(1e-4, 1e-4),
+        batch=32,
+        steps=4400,
+    )
+
+
 def r3gan(data: Dataset) -> Settings:
     """Huang et al. 2024: relativistic loss, R1 and R2 of γ 1, no norms, Adam with β1 0, an average.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from uncollapse.data.shown import Shown
 from uncollapse.data.stores import Held
 from uncollapse.diagnosis import Verdict, worst
 from uncollapse.errors import ConfigError
+from uncollapse.nets import Routes
 from uncollapse.players import Component, Stack, grouped, mixed
 from uncollapse.runs import checkpoint
 from uncollapse.runs.acts import Act, History
@@ -178,6 +180,7 @@ class Run:
         replica: int = 0,
         of: str | None = None,
         where: Mapping[str, str] | None = None,
+        route: Sequence[int] | None = None,
     ) -> Tensor:
         """Draws samples.
 
@@ -190,6 +193,8 @@ class Run:
                 learned, without an EMA.
             where: of rows of a table, categories by column that all samples have, as the table
                 writes them: ``{"income": ">50K"}``.
+            route: the picks of a generator with stochastic layers, one a layer, for all samples;
+                by default each sample has picks of its own, which belong to the seed.
 
         Returns:
             ``[count, ...]`` in the data's own units and its own order of axes, on the CPU; rows of
@@ -199,7 +204,7 @@ class Run:
             ConfigError: no such replica or part, or too few or too many samples.
             ShapeError: the generator takes no such batches, nor those of its run.
         """
-        return self.data.as_given(self._draw(count, seed, replica, of, where))
+        return self.data.as_given(self._draw(count, seed, replica, of, where, route))
 
     def table(
         self,
@@ -234,6 +239,7 @@ class Run:
         replica: int,
         of: str | None,
         where: Mapping[str, str] | None = None,
+        route: Sequence[int] | None = None,
     ) -> Tensor:
         """Samples with their axes as networks see them."""
         if not 0 < count <= MOST:
@@ -241,7 +247,8 @@ class Run:
                 f"the number of samples must be 1 to {MOST:,}, not {count:,}: draw more in parts, "
                 "each with a seed of its own"
             )
-        return torch.cat(list(self.draws(count, seed=seed, replica=replica, of=of, where=where)))
+        pieces = self.draws(count, seed=seed, replica=replica, of=of, where=where, route=route)
+        return torch.cat(list(pieces))
 
     def draws(
         self,
@@ -251,6 +258,7 @@ class Run:
         replica: int = 0,
         of: str | None = None,
         where: Mapping[str, str] | None = None,
+        route: Sequence[int] | None = None,
     ) -> Iterator[Tensor]:
         """The same samples piece by piece, so that memory need not hold all of them.
 
@@ -260,6 +268,7 @@ class Run:
             replica: likewise.
             of: likewise.
             where: likewise.
+            route: likewise.
 
         Yields:
             ``[n, *shape]``, n at most 1,024, with axes as networks see them.
@@ -271,17 +280,27 @@ class Run:
         if count < 1:
             raise ConfigError(f"the number of samples must be 1 or more, not {count:,}")
         if where:
-            yield from self._draws_where(count, seed, replica, of, where)
+            yield from self._draws_where(count, seed, replica, of, where, route)
         else:
-            yield from self._pieces(count, seed, replica, of, self.data.form.latents)
+            yield from self._pieces(count, seed, replica, of, self.data.form.latents, route)
 
     def _draws_where(
-        self, count: int, seed: int, replica: int, of: str | None, where: Mapping[str, str]
+        self,
+        count: int,
+        seed: int,
+        replica: int,
+        of: str | None,
+        where: Mapping[str, str],
+        route: Sequence[int] | None,
     ) -> Iterator[Tensor]:
         """Samples of which ``where`` is true: asked for, and those left out that are not."""
         form, data = self.data.form, self.data
         tried = found = 0
-        for made in self._pieces(TRIES * count, seed, replica, of, lambda z: form.under(z, where)):
+
+        def under(latents: Tensor) -> Tensor:
+            return form.under(latents, where)
+
+        for made in self._pieces(TRIES * count, seed, replica, of, under, route):
             fits = form.fits((made - data.shift) / data.scale, where)
             kept = made[fits][: count - found]
             tried, found = tried + len(made), found + len(kept)
@@ -304,8 +323,10 @@ class Run:
         replica: int,
         of: str | None,
         latents_of: Callable[[Tensor], Tensor],
+        route: Sequence[int] | None,
     ) -> Iterator[Tensor]:
         generator = self.network(replica=replica, of=of)
+        routes = None if route is None else Routes(generator)
         device = device_of(generator)
         noise = Streams([seed], "samples")
         ambient = begun = Ambient([seed], "samples", device)
@@ -320,7 +341,7 @@ class Run:
             sizes = [min(CHUNK, end - i) for i in range(first, end, CHUNK)]
             latents = torch.cat([noise.normal(CHUNK, *self.config.latent)[0][:n] for n in sizes])
             latents = latents_of(latents)
-            with torch.no_grad():
+            with torch.no_grad(), routes.taking(route) if routes else nullcontext():
                 made = in_chunks(begin, latents, CHUNK, self.config.batch, axis=0)
             ambient = begun
             yield made
@@ -383,6 +404,7 @@ class Run:
         seed: int = 0,
         replica: int = 0,
         of: str | None = None,
+        route: Sequence[int] | None = None,
     ) -> Image:
         """A picture of samples: a grid of images, or points over real ones.
 
@@ -391,11 +413,12 @@ class Run:
             seed: as for :meth:`sample`.
             replica: likewise.
             of: likewise.
+            route: likewise.
 
         Raises:
             ConfigError: they have none, as text.
         """
-        return self.show(count, seed=seed, replica=replica, of=of).image
+        return self.show(count, seed=seed, replica=replica, of=of, route=route).image
 
     def lines(
         self, count: int, *, seed: int = 0, replica: int = 0, of: str | None = None
@@ -424,6 +447,7 @@ class Run:
         replica: int = 0,
         of: str | None = None,
         where: Mapping[str, str] | None = None,
+        route: Sequence[int] | None = None,
     ) -> Shown:
         """Samples as people see them: a picture, or lines of text.
 
@@ -433,9 +457,10 @@ class Run:
             replica: likewise.
             of: likewise.
             where: likewise.
+            route: likewise.
         """
         form = self.data.form
-        samples = self._draw(count or form.pictured, seed, replica, of, where)
+        samples = self._draw(count or form.pictured, seed, replica, of, where, route)
         plain = ((samples - self.data.shift) / self.data.scale).float()
         return form.show(self.data, plain)
 

@@ -18,6 +18,7 @@ def export(
     start: Annotated[Literal["last", "best"], Parameter(name="--from")] = "last",
     replica: Annotated[tuple[str, ...], BARE] = (),
     of: str | None = None,
+    route: str | None = None,
 ) -> int:
     """Write a trained generator to a file that works without uncollapse.
 
@@ -43,7 +44,10 @@ def export(
     of
         One generator of several that samples come from, component-0, component-1, …, or another
         of the game by name: local-0, local-1, … of sgan.
+    route
+        Of a generator with stochastic layers: the filter sets that the file goes through, a number
+        for each of these layers, such as 3,0,7.
     """
     from uncollapse.cli.export import export_command
 
-    return export_command(run, out, start, replica, of)
+    return export_command(run, out, start, replica, of, route)

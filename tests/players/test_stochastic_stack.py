@@ -1,0 +1,136 @@
+"""Stochastic layers in stacks, runs and exports."""
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+import uncollapse as uc
+from uncollapse.errors import ConfigError
+from uncollapse.nets import Routes, SDeconv, stochastic
+from uncollapse.players import AtOnce, Player, Stack, optimizers
+from uncollapse.streams import Ambient
+
+WAYS = [pytest.param(Stack, id="one-by-one"), pytest.param(AtOnce, id="at-once")]
+
+
+class Own(nn.Module):
+    """Somebody's own generator, with stochastic layers deep inside."""
+
+    latent = 3
+
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 2), nn.BatchNorm1d(2))
+
+    def forward(self, z):
+        return self.inner(z) + z[:, :2]
+
+
+def own():
+    return stochastic(Own(), layers=["inner.0", "inner.2"], bank=3)
+
+
+def plain():
+    return nn.Sequential(nn.Linear(3, 4), SDeconvOf(4), nn.Flatten())
+
+
+class SDeconvOf(SDeconv):
+    def __init__(self, maps):
+        super().__init__(maps, 2, 3)
+
+    def forward(self, x):
+        return super().forward(x[..., None, None])
+
+
+def seated(way, make, optimizer="adam"):
+    birth = Ambient([1, 2], "birth")
+    networks = [birth.run(m, make) for m in range(2)]
+    return Player(way(networks, Ambient([1, 2], "life")), optimizers.get(optimizer), 0.1)
+
+
+def fix(player, routes):
+    for layer in [layer for network in player.stack._modules() for layer in network.modules()]:
+        if isinstance(layer, uc.nets.Stochastic):
+            layer.fixed = routes
+
+
+@pytest.mark.parametrize("make", [own, plain])
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop"])
+def test_at_once_equals_one_by_one(make, optimizer):
+    one, two = (seated(way, make, optimizer) for way in (Stack, AtOnce))
+    for step in range(5):
+        x_mb = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(step))
+        for player in (one, two):
+            fix(player, [step % 3, 0, step % 3, 0])
+            player.update(player(x_mb).square().flatten(2).mean(2))
+    mine, its = one.state(), two.state()
+    assert mine.keys() == its.keys()
+    for key, tensor in mine.items():
+        torch.testing.assert_close(its[key], tensor, rtol=1e-4, atol=1e-5)
+    # and back, memory too
+    again = seated(AtOnce, make, optimizer)
+    again.restore(mine)
+    assert all(torch.equal(again.state()[key], tensor) for key, tensor in mine.items())
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_filters_that_are_not_picked_rest_in_players(way):
+    player = seated(way, own)
+    x_mb = torch.randn(2, 4, 3)
+    for routes in ([0, 1, 2, 0], [0, 2, 2, 0]):
+        before = player.state()
+        fix(player, routes)
+        player.update(player(x_mb).square().mean(2))
+    after = player.state()
+    resting = [key for key in after if ".bank.1." in key]
+    assert any(key.startswith("optimizer/") for key in resting)
+    assert all(torch.equal(after[key], before[key]) for key in resting)
+    assert not all(torch.equal(after[key], before[key]) for key in after if ".bank.2." in key)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_members_draw_picks_of_their_own(way):
+    player, seen = seated(way, own), []
+    for layer in player.stack._modules()[0].modules():
+        if isinstance(layer, uc.nets.Stochastic):
+            layer.register_forward_hook(lambda layer, *_: seen.append(list(layer.last)))
+    before = torch.get_rng_state()
+    player(torch.zeros(2, 30, 3))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(a != b for i, a in enumerate(seen) for b in seen[:i])
+
+
+@pytest.mark.parametrize("members", ["one-by-one", "at-once"])
+def test_a_run_resumes_exactly_and_samples_in_any_batch(tmp_path, members):
+    words = {"generator": own, "discriminator": "mlp:width=8,depth=1", "batch": 8, "seed": 3}
+    words |= {"recipe": "gan", "replicas": 2, "members": members}
+    data = torch.randn(60, 2, generator=torch.Generator().manual_seed(0))
+    whole = uc.train(data, steps=6, out=tmp_path / "whole", **words)
+    uc.train(data, steps=3, out=tmp_path / "part", **words)
+    part = uc.resume(tmp_path / "part", steps=6, data=data)
+    few, many = part.sample(3, seed=4), whole.sample(300, seed=4)
+    assert torch.equal(few, many[:3])
+    assert torch.equal(part.sample(50), whole.sample(50))
+    assert not any("no gradient" in remark for remark in whole.remarks)
+    fixed = whole.sample(5, route=(1, 2))
+    assert Routes(whole.generator).last[-1].tolist() == [1, 2]
+    assert not torch.equal(fixed, whole.sample(5, route=(0, 2)))
+    with pytest.raises(ConfigError, match="each of 2 layers, not 1"):
+        whole.sample(5, route=(1,))
+
+
+def test_a_route_is_exported(tmp_path):
+    words = {"recipe": "adapted-gan", "steps": 1, "batch": 4}
+    family = "adapted-gan:width=4,latent=6,bank=3,stochastic=2"
+    run = uc.train(torch.rand(20, 1, 8, 8), generator=family, discriminator="mlp", **words)
+    with pytest.raises(ConfigError, match="such as 0,0"):
+        uc.export(run, tmp_path / "g.pt2")
+    made = uc.export(run, tmp_path / "g.pt2", route=(2, 1))
+    assert json.loads(made.facts["route"]) == [2, 1]
+    z = torch.randn(5, 6)
+    with Routes(run.generator).taking((2, 1)):
+        wanted = run.generator(z)
+    program = torch.export.load(tmp_path / "g.pt2").module()
+    torch.testing.assert_close(program(z), wanted, rtol=1e-5, atol=1e-5)
