@@ -110,3 +110,45 @@ def test_is_fast():
     for _ in range(1000):
         sampler.next()
     assert (time.perf_counter() - start) / 1000 < 200e-6  # about 3 µs where nothing else runs
+
+
+WEIGHTS = torch.tensor([[0.0, 1, 2, 3, 4, 0], [1, 0, 0, 0, 0, 1]])
+
+
+def test_weighted_draws_match_their_weights():
+    sampler = data.Sampler(numbers(6), 6, [3, 5])
+    sampler.weigh(WEIGHTS)
+    drawn = torch.cat([sampler.next() for _ in range(1000)], 1)
+    for row, weights in zip(drawn, WEIGHTS, strict=True):
+        counts = row.bincount(minlength=6)
+        there = weights > 0
+        assert counts[~there].sum() == 0
+        expected = (weights / weights.sum() * len(row))[there]
+        chi_square = ((counts[there] - expected).square() / expected).sum()
+        assert chi_square < 16.3  # 3 degrees of freedom, one chance in a thousand
+
+
+@pytest.mark.parametrize("before", [0, 2])
+def test_a_weighted_draw_goes_on_exactly_and_as_alone(before):
+    sampler = data.Sampler(numbers(6), 4, [3, 5])
+    alone = data.Sampler(numbers(6), 4, [5])
+    for _ in range(before):
+        sampler.next(), alone.next()
+    sampler.weigh(WEIGHTS)
+    alone.weigh(WEIGHTS[1:])
+    assert torch.equal(sampler.next()[1:], alone.next())
+    state = {key: value.clone() for key, value in sampler.state().items()}
+    expected = [sampler.next() for _ in range(3)]
+    other = data.Sampler(numbers(6), 4, [3, 5])
+    other.restore(state)
+    for batch in expected:
+        assert torch.equal(other.next(), batch)
+    assert torch.equal(other.weights, WEIGHTS.double())
+
+
+@pytest.mark.parametrize(
+    "weights", [WEIGHTS[:1], -WEIGHTS, torch.zeros(2, 6), WEIGHTS * float("inf")]
+)
+def test_weights_that_cannot_be_are_refused(weights):
+    with pytest.raises(ConfigError, match="2 rows of as many finite numbers"):
+        data.Sampler(numbers(6), 4, [3, 5]).weigh(weights)

@@ -25,6 +25,6 @@ def test_norms_are_those_of_plain_torch(way):
     gradients = Gradients({"generator": player, "somebody else": player}, 2)
     player.update(player(x_mb).square().flatten(1))
     assert gradients.norms() == {}  # nobody had asked
-    gradients.wanted = True
+    gradients.expect(True)
     player.update(player(x_mb).square().flatten(1))
     assert gradients.norms() == {"gradient_g": pytest.approx(expected, rel=1e-5)}

@@ -18,7 +18,8 @@ class Sampler:
     """Batches of sample numbers, drawn for each member by its own seed.
 
     Epochs are permutations without replacement whose incomplete last batch is dropped. Of data
-    with more than 2**24 samples, numbers are drawn uniformly with replacement.
+    with more than 2**24 samples, numbers are drawn uniformly with replacement; once samples have
+    weights (:meth:`weigh`), by these.
 
     Args:
         dataset: what is numbered.
@@ -41,12 +42,18 @@ class Sampler:
                 f" choose at most {self.count}"
             )
         self._streams = Streams(seeds, "batches")
+        self._weights: Tensor | None = None  # [member, sample]
         self._permutes = self.count <= LARGEST_PERMUTATION
         if self._permutes:
             self._shuffle()
 
     def next(self) -> Tensor:
         """The next batch's sample numbers, int64 ``[member, batch]``."""
+        if self._weights is not None:
+            points = self._streams.uniform(self.batch, dtype=torch.float64) * self._edges[:, -1:]
+            # All edges up to a point lie below it, so a sample of weight 0 is never drawn.
+            index = torch.searchsorted(self._edges, points, right=True)
+            return torch.minimum(index, self._last)
         if not self._permutes:
             draws = [
                 torch.randint(self.count, (self.batch,), generator=generator)
@@ -59,12 +66,44 @@ class Sampler:
         self._position += self.batch
         return self._order[:, start : self._position].long()
 
+    @property
+    def weights(self) -> Tensor | None:
+        """Each member's weights of the samples, float64 ``[member, sample]``, if they have some."""
+        return self._weights
+
+    def weigh(self, weights: Tensor) -> None:
+        """From now on each number is drawn by itself, with replacement, by weights.
+
+        Args:
+            weights: ``[member, sample]``, finite, at least 0, and not all 0 for a member; a
+                sample's chance is its part of the sum.
+
+        Raises:
+            ConfigError: no such weights.
+        """
+        weights = weights.detach().to("cpu", torch.float64, copy=True)
+        edges = weights.cumsum(1)
+        fits = weights.shape == (len(self._streams), self.count) and bool((weights >= 0).all())
+        if not (fits and bool((edges[:, -1] > 0).all() and edges.isfinite().all())):
+            raise ConfigError(
+                f"weights of {self.count} samples are {len(self._streams)} rows of as many finite "
+                "numbers of at least 0, not all 0"
+            )
+        self._weights, self._edges = weights, edges
+        numbers = torch.arange(self.count)
+        self._last = torch.where(weights > 0, numbers, 0).amax(1, keepdim=True)
+
     def state(self) -> dict[str, Tensor]:
         """What :meth:`restore` needs to go on exactly here.
 
         Not the permutation itself, but what it was drawn from: ``generators``, uint8
-        ``[member, bytes]``, and ``position``, int64 ``[]``, in the epoch.
+        ``[member, bytes]``, and ``position``, int64 ``[]``, in the epoch; and ``weights``, if
+        samples have some.
         """
+        if self._weights is not None:
+            generators = torch.stack(self._streams.state())
+            position = torch.tensor(0)
+            return {"generators": generators, "position": position, "weights": self._weights}
         if self._permutes:
             return {"generators": self._epoch, "position": torch.tensor(self._position)}
         return {"generators": torch.stack(self._streams.state()), "position": torch.tensor(0)}
@@ -89,7 +128,10 @@ class Sampler:
             )
         # a row of its own for each: torch 2.13 reads past a view with an offset, and crashes
         self._streams.restore([state.clone() for state in generators])
-        if self._permutes:
+        self._weights = None
+        if "weights" in state:
+            self.weigh(state["weights"])
+        elif self._permutes:
             self._shuffle()
             self._position = position
 

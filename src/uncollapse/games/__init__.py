@@ -1,25 +1,41 @@
 """Who plays whom: one file a game, whose round reads like its paper's algorithm."""
 
+from uncollapse.games.adagan import AdaGAN
 from uncollapse.games.beginning import Beginning
+from uncollapse.games.cascade import Cascade
 from uncollapse.games.duel import Duel
 from uncollapse.games.game import Draw, Game, Observation, Part, Table
 from uncollapse.games.gman import GMAN
 from uncollapse.games.madgan import MADGAN
 from uncollapse.games.mgan import MGAN
+from uncollapse.games.mwu import MWU
 from uncollapse.games.sgan import SGAN
 from uncollapse.games.shown import Shown
 from uncollapse.names import Registry
 
 registry: Registry[Game] = Registry(
-    "game", {"duel": Duel, "sgan": SGAN, "madgan": MADGAN, "mgan": MGAN, "gman": GMAN}
+    "game",
+    {
+        "duel": Duel,
+        "sgan": SGAN,
+        "madgan": MADGAN,
+        "mgan": MGAN,
+        "gman": GMAN,
+        "adagan": AdaGAN,
+        "mwu": MWU,
+        "cascade": Cascade,
+    },
 )
 
 __all__ = [
     "GMAN",
     "MADGAN",
     "MGAN",
+    "MWU",
     "SGAN",
+    "AdaGAN",
     "Beginning",
+    "Cascade",
     "Draw",
     "Duel",
     "Game",

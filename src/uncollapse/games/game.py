@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +39,33 @@ class Draw(Protocol):
         They have random numbers of their own; the same role always goes on with the same ones.
         """
 
+    @property
+    def weights(self) -> Tensor | None:
+        """What :meth:`weigh` was given, ``[member, point]``; None at first."""
+
+    def weigh(self, weights_mn: Tensor) -> None:
+        """From now on :meth:`real` draws training points by weights, with replacement."""
+
+    def points(self) -> int:
+        """How many training points there are.
+
+        Raises:
+            DataError: none that can be weighed.
+        """
+
+    def taken(self, index: Tensor) -> Tensor:
+        """Training points by number ``[n]``: ``[n, *shape]``."""
+
+
+class Memory(Protocol):
+    """Something that goes on as if it had never stopped."""
+
+    def state(self) -> dict[str, Tensor]:
+        """All of it, by name."""
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Goes on from a saved :meth:`state`."""
+
 
 class Game(Protocol):
     """Who plays whom: a dataclass of the game's settings, with the round as a method."""
@@ -53,14 +80,23 @@ class Game(Protocol):
 
     players: dict[str, Player]
     """Everyone who learns, by role; all of them are checkpointed."""
-    output: Mixture
-    """Where samples come from: a mixture of one generator a replica, or of several."""
     matches: dict[str, Match]
     """Who judges whom, by name; remedies take part in them."""
     randomness: dict[str, Streams]
     """The game's own random numbers, by purpose; all of them are checkpointed."""
     shown: Shown
     """What the newest round shows of the pair that samples come from."""
+
+    @property
+    def output(self) -> Mixture:
+        """Where samples come from: a mixture of one generator a replica, or of several."""
+
+    @property
+    def memories(self) -> Mapping[str, Memory]:
+        """What else the game remembers, by name; all of it is checkpointed."""
+
+    def span(self, steps: int) -> range:
+        """The rounds that its present players play, in a run of so many; mostly all."""
 
     @property
     def spread(self) -> tuple[str, ...]:
@@ -117,6 +153,7 @@ class Table:
         beginning: an earlier run, from whose weights all players begin.
         whole: how many members there are in all processes; 0 if all of them are here.
         first: the number of the first one here among them.
+        steps: rounds that the run has in all.
     """
 
     generator: Callable[[], nn.Module]
@@ -134,6 +171,7 @@ class Table:
     beginning: Beginning | None = None
     whole: int = 0
     first: int = 0
+    steps: int = 0
 
     def __post_init__(self) -> None:
         if self.critic_steps < 1:
@@ -256,6 +294,16 @@ class Table:
         stack = run(networks, Ambient(self.seeds, f"{role}/life", self.device))
         stack.role = role
         return Player(stack, self.optimizer, lr)
+
+
+class WholeRun:
+    """What games have in common whose players play from a run's first round to its last."""
+
+    memories: ClassVar[Mapping[str, Memory]] = {}
+
+    def span(self, steps: int) -> range:
+        """All rounds."""
+        return range(steps)
 
 
 def mean_by_member(values_mb: Tensor) -> Tensor:

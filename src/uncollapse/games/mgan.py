@@ -11,7 +11,7 @@ from torch import nn
 from uncollapse.errors import ConfigError
 from uncollapse.games.blocks import Blocks, evenly
 from uncollapse.games.classified import Classified
-from uncollapse.games.game import Draw, Observation, Part, Table, mean_by_member
+from uncollapse.games.game import Draw, Observation, Part, Table, WholeRun, mean_by_member
 from uncollapse.games.shown import Shown
 from uncollapse.names import check_kinds
 from uncollapse.players import Heads, Mixture, Player
@@ -21,7 +21,7 @@ from uncollapse.streams import Streams
 
 
 @dataclass
-class MGAN:
+class MGAN(WholeRun):
     """MGAN (Hoang, Nguyen, Le and Phung 2018, eq. 2), for any objective.
 
     ``min_{G,C} max_D E log D(x) + E_mix log(1 - D(G_k(z))) - beta Σ_k π_k E log C_k(G_k(z))``,

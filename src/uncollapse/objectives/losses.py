@@ -21,10 +21,13 @@ class Loss(Protocol):
             side leaves out what does not depend on it.
         boundary: the logit that parts real from fake: on its two sides the discriminator takes a
             sample for one or the other. None where logits are only compared with each other.
+        odds: whether the best discriminator's logit is ``log(p_data / p_generator)``, so that
+            ``σ`` of it is the chance that a sample is real.
     """
 
     zero_sum: ClassVar[bool]
     boundary: ClassVar[float | None]
+    odds: ClassVar[bool]
 
     @staticmethod
     def discriminator(real: Tensor, fake: Tensor) -> Tensor:
@@ -43,6 +46,7 @@ class Minimax:
 
     zero_sum: ClassVar[bool] = True
     boundary: ClassVar[float | None] = 0.0
+    odds: ClassVar[bool] = True
 
     @staticmethod
     def discriminator(real: Tensor, fake: Tensor) -> Tensor:
@@ -60,6 +64,7 @@ class NonSaturating:
 
     zero_sum: ClassVar[bool] = False
     boundary: ClassVar[float | None] = 0.0
+    odds: ClassVar[bool] = True
 
     @staticmethod
     def discriminator(real: Tensor, fake: Tensor) -> Tensor:
@@ -77,6 +82,7 @@ class Wasserstein:
 
     zero_sum: ClassVar[bool] = True
     boundary: ClassVar[float | None] = None
+    odds: ClassVar[bool] = False
 
     @staticmethod
     def discriminator(real: Tensor, fake: Tensor) -> Tensor:
@@ -94,6 +100,7 @@ class LeastSquares:
 
     zero_sum: ClassVar[bool] = False
     boundary: ClassVar[float | None] = 0.5
+    odds: ClassVar[bool] = False
 
     @staticmethod
     def discriminator(real: Tensor, fake: Tensor) -> Tensor:
@@ -111,6 +118,7 @@ class Hinge:
 
     zero_sum: ClassVar[bool] = False
     boundary: ClassVar[float | None] = 0.0
+    odds: ClassVar[bool] = False
 
     @staticmethod
     def discriminator(real: Tensor, fake: Tensor) -> Tensor:
@@ -131,6 +139,7 @@ class Relativistic:
 
     zero_sum: ClassVar[bool] = False
     boundary: ClassVar[float | None] = None
+    odds: ClassVar[bool] = False
 
     @staticmethod
     def discriminator(real: Tensor, fake: Tensor) -> Tensor:

@@ -145,6 +145,11 @@ class Objective:
         return LOSSES[self.loss].boundary
 
     @property
+    def odds(self) -> bool:
+        """Whether a discriminator learns the chance that a sample is real (but for penalties)."""
+        return LOSSES[self.loss].odds
+
+    @property
     def compares(self) -> bool:
         """Whether the generator's loss needs real samples too."""
         return self.loss == "relativistic"

@@ -105,6 +105,8 @@ class Remedy:
     def join(self, game: Playing) -> None:
         """Once all are seated: hangs itself on players, and makes a memory for each match.
 
+        A remedy that joins again begins anew: games with stages seat new players for each.
+
         A player calls ``terms`` for summands of its loss, ``before_step`` with the gradients, and
         ``after_update`` afterwards.
         """

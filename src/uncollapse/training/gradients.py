@@ -17,27 +17,32 @@ class Gradients:
     """Norms of both players' gradients at their last updates, as their optimisers get them.
 
     Args:
-        players: by role; a game without a pair of its own has no norms.
+        players: by role, as they are at any time; a game without a pair of its own has no norms.
         replicas: for each of them one norm, of all networks of a role together.
-
-    Attributes:
-        wanted: whether norms of the next updates will be asked for.
     """
 
     def __init__(self, players: Mapping[str, Player], replicas: int) -> None:
-        self.wanted = False
         self.replicas = replicas
+        self._players = players
+        self._wanted = False
         self._norms: dict[str, Tensor] = {}
+        self._heard: dict[str, Player] = {}
+
+    def expect(self, wanted: bool) -> None:
+        """Called before each round: whether norms of its last updates will be asked for."""
+        self._wanted = wanted
         for name, role in ROLES.items():
-            if role in players:
-                players[role].before_step.append(partial(self._take, name))
+            player = self._players.get(role)
+            if player is not None and self._heard.get(name) is not player:  # it may be a new one
+                player.before_step.append(partial(self._take, name))
+                self._heard[name] = player
 
     def norms(self) -> dict[str, Sequence[float]]:
         """Euclidean norms over all weights, by name, one number a replica."""
         return {name: self._norms[name].tolist() for name in ROLES if name in self._norms}
 
     def _take(self, name: str, player: Player, known: Sequence[Tensor]) -> None:
-        if self.wanted:
+        if self._wanted:
             norms = gradient_norms(player)
             if len(norms) > self.replicas:
                 norms = norms.reshape(self.replicas, -1).square().sum(1).sqrt()

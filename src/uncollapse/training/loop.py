@@ -70,7 +70,7 @@ def loop(
             keep_beginning(training, folder)
         reason = fallen = None
         while training.step < config.steps and reason is None and fallen is None:
-            gradients.wanted = recorded(training.step + 1)
+            gradients.expect(recorded(training.step + 1))
             observation = training.game.step(training.draw)
             training.step += 1
             step, finished = training.step, training.step == config.steps

@@ -98,8 +98,6 @@ class Training:
         }
         first = len(cures) - len(history.joined)
         self.joined = (0,) * first + history.joined  # the step at which each did
-        for cure, joined in zip(cures, self.joined, strict=True):
-            cure.lasts((config.steps - joined) * game.updates)
         self.step = 0
         self.best: tuple[float, float] | None = None
         self.judged_shape = judged_shape(cures, data.shape)
@@ -136,8 +134,10 @@ class Training:
                 at_once=config.members == "at-once",
                 ranks=self.ranks,
                 beginning=beginning,
+                steps=config.steps,
             )
         )
+        self._tell_how_long()
         self.reference_mb = _reference(self.data, config.seeds)
         tried = [act.change for act in history.tried]
         self.facts = facts(config, self.data, networks, tried)
@@ -150,12 +150,23 @@ class Training:
 
     def prolonged(self, planned: int) -> list[str]:
         """What changes, in words, in a run that was begun for ``planned`` steps."""
-        updates = self.game.updates
+        updates, before = self.game.updates, self.game.span(planned)
         said = [
-            cure.prolonged((self.step - joined) * updates, (planned - joined) * updates)
-            for cure, joined in zip(self.remedies, self.joined, strict=True)
+            cure.prolonged((self.step - begun) * updates, (before.stop - begun) * updates)
+            for cure, begun in self._begun()
         ]
         return [line for line in said if line]
+
+    def _begun(self) -> list[tuple[Remedy, int]]:
+        """Every remedy, and the step at which it began with the present players."""
+        start = self.game.span(self.config.steps).start
+        both = zip(self.remedies, self.joined, strict=True)
+        return [(cure, max(start, joined)) for cure, joined in both]
+
+    def _tell_how_long(self) -> None:
+        end = self.game.span(self.config.steps).stop
+        for cure, begun in self._begun():
+            cure.lasts((end - begun) * self.game.updates)
 
     def latents(self, count: int, purpose: str = "pictures") -> Tensor:
         """Noise that is fixed for each purpose: ``[member, count, *latent]``."""
@@ -267,6 +278,7 @@ class Training:
                 self.watching.restore(checkpoint.facts["watch"], tensors)
         except KeyError as error:
             raise CheckpointError(f"the checkpoint is of another run: it lacks {error}") from None
+        self._tell_how_long()
         self.step = int(checkpoint.facts["step"])
         best = checkpoint.facts["best"]
         if isinstance(best, float):  # of a version that knew the distance alone
@@ -289,6 +301,7 @@ class Training:
         return (
             {f"player/{role}": player for role, player in self.game.players.items()}
             | {f"remedy/{i}": remedy for i, remedy in enumerate(self.remedies)}
+            | {f"memory/{name}": memory for name, memory in self.game.memories.items()}
             | {"draw": self.draw}
         )
 
