@@ -116,6 +116,15 @@ def test_weights_change_for_averages_too():
     assert [c.weight for c in average.separate()[0]] == [0.25, 0.75]
 
 
+def test_saved_weights_come_back_to_the_last_bit():
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        mixture = make(*torch.rand(7, generator=generator).tolist())
+        saved = mixture.weights.clone()
+        mixture.weigh(saved)
+        assert torch.equal(mixture.weights, saved)
+
+
 def test_without_one_of_them_the_others_keep_their_shares_of_each_other():
     mixture = make(*WEIGHTS)
     mixture.weigh(mixture.weights * torch.tensor([0.0, 1.0, 1.0, 1.0]))

@@ -165,4 +165,5 @@ def _normalised(weights: Tensor) -> Tensor:
             "weights of a mixture are numbers of at least 0, not all 0 for a replica: "
             f"{weights.tolist()}"
         )
-    return weights / totals
+    # Those that sum to 1 up to rounding stay as they are, so that saved ones come back exactly.
+    return torch.where((totals - 1).abs() < 1e-12, weights, weights / totals)
