@@ -4,6 +4,7 @@ from uncollapse.names import Registry
 from uncollapse.remedies.augment import Augment
 from uncollapse.remedies.ema import EMA
 from uncollapse.remedies.feature_matching import FeatureMatching
+from uncollapse.remedies.gdpp import GDPP
 from uncollapse.remedies.gradient_clipping import GradientClipping
 from uncollapse.remedies.historical_averaging import HistoricalAveraging
 from uncollapse.remedies.instance_noise import InstanceNoise
@@ -11,6 +12,7 @@ from uncollapse.remedies.label_smoothing import LabelSmoothing
 from uncollapse.remedies.lr_decay import LRDecay
 from uncollapse.remedies.match import Match
 from uncollapse.remedies.minibatch_discrimination import MinibatchDiscrimination
+from uncollapse.remedies.mode_seeking import ModeSeeking
 from uncollapse.remedies.normalisation import SpectralNorm, WeightNorm
 from uncollapse.remedies.packing import Packing
 from uncollapse.remedies.remedy import (
@@ -33,12 +35,14 @@ registry: Registry[Remedy] = Registry(
         "augment": Augment,
         "ema": EMA,
         "feature-matching": FeatureMatching,
+        "gdpp": GDPP,
         "gradient-clipping": GradientClipping,
         "historical-averaging": HistoricalAveraging,
         "instance-noise": InstanceNoise,
         "label-smoothing": LabelSmoothing,
         "lr-decay": LRDecay,
         "minibatch-discrimination": MinibatchDiscrimination,
+        "mode-seeking": ModeSeeking,
         "packing": Packing,
         "replay": Replay,
         "snapshot-replay": SnapshotReplay,
@@ -58,6 +62,7 @@ def named(remedy: Remedy) -> str:
 
 __all__ = [
     "EMA",
+    "GDPP",
     "Augment",
     "FeatureMatching",
     "GradientClipping",
@@ -67,6 +72,7 @@ __all__ = [
     "LabelSmoothing",
     "Match",
     "MinibatchDiscrimination",
+    "ModeSeeking",
     "Packing",
     "Playing",
     "Remedy",
