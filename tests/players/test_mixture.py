@@ -116,6 +116,12 @@ def test_weights_change_for_averages_too():
     assert [c.weight for c in average.separate()[0]] == [0.25, 0.75]
 
 
+def test_without_one_of_them_the_others_keep_their_shares_of_each_other():
+    mixture = make(*WEIGHTS)
+    mixture.weigh(mixture.weights * torch.tensor([0.0, 1.0, 1.0, 1.0]))
+    torch.testing.assert_close(mixture.weights.float(), torch.tensor([[0.0, 0.4, 0.0, 0.6]]))
+
+
 def test_groups_of_networks():
     networks = [Shift(n) for n in range(4)]
     found = grouped(networks, torch.tensor([[0.5, 0.5], [0.25, 0.75]]))

@@ -288,3 +288,31 @@ def test_a_resumed_run_keeps_what_it_was_begun_with(tmp_path):
         uc.resume(tmp_path / "run", steps=3, objective="hinge")
     run = uc.resume(tmp_path / "run", steps=3, remedies=[remedies.LRDecay(4)])
     assert run.step == 3
+
+
+MANY = {
+    "madgan": (lambda: uc.games.MADGAN(2, sharing="none"), {"replay", "replay-recent"}),
+    "mgan": (lambda: uc.games.MGAN(2, shared=False), {"replay", "replay-recent"}),
+    "gman": (lambda: uc.games.GMAN(2), set()),
+}
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_games_of_many_networks_play_with_all_or_say_in_a_line_why_not(name):
+    make, refused = MANY[name]
+    said = {}
+    for case, specs in ONE_BY_ONE.items():
+        cures = [remedies.registry.get(spec) for spec in specs]
+        try:
+            game = seat(*cures, game=make(), **networks(case, cures))
+        except ConfigError as error:
+            said[case] = str(error)
+            continue
+        before = states(game)
+        seen = play(game, 2, drawing(shape=shape(case)))
+        assert all(value.isfinite().all() for value in seen.values())
+        after = states(game)
+        moved = {k.split("/")[0] for k in before if not torch.equal(before[k], after[k])}
+        assert moved == set(game.players)
+    assert said.keys() == refused
+    assert not any("\n" in words for words in said.values())

@@ -436,7 +436,7 @@ def test_a_loss_without_labels_is_refused_in_a_loop_of_ones_own():
 
 def test_clipping_of_shared_weights_says_whose_fault_it_is():
     with pytest.raises(
-        ConfigError, match=r"gradient-clipping: networks share weights.*sharing at 0"
+        ConfigError, match=r"gradient-clipping: networks share weights.*let them share none"
     ):
         seat(GradientClipping(1.0), game=SGAN(2, sharing=0.5))
 

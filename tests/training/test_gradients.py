@@ -22,7 +22,7 @@ def test_norms_are_those_of_plain_torch(way):
         expected.append(torch.cat([slope.flatten() for slope in slopes]).norm().item())
 
     player = Player(way(networks, Ambient([0, 1], "test")), SGD(), 0.0)
-    gradients = Gradients({"generator": player, "somebody else": player})
+    gradients = Gradients({"generator": player, "somebody else": player}, 2)
     player.update(player(x_mb).square().flatten(1))
     assert gradients.norms() == {}  # nobody had asked
     gradients.wanted = True

@@ -3,13 +3,21 @@
 from uncollapse.games.beginning import Beginning
 from uncollapse.games.duel import Duel
 from uncollapse.games.game import Draw, Game, Observation, Part, Table
+from uncollapse.games.gman import GMAN
+from uncollapse.games.madgan import MADGAN
+from uncollapse.games.mgan import MGAN
 from uncollapse.games.sgan import SGAN
 from uncollapse.games.shown import Shown
 from uncollapse.names import Registry
 
-registry: Registry[Game] = Registry("game", {"duel": Duel, "sgan": SGAN})
+registry: Registry[Game] = Registry(
+    "game", {"duel": Duel, "sgan": SGAN, "madgan": MADGAN, "mgan": MGAN, "gman": GMAN}
+)
 
 __all__ = [
+    "GMAN",
+    "MADGAN",
+    "MGAN",
     "SGAN",
     "Beginning",
     "Draw",

@@ -67,7 +67,8 @@ class Beginning:
             what = str(error).partition(": ")[2]
             raise ConfigError(
                 f"init {self.name}: its {kind} does not fit: {what}; the shape of the data, the "
-                f"{kind}'s settings, and packing or layers that remedies add must be the same"
+                f"{kind}'s settings, and packing or layers that remedies or the game add must be "
+                "the same"
             ) from None
 
 

@@ -10,7 +10,7 @@ import torch
 
 from uncollapse.games.game import Draw, Observation, Part, Table, mean_by_member
 from uncollapse.games.shown import Shown
-from uncollapse.players import Mixture, Player
+from uncollapse.players import Heads, Mixture, Player
 from uncollapse.remedies import Match
 from uncollapse.streams import Streams
 
@@ -33,6 +33,7 @@ class Duel:
     updates = 1
     parts: ClassVar[Mapping[str, Part]] = {}
     spread = ()
+    heads = Heads()
 
     def set_up(self, table: Table) -> None:
         """Seats the two players."""

@@ -14,7 +14,7 @@ from uncollapse.games.beginning import Beginning
 from uncollapse.games.shown import Shown
 from uncollapse.nets import refuse_lazy
 from uncollapse.objectives import Objective, penalties
-from uncollapse.players import AtOnce, Mixture, Optimizer, Player, Stack
+from uncollapse.players import AtOnce, Heads, Mixture, Optimizer, Player, Stack
 from uncollapse.players.sharing import lower_layers, tie
 from uncollapse.ranks import Ranks
 from uncollapse.remedies import Match, Playing, Remedy, equipped, named
@@ -68,6 +68,10 @@ class Game(Protocol):
 
         Empty if a single process plays the game.
         """
+
+    @property
+    def heads(self) -> Heads:
+        """What its discriminators say beside real or fake."""
 
     @property
     def parts(self) -> Mapping[str, Part]:
@@ -148,26 +152,46 @@ class Table:
         group = len(seeds) // len(self.seeds)
         return replace(self, seeds=seeds, group=group, whole=len(every), first=first)
 
-    def seat_generator(self, role: str, sharing: float = 0.0) -> Player:
+    def seat_generator(
+        self,
+        role: str,
+        sharing: float = 0.0,
+        common: Callable[[nn.Module], list[str]] | None = None,
+    ) -> Player:
         """A player of generators, one a member, each initialised from its member's seed.
 
         Args:
             role: what they are.
             sharing: about this part of the parameters, nearest to the samples, is common to the
                 members of a replica.
+            common: or the names of those that are, of a network.
         """
         networks = self._networks(role, "generator", self.generator)
         if sharing:
             tie(networks, self.group, lower_layers(networks[0], sharing, first=False))
+        if common is not None and self.group > 1:
+            tie(networks, self.group, common(networks[0]))
         return self._seat(role, networks, self.lr[0])
 
-    def seat_discriminator(self, role: str, sharing: float = 0.0) -> Player:
-        """A player of discriminators, likewise; kept within the objective's clip."""
-        make = equipped(self.remedies, self.discriminator)
+    def seat_discriminator(
+        self,
+        role: str,
+        sharing: float = 0.0,
+        heads: Heads = Heads(),  # noqa: B008 (it is frozen)
+    ) -> Player:
+        """A player of discriminators, likewise; kept within the objective's clip.
+
+        Args:
+            role: as above.
+            sharing: likewise.
+            heads: what they say beside real or fake.
+        """
+        make = equipped(self.remedies, lambda: heads.equip(self.discriminator()))
         networks = self._networks(role, "discriminator", make)
         if sharing:
             tie(networks, self.group, lower_layers(networks[0], sharing, first=True))
         player = self._seat(role, networks, self.lr[1])
+        player.stack.heads = heads
         if self.objective.clip:
             player.after_update.append(
                 lambda p: penalties.clip_weights_(p.moved, self.objective.clip)
@@ -175,7 +199,12 @@ class Table:
         return player
 
     def match(
-        self, name: str, streams: Streams, *meetings: tuple[str, str], judges: str | None = None
+        self,
+        name: str,
+        streams: Streams,
+        *meetings: tuple[str, str],
+        judges: str | None = None,
+        objective: Objective | None = None,
     ) -> Match:
         """A match of discriminators against generators, with a member for each seed.
 
@@ -184,8 +213,11 @@ class Table:
             streams: where its penalties' random points come from.
             meetings: who learns from whom in it, by role: (learner, opponent).
             judges: the match whose discriminators judge in this one too, if they are not its own.
+            objective: what is played for in it, if it is not the table's.
         """
-        return Match(name, self.objective, self.remedies, streams, self.seeds, meetings, judges)
+        return Match(
+            name, objective or self.objective, self.remedies, streams, self.seeds, meetings, judges
+        )
 
     def welcome_remedies(self, game: Playing) -> None:
         """Lets every remedy join, in order; called once all players are seated.

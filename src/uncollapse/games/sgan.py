@@ -12,7 +12,7 @@ from uncollapse.games.game import Draw, Observation, Part, Table, mean_by_member
 from uncollapse.games.shown import Shown
 from uncollapse.names import check_kinds
 from uncollapse.objectives import Judgement
-from uncollapse.players import Mixture, Player
+from uncollapse.players import Heads, Mixture, Player
 from uncollapse.remedies import Match, SnapshotReplay
 from uncollapse.streams import Streams
 
@@ -72,6 +72,7 @@ class SGAN:
     shown: Shown = field(init=False, repr=False, compare=False)
     messenger: Player = field(init=False, repr=False, compare=False)
     here: int = field(init=False, repr=False, compare=False)
+    heads = Heads()
     spread = (
         "local generator",
         "local discriminator",

@@ -1,6 +1,7 @@
 """Who plays: stacks of networks with a member axis, and the optimisers that train them."""
 
 from uncollapse.players.at_once import AtOnce
+from uncollapse.players.heads import Heads
 from uncollapse.players.hearing import listening, locate, unwrapped
 from uncollapse.players.imagined import ImaginedUpdates
 from uncollapse.players.mixture import Component, Mixed, Mixture, grouped, mixed
@@ -13,6 +14,7 @@ __all__ = [
     "Adam",
     "AtOnce",
     "Component",
+    "Heads",
     "ImaginedUpdates",
     "Mixed",
     "Mixture",

@@ -75,7 +75,7 @@ class AtOnce(Stack):
             raise ConfigError("members that run all at once cannot be taken apart")
         return self
 
-    def __call__(self, x_mb: Tensor) -> Tensor:
+    def outputs(self, x_mb: Tensor) -> Tensor:
         """As for :class:`Stack`."""
         self._fits(x_mb)
         return self._ran(self._all, self._own(x_mb))

@@ -6,6 +6,13 @@ from collections.abc import Collection, Sequence
 
 from torch import nn
 
+NORMS = (
+    nn.modules.batchnorm._NormBase,
+    nn.GroupNorm,
+    nn.LayerNorm,
+)
+"""Layers that belong to the one before them."""
+
 
 def lower_layers(network: nn.Module, fraction: float, *, first: bool) -> list[str]:
     """The layers next to the samples that hold about ``fraction`` of the parameters.
@@ -23,10 +30,34 @@ def lower_layers(network: nn.Module, fraction: float, *, first: bool) -> list[st
     Returns:
         Names of parameters.
     """
-    met: set[int] = set()  # a weight in two layers counts once, where it is met first
-    layers: dict[str, list[tuple[str, int]]] = {}
     modules = list(network.named_modules())
-    for name, module in modules if first else reversed(modules):
+    layers = _layers(modules if first else modules[::-1])
+    whole = list(layers.values())
+    held = [sum(n for layer in whole[:k] for _, n in layer) for k in range(len(whole) + 1)]
+    best = min(range(len(held)), key=lambda k: abs(held[k] - fraction * held[-1]))
+    return [name for layer in whole[:best] for name, _ in layer]
+
+
+def layer_by_layer(network: nn.Module) -> list[list[str]]:
+    """Names of parameters, layer by layer in order of definition, each with the norm after it."""
+    found: list[list[str]] = []
+    for owner, weights in _layers(list(network.named_modules())).items():
+        names = [name for name, _ in weights]
+        if found and isinstance(network.get_submodule(owner), NORMS):
+            found[-1] += names
+        else:
+            found.append(names)
+    return found
+
+
+def _layers(modules: Sequence[tuple[str, nn.Module]]) -> dict[str, list[tuple[str, int]]]:
+    """Names and sizes of parameters by the layer that they belong to.
+
+    A weight in two layers counts once, where it is met first.
+    """
+    met: set[int] = set()
+    layers: dict[str, list[tuple[str, int]]] = {}
+    for name, module in modules:
         own = [
             (f"{name}.{p}" if name else p, weight)
             for p, weight in module.named_parameters(recurse=False)
@@ -36,10 +67,7 @@ def lower_layers(network: nn.Module, fraction: float, *, first: bool) -> list[st
         if own:
             owner = name.partition(".parametrizations.")[0]
             layers.setdefault(owner, []).extend((full, weight.numel()) for full, weight in own)
-    whole = list(layers.values())
-    held = [sum(n for layer in whole[:k] for _, n in layer) for k in range(len(whole) + 1)]
-    best = min(range(len(held)), key=lambda k: abs(held[k] - fraction * held[-1]))
-    return [name for layer in whole[:best] for name, _ in layer]
+    return layers
 
 
 def tie(networks: Sequence[nn.Module], group: int, names: Collection[str]) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from uncollapse.errors import CheckpointError, ConfigError, ShapeError, noted
+from uncollapse.players.heads import Heads
 from uncollapse.players.hearing import listening, locate
 from uncollapse.players.layers import judges_samples_alone, may_overwrite
 from uncollapse.streams import Ambient
@@ -40,11 +41,13 @@ class Stack:
             samples are looked at again.
         role: what the networks are called in messages.
         answers: whether the weights are imagined ones, which depend on what they answer to.
+        heads: what of the networks' outputs is given when the stack is called.
     """
 
     way = "one-by-one"
     answers = False
     role = "network"
+    heads = Heads()
 
     def __init__(self, networks: Sequence[nn.Module], ambient: Ambient) -> None:
         self.networks = list(networks)
@@ -85,6 +88,10 @@ class Stack:
         Raises:
             ShapeError: not one input for each member.
         """
+        return self.heads.logit(self.outputs(x_mb), 2)
+
+    def outputs(self, x_mb: Tensor) -> Tensor:
+        """All that the networks give, also what :class:`Heads` says beside the logit."""
         self._fits(x_mb)
         if len(self) == 1:
             return self._call(0, self._own(x_mb[0]))[None]
@@ -185,7 +192,7 @@ class Stack:
             ConfigError: torch cannot copy a network.
         """
         twin = Stack(self.separate(), self.ambient.copy())
-        twin.role = self.role
+        twin.role, twin.heads = self.role, self.heads
         return twin
 
     @torch.no_grad()

@@ -22,6 +22,7 @@ from uncollapse.remedies.remedy import (
     drawn,
     equipped,
     fitting,
+    judged_as_one,
     judged_shape,
 )
 from uncollapse.remedies.replay import Replay
@@ -86,6 +87,7 @@ __all__ = [
     "drawn",
     "equipped",
     "fitting",
+    "judged_as_one",
     "judged_shape",
     "named",
     "registry",

@@ -68,7 +68,7 @@ class GradientClipping(Remedy):
                 player.stack.by_member(player.parameters, player.parameters)
             except ConfigError as error:
                 raise ConfigError(
-                    f"gradient-clipping: {error}: leave sgan's sharing at 0, or do without clipping"
+                    f"gradient-clipping: {error}: let them share none, or do not clip"
                 ) from None
             player.before_step.append(self.before_step)
 

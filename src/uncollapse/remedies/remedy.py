@@ -52,6 +52,9 @@ class Remedy:
     clips = False
     """Whether it changes a discriminator's updates outside of its optimiser."""
 
+    mixes = False
+    """Whether others take the place of present fakes, of whom nobody knows who made them."""
+
     foresees = False
     """Whether it imagines a discriminator's updates, to which all that share a weight add."""
 

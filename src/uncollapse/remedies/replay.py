@@ -54,6 +54,7 @@ class Replay(Remedy):
     streams: dict[str, Streams] = field(init=False, repr=False, compare=False, default_factory=dict)
     largest: int = field(init=False, repr=False, compare=False, default=0)
     remembers = True
+    mixes = True
 
     def __post_init__(self) -> None:
         check_kinds(self, "replay")

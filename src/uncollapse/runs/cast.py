@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from uncollapse.errors import ConfigError
 from uncollapse.games import Part
-from uncollapse.players import Stack
+from uncollapse.games import registry as game_names
+from uncollapse.players import Heads, Stack
 from uncollapse.remedies import Remedy, equipped, judged_shape
 from uncollapse.remedies import registry as remedy_names
 from uncollapse.runs.checkpoint import Checkpoint
@@ -28,7 +29,8 @@ class Cast:
         shape: of a sample.
         players: weights and buffers by role and name, each ``[member, ...]``.
         parts: generators that have names.
-        given: what was given as objects in Python: "generator", "discriminator", "remedies".
+        given: what was given as objects in Python: "generator", "discriminator", "remedies" and
+            "game".
     """
 
     config: Config
@@ -62,10 +64,17 @@ class Cast:
 
     def discriminator(self) -> nn.Module:
         """A new discriminator, with all that remedies add to it, likewise."""
-        remedies = self.remedies
+        remedies, heads = self.remedies, self.heads
         judged = judged_shape(remedies, self.shape)
         make = factory(self._network("discriminator"), "discriminator", judged, None)
-        return self._make(equipped(remedies, make))
+        return self._make(equipped(remedies, lambda: heads.equip(make())))
+
+    @property
+    def heads(self) -> Heads:
+        """What the run's discriminators say beside real or fake."""
+        if "game" in self.given or self.config.game == GIVEN:
+            return self.given["game"].heads if "game" in self.given else Heads()
+        return game_names.get(self.config.game).heads
 
     @property
     def remedies(self) -> list[Remedy]:
@@ -98,7 +107,8 @@ class Cast:
         replicas, state = self.config.replicas, self.players["discriminator"]
         group = len(next(iter(state.values()))) // replicas  # the first one of several
         networks = [self.discriminator() for _ in range(replicas)]
-        return self._with_weights(networks, state, [r * group for r in range(replicas)])
+        rows = [r * group for r in range(replicas)]
+        return [self.heads.read(n) for n in self._with_weights(networks, state, rows)]
 
     def _network(self, role: str) -> Network:
         written: str = getattr(self.config, role)

@@ -253,7 +253,7 @@ class Run:
         if of in named:
             return named[of].generator
         if of not in self.cast.parts:
-            known = [*(named if len(named) > 1 else ()), *self.cast.parts]
+            known = dict.fromkeys([*(named if len(named) > 1 else ()), *self.cast.parts])
             raise ConfigError(
                 f"of '{of}': besides the generator that its samples come from, this run has "
                 f"{', '.join(known) or 'none that has a name'}"

@@ -18,25 +18,30 @@ class Gradients:
 
     Args:
         players: by role; a game without a pair of its own has no norms.
+        replicas: for each of them one norm, of all networks of a role together.
 
     Attributes:
         wanted: whether norms of the next updates will be asked for.
     """
 
-    def __init__(self, players: Mapping[str, Player]) -> None:
+    def __init__(self, players: Mapping[str, Player], replicas: int) -> None:
         self.wanted = False
+        self.replicas = replicas
         self._norms: dict[str, Tensor] = {}
         for name, role in ROLES.items():
             if role in players:
                 players[role].before_step.append(partial(self._take, name))
 
     def norms(self) -> dict[str, Sequence[float]]:
-        """Euclidean norms over all weights, by name, one number a member."""
+        """Euclidean norms over all weights, by name, one number a replica."""
         return {name: self._norms[name].tolist() for name in ROLES if name in self._norms}
 
     def _take(self, name: str, player: Player, known: Sequence[Tensor]) -> None:
         if self.wanted:
-            self._norms[name] = gradient_norms(player)
+            norms = gradient_norms(player)
+            if len(norms) > self.replicas:
+                norms = norms.reshape(self.replicas, -1).square().sum(1).sqrt()
+            self._norms[name] = norms
 
 
 def gradient_norms(player: Player) -> Tensor:

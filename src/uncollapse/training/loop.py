@@ -58,7 +58,7 @@ def loop(
         StoppedBySignal: somebody asked to stop; everything is saved.
     """
     config = training.config
-    gradients = Gradients(training.game.players)
+    gradients = Gradients(training.game.players, config.replicas)
     with ProgressLine(training.data.name, training.step, config.steps, shown) as progress:
         alarms = Alarms(training.reference_mb, progress.say)
         looked = None

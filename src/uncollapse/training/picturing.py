@@ -56,8 +56,9 @@ def judge(training: Training, replica: int) -> Judge | None:
         return None
 
     def asked(samples: Tensor) -> Tensor:
-        samples_mb = samples.expand(training.config.replicas, *samples.shape)
-        answers = _evaluated(training, player.stack, samples_mb)[replica]
+        samples_mb = samples.expand(len(player.stack), *samples.shape)
+        several = len(player.stack) // training.config.replicas  # the first one of them answers
+        answers = _evaluated(training, player.stack, samples_mb)[replica * several]
         return answers.reshape(len(samples), -1).mean(1)
 
     def judged(samples: Tensor) -> Tensor:

@@ -94,6 +94,7 @@ class Training:
             "generator": generator,
             "discriminator": discriminator,
             "remedies": copy.deepcopy(self.remedies),
+            "game": copy.deepcopy(game),
         }
         first = len(cures) - len(history.joined)
         self.joined = (0,) * first + history.joined  # the step at which each did

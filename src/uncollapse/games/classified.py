@@ -1,0 +1,99 @@
+"""An objective whose discriminator also says which of several generators made a fake."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from uncollapse.objectives import Judgement, Objective
+from uncollapse.objectives.penalties import Critic
+from uncollapse.streams import Streams
+
+
+@dataclass(frozen=True)
+class Classified(Objective):
+    """``L + CE`` for D and ``L + beta CE`` for G: the cross-entropy of who made a fake.
+
+    L is the objective's loss of the logit, penalties included. Fakes come in blocks of one size,
+    generator after generator, ``[member, K * n, *shape]``. Real samples have no class. The critic
+    is a stack with :class:`~uncollapse.players.heads.Heads`; one forward pass gives both.
+
+    Args:
+        classes: K; with 1 there is nothing to tell, and the objective is the plain one.
+        beta: weight in the generators' loss.
+        real_share: weight of ``-log σ(real)`` in D's loss; other than 1 only where there is such
+            a term.
+    """
+
+    classes: int = 1
+    beta: float = 0.0
+    real_share: float = 1.0
+
+    @classmethod
+    def of(
+        cls, objective: Objective, classes: int, *, beta: float = 0.0, real_share: float = 1.0
+    ) -> Classified:
+        """A plain objective, with classes."""
+        return cls(**asdict(objective), classes=classes, beta=beta, real_share=real_share)
+
+    def discriminator(
+        self,
+        critic: Critic,
+        real: Tensor,
+        fake: Tensor,
+        streams: Streams | None = None,
+        *,
+        cut: bool = True,
+    ) -> Judgement:
+        """As for :class:`Objective`; both batches have one size."""
+        if self.classes == 1:
+            return super().discriminator(critic, real, fake, streams, cut=cut)
+        telling = _Telling(critic)
+        judged = super().discriminator(telling, real, fake, streams, cut=cut)
+        count = real.shape[1]
+        outputs = torch.cat(telling.heard[:2], 1)[:, count : 2 * count]  # fakes follow real ones
+        loss = judged.loss + self._whose(telling, outputs)
+        if self.real_share != 1:
+            real_loss = torch.nn.functional.softplus(-judged.real)
+            loss = loss + (self.real_share - 1) * real_loss.reshape(*loss.shape, -1).mean(2)
+        return judged._replace(loss=loss)
+
+    def generator(self, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
+        """As for :class:`Objective`."""
+        if self.classes == 1 or not self.beta:
+            return super().generator(critic, real, fake)
+        telling = _Telling(critic)
+        loss = super().generator(telling, real, fake)
+        return loss + self.beta * self._whose(telling, telling.heard[0])  # fakes are judged first
+
+    def _whose(self, telling: _Telling, outputs: Tensor) -> Tensor:
+        """The cross-entropy, ``[member, batch]``; of a patch map its mean."""
+        whose = telling.critic.heads.whose(outputs, 2)
+        whose = whose.reshape(*whose.shape[:3], -1)  # [member, batch, K, location]
+        members, batch, K, locations = whose.shape
+        owner = torch.arange(K, device=whose.device).repeat_interleave(batch // K)
+        owner = owner[None, :, None].expand(members, batch, locations)
+        return (
+            cross_entropy(whose.flatten(0, 1), owner.flatten(0, 1), reduction="none")
+            .reshape(members, batch, locations)
+            .mean(2)
+        )
+
+
+class _Telling:
+    """A critic that gives logits and keeps all outputs, in the order in which it was asked."""
+
+    def __init__(self, critic: Any) -> None:
+        self.critic = critic  # a stack
+        self.per_sample: bool = self.critic.per_sample
+        self.answers: bool = self.critic.answers
+        self.heard: list[Tensor] = []
+
+    def __call__(self, samples: Tensor) -> Tensor:
+        outputs: Tensor = self.critic.outputs(samples)
+        self.heard.append(outputs)
+        return self.critic.heads.logit(outputs, 2)  # type: ignore[no-any-return]
