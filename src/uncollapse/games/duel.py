@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import torch
 
-from uncollapse.games.game import Draw, Observation, Part, Table, mean_by_member
+from uncollapse.games.game import Draw, Observation, Part, Table, WholeRun, mean_by_member
 from uncollapse.games.shown import Shown
 from uncollapse.players import Heads, Mixture, Player
 from uncollapse.remedies import Match
@@ -16,7 +16,7 @@ from uncollapse.streams import Streams
 
 
 @dataclass
-class Duel:
+class Duel(WholeRun):
     """A generator and a discriminator; ``critic_steps`` updates of D, then exactly one of G.
 
     With several members (replicas), as many duels run side by side and never meet.

@@ -40,6 +40,16 @@ class Draw(Protocol):
         """
 
 
+class Memory(Protocol):
+    """Something that goes on as if it had never stopped."""
+
+    def state(self) -> dict[str, Tensor]:
+        """All of it, by name."""
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Goes on from a saved :meth:`state`."""
+
+
 class Game(Protocol):
     """Who plays whom: a dataclass of the game's settings, with the round as a method."""
 
@@ -53,14 +63,20 @@ class Game(Protocol):
 
     players: dict[str, Player]
     """Everyone who learns, by role; all of them are checkpointed."""
-    output: Mixture
-    """Where samples come from: a mixture of one generator a replica, or of several."""
     matches: dict[str, Match]
     """Who judges whom, by name; remedies take part in them."""
     randomness: dict[str, Streams]
     """The game's own random numbers, by purpose; all of them are checkpointed."""
     shown: Shown
     """What the newest round shows of the pair that samples come from."""
+
+    @property
+    def output(self) -> Mixture:
+        """Where samples come from: a mixture of one generator a replica, or of several."""
+
+    @property
+    def memories(self) -> Mapping[str, Memory]:
+        """What else the game remembers, by name; all of it is checkpointed."""
 
     @property
     def spread(self) -> tuple[str, ...]:
@@ -256,6 +272,12 @@ class Table:
         stack = run(networks, Ambient(self.seeds, f"{role}/life", self.device))
         stack.role = role
         return Player(stack, self.optimizer, lr)
+
+
+class WholeRun:
+    """What games have in common whose players play from a run's first round to its last."""
+
+    memories: Mapping[str, Memory] = {}
 
 
 def mean_by_member(values_mb: Tensor) -> Tensor:

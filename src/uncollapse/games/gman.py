@@ -12,7 +12,7 @@ from torch.nn.functional import one_hot, softplus
 
 from uncollapse.errors import ConfigError
 from uncollapse.games.blocks import Blocks
-from uncollapse.games.game import Draw, Observation, Part, Table, mean_by_member
+from uncollapse.games.game import Draw, Observation, Part, Table, WholeRun, mean_by_member
 from uncollapse.games.shown import Shown
 from uncollapse.names import check_kinds
 from uncollapse.players import Heads, Mixture, Player, Stack
@@ -25,7 +25,7 @@ BEGIN = -2.0
 
 
 @dataclass
-class GMAN:
+class GMAN(WholeRun):
     """GMAN (Durugkar, Gemp and Mahadevan 2017, §3 and §4), for any objective.
 
     Each discriminator D_k learns as in a plain GAN, on a slice of its own of real samples and of

@@ -12,7 +12,7 @@ from torch.nn.functional import cosine_similarity, relu
 from uncollapse.errors import ConfigError
 from uncollapse.games.blocks import Blocks, evenly
 from uncollapse.games.classified import Classified
-from uncollapse.games.game import Draw, Observation, Part, Table, mean_by_member
+from uncollapse.games.game import Draw, Observation, Part, Table, WholeRun, mean_by_member
 from uncollapse.games.shown import Shown
 from uncollapse.names import check_kinds
 from uncollapse.players import Heads, Mixture, Player
@@ -27,7 +27,7 @@ LOSSES = ("non-saturating", "minimax")
 
 
 @dataclass
-class MADGAN:
+class MADGAN(WholeRun):
     """MAD-GAN (Ghosh, Kulharia, Namboodiri, Torr and Dokania 2018), and MAD-GAN-Sim.
 
     D is a softmax of K + 1 classes, "real" and one for each generator. It minimises the
@@ -145,7 +145,7 @@ class MADGAN:
             D.update(judged.loss)
         self.shown.answers(judged)
 
-        fake_rb = blocks.made(G.stack, self._latents(draw))
+        fake_rb = blocks.made(G, self._latents(draw))
         self.shown.fakes(fake_rb)
         loss_rb = match.fool(D, real_rb, fake_rb)
         if self.similarity != "none" and self.generators > 1:

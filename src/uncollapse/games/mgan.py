@@ -11,7 +11,7 @@ from torch import nn
 from uncollapse.errors import ConfigError
 from uncollapse.games.blocks import Blocks, evenly
 from uncollapse.games.classified import Classified
-from uncollapse.games.game import Draw, Observation, Part, Table, mean_by_member
+from uncollapse.games.game import Draw, Observation, Part, Table, WholeRun, mean_by_member
 from uncollapse.games.shown import Shown
 from uncollapse.names import check_kinds
 from uncollapse.players import Heads, Mixture, Player
@@ -21,7 +21,7 @@ from uncollapse.streams import Streams
 
 
 @dataclass
-class MGAN:
+class MGAN(WholeRun):
     """MGAN (Hoang, Nguyen, Le and Phung 2018, eq. 2), for any objective.
 
     ``min_{G,C} max_D E log D(x) + E_mix log(1 - D(G_k(z))) - beta Σ_k π_k E log C_k(G_k(z))``,
@@ -115,7 +115,7 @@ class MGAN:
             D.update(judged.loss)
         self.shown.answers(judged)
 
-        fake_rb = blocks.made(G.stack, draw.latents())
+        fake_rb = blocks.made(G, draw.latents())
         self.shown.fakes(fake_rb)
         loss_rb = match.fool(D, real_rb, fake_rb)
         G.update(loss_rb)

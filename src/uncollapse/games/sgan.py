@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from uncollapse.errors import ConfigError
-from uncollapse.games.game import Draw, Observation, Part, Table, mean_by_member
+from uncollapse.games.game import Draw, Observation, Part, Table, WholeRun, mean_by_member
 from uncollapse.games.shown import Shown
 from uncollapse.names import check_kinds
 from uncollapse.objectives import Judgement
@@ -20,7 +20,7 @@ WHEN = ("per-round", "per-local")
 
 
 @dataclass
-class SGAN:
+class SGAN(WholeRun):
     """N local pairs play duels of their own; a global pair learns from all of them.
 
     The global generator plays against *messengers*: clones of the local discriminators, made anew

@@ -289,6 +289,7 @@ class Training:
         return (
             {f"player/{role}": player for role, player in self.game.players.items()}
             | {f"remedy/{i}": remedy for i, remedy in enumerate(self.remedies)}
+            | {f"memory/{name}": memory for name, memory in self.game.memories.items()}
             | {"draw": self.draw}
         )
 
