@@ -4,12 +4,14 @@ from uncollapse.games.adagan import AdaGAN
 from uncollapse.games.beginning import Beginning
 from uncollapse.games.cascade import Cascade
 from uncollapse.games.duel import Duel
+from uncollapse.games.ensemble import Ensemble
 from uncollapse.games.game import Draw, Game, Observation, Part, Table
 from uncollapse.games.gman import GMAN
 from uncollapse.games.madgan import MADGAN
 from uncollapse.games.mgan import MGAN
 from uncollapse.games.mwu import MWU
 from uncollapse.games.pseudo_adversarial import PseudoAdversarial
+from uncollapse.games.self_ensemble import SelfEnsemble
 from uncollapse.games.sgan import SGAN
 from uncollapse.games.shown import Shown
 from uncollapse.names import Registry
@@ -20,11 +22,13 @@ registry: Registry[Game] = Registry(
         "adagan": AdaGAN,
         "cascade": Cascade,
         "duel": Duel,
+        "ensemble": Ensemble,
         "gman": GMAN,
         "madgan": MADGAN,
         "mgan": MGAN,
         "mwu": MWU,
         "pseudo-adversarial": PseudoAdversarial,
+        "self-ensemble": SelfEnsemble,
         "sgan": SGAN,
     },
 )
@@ -40,10 +44,12 @@ __all__ = [
     "Cascade",
     "Draw",
     "Duel",
+    "Ensemble",
     "Game",
     "Observation",
     "Part",
     "PseudoAdversarial",
+    "SelfEnsemble",
     "Shown",
     "Table",
     "registry",

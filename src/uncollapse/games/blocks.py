@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +10,6 @@ from torch import Tensor
 
 from uncollapse.errors import ConfigError
 from uncollapse.games.game import Table
-from uncollapse.players import Stack
 from uncollapse.remedies import judged_as_one, named
 
 
@@ -71,7 +71,7 @@ class Blocks:
         count = samples_mb.shape[1] * self.parts
         return samples_mb.reshape(-1, count, *samples_mb.shape[2:])
 
-    def made(self, stack: Stack, latents_rb: Tensor) -> Tensor:
+    def made(self, stack: Callable[[Tensor], Tensor], latents_rb: Tensor) -> Tensor:
         """Samples of latents, a block by each generator: ``[replica, K * size, ...]``."""
         return self.joined(stack(self.parted(latents_rb)))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -299,7 +299,7 @@ class Table:
 class WholeRun:
     """What games have in common whose players play from a run's first round to its last."""
 
-    memories: ClassVar[Mapping[str, Memory]] = {}
+    memories: Mapping[str, Memory] = {}
 
     def span(self, steps: int) -> range:
         """All rounds."""

@@ -145,7 +145,7 @@ class MADGAN(WholeRun):
             D.update(judged.loss)
         self.shown.answers(judged)
 
-        fake_rb = blocks.made(G.stack, self._latents(draw))
+        fake_rb = blocks.made(G, self._latents(draw))
         self.shown.fakes(fake_rb)
         loss_rb = match.fool(D, real_rb, fake_rb)
         if self.similarity != "none" and self.generators > 1:

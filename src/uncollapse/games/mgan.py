@@ -115,7 +115,7 @@ class MGAN(WholeRun):
             D.update(judged.loss)
         self.shown.answers(judged)
 
-        fake_rb = blocks.made(G.stack, draw.latents())
+        fake_rb = blocks.made(G, draw.latents())
         self.shown.fakes(fake_rb)
         loss_rb = match.fool(D, real_rb, fake_rb)
         G.update(loss_rb)

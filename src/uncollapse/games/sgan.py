@@ -194,7 +194,7 @@ class SGAN(WholeRun):
         match = self.matches["local"][members]
         for real_mb, latents_mb in batches:
             real_mb = real_mb[members]
-            fake_mb = G.stack[members](latents_mb[members])
+            fake_mb = G(latents_mb[members], members)
             met_mb = match.fakes_met(G, latents_mb[members], fake_mb)
             judged = match.judge(D, real_mb, met_mb)
             D.update(judged.loss, members)

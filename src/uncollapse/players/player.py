@@ -30,6 +30,8 @@ class Player:
         before_step: called with the player and the gradients of an update (of the weights in
             ``moved``), in order; may change them in place.
         moved: the weights that the last update changed.
+        made: called with the player, what it was given and what it made of it, after each of its
+            calls.
         after_update: called with the player after each of its updates, in order; this is where
             remedies that act on weights take part.
 
@@ -45,6 +47,7 @@ class Player:
         self.moved: list[Tensor] = []
         self.terms: list[Callable[[Player, Sequence[Tensor], Sequence[Tensor]], Tensor]] = []
         self.before_step: list[Callable[[Player, list[Tensor]], None]] = []
+        self.made: list[Callable[[Player, Tensor, Tensor], None]] = []
         self.after_update: list[Callable[[Player], None]] = []
         if not self.parameters:
             raise ConfigError("a network has no trainable parameters: nothing could be learned")
@@ -53,9 +56,12 @@ class Player:
         except ValueError as error:
             raise ConfigError(f"optimizer {optimizer}: {error}") from None
 
-    def __call__(self, x_mb: Tensor) -> Tensor:
-        """The stack's outputs, ``[member, batch, *out]``."""
-        return self.stack(x_mb)
+    def __call__(self, x_mb: Tensor, members: slice = slice(None)) -> Tensor:
+        """The stack's outputs, ``[member, batch, *out]``, of all members or some."""
+        y_mb = self.stack[members](x_mb)
+        for hear in self.made:
+            hear(self, x_mb, y_mb)
+        return y_mb
 
     def total(self, loss_mb: Tensor, weights: Sequence[Tensor], values: Sequence[Tensor]) -> Tensor:
         """The one number that an update lowers: all members' mean losses, and all terms."""
@@ -101,6 +107,7 @@ class Player:
         twin = Player(self.stack.clone(), self.settings, self.lr)
         twin.terms = list(self.terms)
         twin.before_step = list(self.before_step)
+        twin.made = list(self.made)
         twin.after_update = list(self.after_update)
         twin._remember(self)
         return twin

@@ -5,6 +5,7 @@ from uncollapse.remedies.augment import Augment
 from uncollapse.remedies.condition_loss import ConditionLoss
 from uncollapse.remedies.ema import EMA
 from uncollapse.remedies.feature_matching import FeatureMatching
+from uncollapse.remedies.gdpp import GDPP
 from uncollapse.remedies.gradient_clipping import GradientClipping
 from uncollapse.remedies.historical_averaging import HistoricalAveraging
 from uncollapse.remedies.instance_noise import InstanceNoise
@@ -12,6 +13,7 @@ from uncollapse.remedies.label_smoothing import LabelSmoothing
 from uncollapse.remedies.lr_decay import LRDecay
 from uncollapse.remedies.match import Match
 from uncollapse.remedies.minibatch_discrimination import MinibatchDiscrimination
+from uncollapse.remedies.mode_seeking import ModeSeeking
 from uncollapse.remedies.normalisation import SpectralNorm, WeightNorm
 from uncollapse.remedies.packing import Packing
 from uncollapse.remedies.remedy import (
@@ -36,12 +38,14 @@ registry: Registry[Remedy] = Registry(
         "condition-loss": ConditionLoss,
         "ema": EMA,
         "feature-matching": FeatureMatching,
+        "gdpp": GDPP,
         "gradient-clipping": GradientClipping,
         "historical-averaging": HistoricalAveraging,
         "instance-noise": InstanceNoise,
         "label-smoothing": LabelSmoothing,
         "lr-decay": LRDecay,
         "minibatch-discrimination": MinibatchDiscrimination,
+        "mode-seeking": ModeSeeking,
         "packing": Packing,
         "replay": Replay,
         "snapshot-replay": SnapshotReplay,
@@ -61,6 +65,7 @@ def named(remedy: Remedy) -> str:
 
 __all__ = [
     "EMA",
+    "GDPP",
     "Augment",
     "ConditionLoss",
     "FeatureMatching",
@@ -71,6 +76,7 @@ __all__ = [
     "LabelSmoothing",
     "Match",
     "MinibatchDiscrimination",
+    "ModeSeeking",
     "Packing",
     "Playing",
     "Remedy",
