@@ -1,6 +1,6 @@
 """GPAN: whether its images are what was wanted, and how they vary, with and without its parts.
 
-    python bench/gpan.py                                  # all of it: six runs
+    python bench/gpan.py                                  # all of it: nine runs, two hours of processor
     python bench/gpan.py --groups paper --variants all    # one run
 
 Trains at 64 pixels against efficientnet-lite0, with photographs that come with scikit-image and
@@ -150,7 +150,7 @@ def main() -> None:
     parser.add_argument("--rows", type=Path, default=HERE)
     parser.add_argument("--groups", nargs="*", choices=GROUPS, default=list(GROUPS))
     parser.add_argument("--variants", nargs="*", choices=VARIANTS, default=list(VARIANTS))
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--width", type=int, default=32)
     words = parser.parse_args()
     words.rows.mkdir(parents=True, exist_ok=True)
