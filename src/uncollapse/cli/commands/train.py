@@ -35,7 +35,7 @@ def train(
     Parameters
     ----------
     data
-        What to learn: a name from `uncollapse data list`, or images:FOLDER, array:FILE, idx:FOLDER.
+        What to learn: a name from `uncollapse data list`, or images:FOLDER, cifar10:FOLDER, ….
     out
         The run's folder. Default: the first free of runs/DATA, runs/DATA-2, …
     overwrite
