@@ -64,7 +64,7 @@ def refused(command, tmp_path, monkeypatch):
         (["train", "digits", "--generator", "dcgam"], "Did you mean 'dcgan'?"),
         (["train", "digits", "--generator", "no.such:thing"], "no module 'no'"),
         (["train", "digits", "--optimizer", "adan"], "Did you mean 'adam'?"),
-        (["train", "digits", "--tracker", "wandb"], "unknown tracker 'wandb'"),
+        (["train", "digits", "--tracker", "wandbee"], "unknown tracker 'wandbee'"),
         (["train", "digits", "--batch", "5000"], "batch 5000 is larger than the data (1797"),
         (["train", "digits", "--lr", "0"], "learning rate must be above 0"),
         (["train", "digits", "--lr", "1", "--lr", "1", "--lr", "1"], "lr takes one rate, or two"),

@@ -7,11 +7,13 @@ from typing import Any
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 import uncollapse as uc
 from uncollapse.cli.saving import save
-from uncollapse.data import CATALOGUE, FORMS, fetch
+from uncollapse.data import CATALOGUE, fetch
+from uncollapse.data.formats import FORMATS
 from uncollapse.errors import ConfigError
 
 
@@ -27,8 +29,14 @@ def data_list_command() -> int:
         what = f"{entry.description} ({entry.source})"
         table.add_row(entry.name, entry.shape, count, what, here)
     console.print(table)
-    for form, text in FORMS.items():
-        console.print(f"{form}  {text}", highlight=False)
+    forms = Table(box=None, pad_edge=False)
+    for title in ("by path", "what is read", "needs"):
+        forms.add_column(title, no_wrap=title == "by path")
+    for known in FORMATS.values():
+        lacks = f"{known.package} ({known.install})"
+        needs = "nothing more" if not known.package else known.package if known.present else lacks
+        forms.add_row(known.spelled, known.description, escape(needs))
+    console.print(forms)
     console.print("Get what is not here: uncollapse data get NAME", highlight=False)
     return 0
 

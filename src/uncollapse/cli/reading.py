@@ -30,7 +30,8 @@ class Reading:
     range: Annotated[tuple[float, float] | None, Parameter(negative="")] = None
     """The values that are black and white in images: --range 0 1. Default: a guess, likewise."""
     key: str | None = None
-    """Which array of an .npz, or which field of JSON lines, holds the samples."""
+    """Which array of an .npz, column of a parquet file or field of JSON lines holds the samples;
+    of CelebA the attributes that make classes: Male,Smiling."""
     grey: Annotated[bool, BARE] = False
     """Make all image files grey."""
     rgb: Annotated[bool, BARE] = False

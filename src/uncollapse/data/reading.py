@@ -52,7 +52,7 @@ OPTIONS = {
     "flips": "images",
     "axes": "arrays",
     "range": "images whose black and white are not known",
-    "key": ".npz files, JSON lines and dicts",
+    "key": ".npz, parquet and JSON lines, attributes of CelebA, and dicts",
     "colour": "images in files",
     "background": "images with transparent pixels",
     "skip_unreadable": "folders of images",

@@ -120,42 +120,6 @@ class DataDraw:
         """Samples by number ``[n]``: ``[n, *shape]``, in network units."""
         return self.data.take(index)
 
-    def weigh(self, weights_mn: Tensor) -> None:
-        """From now on :meth:`real` draws by weights ``[member, sample]``, with replacement.
-
-        Raises:
-            DataError: of samples that are too many, or never the same twice.
-        """
-        self.points()
-        self.sampler.weigh(weights_mn)
-
-    @property
-    def weights(self) -> Tensor | None:
-        """The weights that samples have been given, ``[member, sample]``; None at first."""
-        return self.sampler.weights
-
-    def points(self) -> int:
-        """How many samples the data has that can be weighed.
-
-        Raises:
-            DataError: they are too many, or never the same twice.
-        """
-        if not self.data.fixed:
-            raise DataError(
-                f"samples of {self.data.name} are made anew whenever they are taken, so that none "
-                "can have a weight of its own: take data that is fixed"
-            )
-        if len(self.data) > LARGEST_PERMUTATION:
-            raise DataError(
-                f"{self.data.name} has {len(self.data):,} samples, which are too many to have "
-                f"weights: {LARGEST_PERMUTATION:,} at most"
-            )
-        return len(self.data)
-
-    def taken(self, index: Tensor) -> Tensor:
-        """Samples by number ``[n]``: ``[n, *shape]``, in network units."""
-        return self.data.take(index)
-
     def state(self) -> dict[str, Tensor]:
         """The position in the data and the generators' states."""
         return (

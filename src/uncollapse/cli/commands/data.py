@@ -48,7 +48,7 @@ def data_show(
     Parameters
     ----------
     data
-        A name, or images:FOLDER, array:FILE, idx:FOLDER.
+        A name, or images:FOLDER, array:FILE, cifar10:FOLDER, … (`uncollapse data` lists them).
     out
         FILE.png for a picture of some random samples.
     flips
