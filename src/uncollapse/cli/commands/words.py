@@ -46,8 +46,8 @@ class Words:
     averaged), with new optimisers, and are its networks unless others are given."""
     recipe: Annotated[str | None, Parameter(group=LEARNING)] = None
     """default, chosen by measurement for each kind of data; or a paper's own: gan, dcgan, wgan,
-    wgan-gp, dragan, pacgan, r3gan, sgan, adapted-gan, with the paper's number of steps. Any option below
-    wins over it."""
+    wgan-gp, dragan, pacgan, r3gan, sgan, adapted-gan, with the paper's number of steps. Any option
+    below wins over it."""
     game: Annotated[str | None, Parameter(group=PLAYERS)] = None
     """Which networks train against which: duel, one generator and one discriminator, or sgan,
     with settings if you like: sgan:sharing=0.5. Default: the recipe's, mostly duel."""
