@@ -16,6 +16,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from uncollapse.memory import keep_freed_memory
 from uncollapse.nets import Stochastic, stochastic
 
 MEANT = 1.5
@@ -72,6 +73,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer turns")
     turns = 5 if parser.parse_args().quick else 30
     torch.manual_seed(0)
+    keep_freed_memory()  # as every run does
     torch.set_num_threads(1)
     print(f"| forward and backward, ms | ordinary | stochastic | ratio (meant: {MEANT}) | loop |")
     print("|---|---|---|---|---|")
