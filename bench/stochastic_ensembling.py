@@ -64,7 +64,7 @@ def weights(generator: str) -> int:
 def matched(width: int) -> int:
     wanted = weights(f"adapted-gan:width={width},bank=16,stochastic=3")
     return min(
-        range(width, 6 * width), key=lambda w: abs(weights(f"adapted-gan:width={w}") - wanted)
+        range(width, 16 * width), key=lambda w: abs(weights(f"adapted-gan:width={w}") - wanted)
     )
 
 
@@ -85,6 +85,9 @@ class Judge:
     def measures(self, run: uc.Run) -> dict[str, float]:
         """Of the run's samples, in network units."""
         fake = ((run.sample(SAMPLES) - run.data.shift) / run.data.scale).float()
+        if not fake.isfinite().all():
+            names = ("spread", "classes", "entropy", "ndb", "coverage")
+            return dict.fromkeys(names, 0.0) | {"ndb": 1.0}
         probs = self.classifier.network.probs(fake)
         counts = torch.bincount(probs.argmax(1), minlength=10)
         flat = self.real.flatten(1), fake.flatten(1)
