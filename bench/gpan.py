@@ -1,6 +1,6 @@
 """GPAN: whether its images are what was wanted, and how they vary, with and without its parts.
 
-    python bench/gpan.py                                  # all of it: nine runs, two hours of processor
+    python bench/gpan.py                                # nine runs, two hours of processor
     python bench/gpan.py --groups paper --variants all    # one run
 
 Trains at 64 pixels against efficientnet-lite0, with photographs that come with scikit-image and
