@@ -1,12 +1,12 @@
-"""Tables beside the ctgan package: what is held, how close columns are, what the rows are good for.
+"""Tables beside the ctgan package: what is held, how close columns are, what rows are good for.
 
-    python bench/tables.py FOLDER --ctgan PYTHON [--steps 3000] [--seeds 3] [--only mixture,penguins]
+    python bench/tables.py FOLDER --ctgan PYTHON [--steps 3000] [--seeds 3] [--only mixture]
 
 PYTHON is the interpreter of an environment of its own that has ctgan (python -m venv V;
 V/bin/pip install ctgan). FOLDER/adult.csv is xai/data/census.csv of PyPI's xai 0.3.0 (or another
 copy of Adult census), FOLDER/penguins.csv that of palmerpenguins 0.1.6; what is not there is left
 out. The mixture is made here. Each table is cut into 80 % to learn and 20 % to compare with; all
-methods make as many rows as were learned, after as many updates of the generator, of batches of 500.
+methods make as many rows as were learned, after as many updates of the generator in batches of 500.
 
 Resumable: each method's rows are a file, written once, and so are its measures.
 """
