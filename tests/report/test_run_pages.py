@@ -300,3 +300,43 @@ def test_what_cannot_be_is_one_line(monkeypatch, tmp_path, folders, out, words):
     with pytest.raises(UncollapseError, match=words) as caught:
         uc.report.page(*folders, out=out)
     assert "\n" not in str(caught.value)
+
+
+def test_text_is_shown_as_lines_whatever_is_in_them(tmp_path, look):
+    (tmp_path / "prose.txt").write_text("the cat sat\na mat\n" * 20)
+    networks = "char-cnn:width=4,blocks=1,latent=4"
+    uc.train(
+        f"text:{tmp_path / 'prose.txt'}", length=8, generator=networks, discriminator=networks,
+        objective="wgan-gp", game="sgan:pairs=2", members="one-by-one", critic_steps=1, batch=8,
+        steps=4, sample_every=2, checkpoint_every=2, out=tmp_path / "run",
+    )  # fmt: skip
+    lines = [HOSTILE, "x" * 5000, "\u202ebackwards\u202c", "\x1b[31mred", "שלום עולם", "", " a  b "]
+    last = tmp_path / "run" / "samples" / "step-0000004.txt"
+    last.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    page = uc.report.page(tmp_path / "run")
+    assert "<script>console.log('hurt')" not in page.read_text(encoding="utf-8")
+    seen = look(f"file://{page}", viewport={"width": 700, "height": 900})
+    shown = seen.locator("#slide-lines bdi").all_text_contents()
+    assert shown[0] == HOSTILE
+    assert shown[1] == "x" * 239 + "…"
+    assert shown[2:5] == ["\\u202ebackwards\\u202c", "\\x1b[31mred", "שלום עולם"]
+    assert shown[5:] == ["", " a  b "]
+    assert seen.locator("#slide").is_hidden()
+    assert seen.locator("#parts-lines bdi").first.text_content() == "[output]"
+    assert seen.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    seen.focus("#slider")
+    seen.keyboard.press("Home")
+    assert seen.locator("#slide-text").inner_text().startswith("Samples at step 0: ")
+    assert seen.locator("#slide-lines bdi").count() == 64
+    assert {"Distance of n-grams of characters", "Variety of lines"} <= set(
+        seen.locator("#charts h3").all_inner_texts()
+    )
+    assert seen.complaints == []
+    assert grave(seen) == []
+    # Beside another run, and where pictures are asked for.
+    both = uc.report.page(tmp_path / "run", tmp_path / "run", out=tmp_path / "both.html")
+    seen = look(f"file://{both}")
+    assert seen.locator("pre.lines bdi").first.is_visible()
+    assert seen.complaints == []
+    with pytest.raises(UncollapseError, match="samples are no pictures, and a film is of these"):
+        uc.report.film(tmp_path / "run", tmp_path / "film.webp")

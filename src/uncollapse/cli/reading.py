@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
-from uncollapse.cli.whole import Pixels
+from uncollapse.cli.whole import Pixels, Whole
 from uncollapse.errors import ConfigError
 
 DATA = Group("Data", sort_key=4)
@@ -40,6 +40,11 @@ class Reading:
     skip_unreadable: Annotated[bool, BARE] = False
     """Leave out image files that cannot be read."""
 
+    length: Whole | None = None
+    """Characters to which lines of text are cut or padded. Default: 32."""
+    vocabulary: Whole | None = None
+    """Symbols of text, at most; rarer characters are unknown. Default: 256."""
+
     def words(self) -> dict[str, Any]:
         """What was given, in the words of Python.
 
@@ -57,6 +62,8 @@ class Reading:
             "colour": colour,
             "background": self.background,
             "skip_unreadable": self.skip_unreadable or None,
+            "length": self.length,
+            "vocabulary": self.vocabulary,
         }
         return {word: value for word, value in given.items() if value is not None}
 

@@ -104,9 +104,9 @@ def _report(run: Run) -> int:
     for act in run.acts:
         print(f"acted at {act}")
     print(f"run folder:      {run.folder}")
-    print(f"sample pictures: {run.folder}/samples")
+    print(f"its samples:     {run.folder}/samples")
     print(f"look at it:      uncollapse report {folder}")
-    print(f"draw more:       uncollapse sample {folder} -n 64 --out samples.png")
+    print(f"draw more:       uncollapse sample {folder} -n 64 --out samples{run.data.form.ending}")
     print(f"measure more:    uncollapse evaluate {folder}")
     print(f"verdict again:   uncollapse status {folder}")
     if run.verdict.failure is not None:
@@ -117,5 +117,5 @@ def _report(run: Run) -> int:
 def named_after(data: str) -> str:
     """What a folder is called, by what is learned."""
     form, _, path = data.partition(":")
-    given = Path(path).stem if form in ("images", "array", "idx") else data
+    given = Path(path).stem if form in ("images", "array", "idx", "text", "billion-words") else data
     return re.sub(r"[^A-Za-z0-9.-]+", "-", given).strip("-") or "run"

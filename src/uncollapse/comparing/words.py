@@ -26,6 +26,7 @@ OWN = ("data", "replicas", "steps", "seed", "data_fingerprint")
 FOR_ALL = (
     "device", "sample_every", "checkpoint_every", "trackers",
     "size", "axes", "range", "key", "colour", "background", "skip_unreadable",
+    "length", "vocabulary",
 )  # fmt: skip
 """Words that hold for all runs: measures of different data say nothing about methods."""
 VARIED = tuple(word for word in KINDS if word not in (*OWN, *FOR_ALL))

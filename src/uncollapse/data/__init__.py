@@ -12,6 +12,7 @@ from uncollapse.data.loading import Data, load
 from uncollapse.data.mixtures import grid25, ring8, ring10, swiss_roll, temperatures
 from uncollapse.data.sampler import Sampler
 from uncollapse.data.tensors import from_tensor
+from uncollapse.data.text_files import billion_words, text_file
 
 __all__ = [
     "CATALOGUE",
@@ -22,6 +23,7 @@ __all__ = [
     "Modes",
     "Sampler",
     "array_file",
+    "billion_words",
     "concatenated",
     "digits",
     "fashion_mnist",
@@ -39,4 +41,5 @@ __all__ = [
     "stacked_mnist",
     "swiss_roll",
     "temperatures",
+    "text_file",
 ]

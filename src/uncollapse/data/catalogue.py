@@ -13,6 +13,8 @@ FORMS = {
     "array:FILE": "samples in an .npz or .npy file",
     "idx:FOLDER": "IDX files, as MNIST has",
     "table:FILE": "rows of a CSV file, or of a parquet file",
+    "text:FILE": "lines of text, gzipped or not: characters",
+    "billion-words:FOLDER": "shards of the One Billion Word Benchmark, as WGAN-GP learned them",
 }
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from uncollapse.data.axes import as_given
 from uncollapse.data.balance import Balance
+from uncollapse.data.characters import Texts
 from uncollapse.data.forms import Form, form_of
 from uncollapse.data.pixels import Size
 from uncollapse.data.ranges import Range
@@ -68,6 +69,7 @@ class Dataset:
         balance: how samples are drawn for training where some are to be seen more often than they
             come; None draws each as often.
         reading: what was guessed and left out on the way.
+        texts: of text, all of its lines.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class Dataset:
         range: Range | None = None,
         balance: Balance | None = None,
         reading: Reading | None = None,
+        texts: Texts | None = None,
     ) -> None:
         self.name = name
         self.store = store
@@ -98,6 +101,7 @@ class Dataset:
         self.range = range
         self.balance = balance
         self.reading = reading or Reading()
+        self.texts = texts
 
     def __len__(self) -> int:
         return len(self.store)
@@ -212,7 +216,9 @@ class Dataset:
 
     def holding(self, store: Store, name: str) -> Dataset:
         """Other samples of the same kind, in the same units and range, without labels or modes."""
-        found = self._changed(store=store, classes=(), modes=None, balance=None, reading=Reading())
+        found = self._changed(
+            store=store, classes=(), modes=None, balance=None, texts=None, reading=Reading()
+        )
         found.name = name
         return found
 
@@ -254,6 +260,7 @@ class Dataset:
             "range": self.range,
             "balance": self.balance,
             "reading": self.reading,
+            "texts": self.texts,
         }
         store = changes.pop("store", self.store)
         return Dataset(self.name, store, self.form, **(settings | changes))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+import gzip
+import zlib
 from pathlib import Path
 
 from uncollapse.errors import DataError
@@ -17,8 +19,14 @@ MARKS = (
 """What a file begins with if its encoding is not plain UTF-8."""
 
 
+GZIP = b"\x1f\x8b"
+"""What a gzipped file begins with; no text does."""
+MOST = 2**32
+"""Bytes that a gzipped file may hold."""
+
+
 def read_text(path: str | Path, what: str) -> str:
-    """A file's text: UTF-8, or UTF-16 or UTF-32 that begin with a byte order mark.
+    """A file's text: UTF-8, or UTF-16 or UTF-32 that begin with a byte order mark; or gzipped.
 
     Args:
         path: the file.
@@ -34,6 +42,8 @@ def read_text(path: str | Path, what: str) -> str:
         raise DataError(f"{where} cannot be read as {what}: {error.strerror or error}") from None
     except ValueError:  # a NUL in its name
         raise DataError(f"{str(where)!r} cannot be the name of a file") from None
+    if raw.startswith(GZIP):
+        raw = _unpacked(where, what)
     encoding = next((name for mark, name in MARKS if raw.startswith(mark)), "utf-8")
     try:
         text = raw.decode(encoding)
@@ -49,6 +59,22 @@ def read_text(path: str | Path, what: str) -> str:
             "text"
         )
     return text
+
+
+def _unpacked(where: Path, what: str) -> bytes:
+    """What a gzipped file holds.
+
+    Raises:
+        DataError: it is damaged, or holds more than memory should.
+    """
+    try:
+        with gzip.open(where) as file:
+            content = file.read(MOST + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{where} cannot be read as {what}: damaged gzip, {error}") from None
+    if len(content) > MOST:
+        raise DataError(f"{where} cannot be read as {what}: unpacked it is above {MOST:,} bytes")
+    return content
 
 
 def lines_of(text: str) -> list[str]:

@@ -105,6 +105,10 @@ class Form:
         """Samples ``[n, *shape]`` as columns of a table; None where they are no rows of one."""
         return None
 
+    def columns_of(self, data: Dataset) -> Columns | None:
+        """All samples as columns of a table, likewise."""
+        return None
+
     def told(self, data: Dataset) -> str:
         """What each sample is, for people: "2 × 8 (float32)"."""
         return f"{' × '.join(map(str, data.shape))} ({data.source_dtype})"
@@ -145,6 +149,18 @@ class Form:
             real: ``[n, *shape]``, network units.
         """
         return Picture(pictures.draw(data, real[:0], background=real))
+
+    def symbols_of(self, samples: Tensor) -> Tensor | None:
+        """Whole numbers ``[n, T]`` of ``[n, *shape]`` that are lines of symbols; else None."""
+        return None
+
+    def lines(self, samples: Tensor) -> list[str] | None:
+        """Samples ``[n, *shape]`` as lines of text where they are such; else None."""
+        return None
+
+    def lines_of(self, data: Dataset) -> list[str] | None:
+        """All samples of a data set as lines of text, in order, where they are such; else None."""
+        return None
 
     def singles(self, data: Dataset, samples: Tensor) -> list[Shown]:
         """Samples ``[n, *shape]`` in network units one by one; where they can be files, so."""
@@ -280,6 +296,10 @@ class Rows(Form):
         """As the source would write them."""
         return self.encoding.decode(samples)
 
+    def columns_of(self, data: Dataset) -> Columns:
+        """All rows."""
+        return self.columns(data.store.values(torch.arange(len(data))))
+
     def told(self, data: Dataset) -> str:
         """How many columns of what."""
         parts = {
@@ -312,7 +332,7 @@ class Rows(Form):
 
 
 KINDS: dict[str, type[Form]] = {form.name: form for form in (Points, Series, Images, Rows)}
-"""By name."""
+"""By name; :mod:`uncollapse.data` adds those that are files of their own."""
 
 
 def form_of(name: str, facts: Mapping[str, Any] | None = None) -> Form:

@@ -24,6 +24,7 @@ from uncollapse.data.loaders import concatenated, lazy
 from uncollapse.data.reading import Choices, Reading, refuse_unused
 from uncollapse.data.table_files import PARQUET, table_file
 from uncollapse.data.tensors import from_tensor
+from uncollapse.data.text_files import billion_words, text_file
 from uncollapse.errors import DataError, unknown
 
 Data = str | Tensor | NDArray[Any] | Dataset | DataLoader[Any] | TorchDataset[Any] | Iterable[Any]
@@ -44,16 +45,19 @@ def load(
     colour: str | None = None,
     background: str | None = None,
     skip_unreadable: bool = False,
+    length: int | None = None,
+    vocabulary: int | None = None,
     identity: bool = False,
 ) -> Dataset:
     """The data set that ``spec`` names or is.
 
     Args:
         spec: a name (``ring8``, ``mnist``, …), ``images:FOLDER``, ``array:FILE`` (.npz, .npy),
-            ``idx:FOLDER``, ``table:FILE`` (.csv, .parquet); a tensor or array (see
-            :func:`from_tensor`); a ``DataLoader``, a torch ``Dataset`` or what gives samples by
-            number as one does (indexed lazily if it can be, see :func:`lazy`); any finite iterable
-            of batches; a dict of arrays; or a data set.
+            ``idx:FOLDER``, ``table:FILE`` (.csv, .parquet), ``text:FILE``,
+            ``billion-words:FOLDER``; a tensor or array (see :func:`from_tensor`); a ``DataLoader``,
+            a torch ``Dataset`` or what gives samples by number as one does (indexed lazily if it
+            can be, see :func:`lazy`); any finite iterable of batches; a dict of arrays; or a data
+            set.
         size: pixels of both sides, at least 8, or (height, width): images are cropped around their
             centre to this shape, and resized; 64 for ``images:``, else as they are.
         flips: adds each image's mirror image, as further samples.
@@ -64,6 +68,8 @@ def load(
         colour: "grey" or "rgb": what image files are made; by default grey if all of them are.
         background: a colour to lay transparent image files on; white by default.
         skip_unreadable: leaves out image files that cannot be read.
+        length: characters to which lines of text are cut or padded; 32 by default.
+        vocabulary: symbols of text at most, rarer characters are unknown; 256 by default.
         identity: networks see the data's own numbers, unscaled.
 
     Returns:
@@ -73,7 +79,9 @@ def load(
         ConfigError: an unknown name, or an option that does not fit the data.
         DataError: the data cannot be found or read, or is not what it claims to be.
     """
-    choices = Choices(size, flips, axes, range, key, colour, background, skip_unreadable)
+    choices = Choices(
+        size, flips, axes, range, key, colour, background, skip_unreadable, length, vocabulary
+    )
     reading = Reading(choices)
     dataset = read(spec, reading)
     refuse_unused([reading], f"{dataset.name} holds {dataset.kind}")
@@ -163,6 +171,10 @@ def _by_name(spec: str, reading: Reading, like: Dataset | None) -> Dataset:
         return idx.folder(path, reading=reading, like=like)
     if colon and form == "table":
         return table_file(path, reading)
+    if colon and form == "text":
+        return text_file(path, reading=reading)
+    if colon and form == "billion-words":
+        return billion_words(path, reading=reading)
     where = Path(spec).expanduser()
     if spec and where.exists():
         raise DataError(f"'{spec}' is a path, not a name of data: {_hint(where)}")
@@ -176,6 +188,8 @@ def _hint(where: Path) -> str:
         return f"say array:{where}"
     if where.suffix.lower() in (".csv", ".tsv", ".tab", *PARQUET):
         return f"say table:{where}"
+    if where.suffix.lower() == ".txt" or where.name.lower().endswith(".txt.gz"):
+        return f"say text:{where}"
     if where.suffix.lower() in SUFFIXES or "idx" in where.name:
         form = "idx" if "idx" in where.name else "images"
         return f"say {form}:{where.parent}, its folder"

@@ -24,6 +24,8 @@ class Choices:
         colour: "grey" or "rgb": what all images are made.
         background: a colour that transparent images are laid on.
         skip_unreadable: whether images that cannot be read are left out.
+        length: characters of a line of text.
+        vocabulary: symbols of text, at most.
 
     Raises:
         ConfigError: a size that is none.
@@ -37,6 +39,8 @@ class Choices:
     colour: str | None = None
     background: str | None = None
     skip_unreadable: bool = False
+    length: int | None = None
+    vocabulary: int | None = None
 
     def __post_init__(self) -> None:
         if self.size is not None:  # in one form, so that equal choices are equal
@@ -52,6 +56,8 @@ OPTIONS = {
     "colour": "images in files",
     "background": "images with transparent pixels",
     "skip_unreadable": "folders of images",
+    "length": "text",
+    "vocabulary": "text",
 }
 """What each choice is for, in people's words."""
 

@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from uncollapse.data import CATALOGUE, Data, Dataset
@@ -73,11 +72,7 @@ def open_samples(spec: Data, reading: Reading, like: Opened | None = None) -> Op
     """
     theirs = None if like is None else like.dataset
     if not isinstance(spec, (str, os.PathLike)):
-        dataset = read(spec, reading, like=theirs)
-        columns = dataset.form.columns(dataset.store.values(torch.arange(len(dataset))))
-        if columns is not None:
-            return Opened(dataset.name, reading, columns=columns)
-        return Opened(_name(spec), reading, dataset=dataset)
+        return _of(_name(spec), reading, read(spec, reading, like=theirs))
     with looking_at(spec):
         return _open(os.fspath(spec), reading, like)
 
@@ -88,13 +83,13 @@ def _open(text: str, reading: Reading, like: Opened | None) -> Opened:
     if form == "table":
         return Opened(text, reading, columns=read_table(rest, reading))
     if form == "text":
-        return Opened(text, reading, lines=read_lines(rest, reading))
+        return Opened(text, reading, lines=_cut(read_lines(rest, reading), reading))
     path = Path(text).expanduser()
     if text in CATALOGUE or not path.exists():
         looks_like_a_path = path.suffix or os.sep in text
         if looks_like_a_path and ":" not in text and not path.exists():
             raise DataError(f"{path} does not exist")
-        return Opened(text, reading, dataset=read(text, reading, like=theirs))
+        return _of(text, reading, read(text, reading, like=theirs))
     if path.is_dir():
         if is_run(path):
             raise DataError(f"{path} is a run: `uncollapse evaluate {path}` draws its samples")
@@ -116,6 +111,22 @@ def _open(text: str, reading: Reading, like: Opened | None) -> Opened:
         f"{path}: no samples are read from a {suffix or 'nameless'} file; .npz, .npy, .csv, .tsv, "
         ".txt, .jsonl and folders of images are read (or say table:FILE, text:FILE)"
     )
+
+
+def _of(name: str, reading: Reading, dataset: Dataset) -> Opened:
+    """A data set, as lines or as columns of a table where its samples are such."""
+    if (lines := dataset.form.lines_of(dataset)) is not None:
+        return Opened(name, reading, lines=_cut(lines, reading))
+    if (columns := dataset.form.columns_of(dataset)) is not None:
+        return Opened(dataset.name, reading, columns=columns)
+    return Opened(name, reading, dataset=dataset)
+
+
+def _cut(lines: list[str], reading: Reading) -> list[str]:
+    """Lines as long as people chose; white space that a cut leaves at the end is left out."""
+    length = reading.choice("length")
+    reading.choice("vocabulary")  # real lines keep all of their characters
+    return [line[:length].rstrip() for line in lines]
 
 
 def _name(spec: object) -> str:

@@ -1,5 +1,6 @@
 """Networks: families by name, somebody's own by factory, and whether they fit the data."""
 
+from uncollapse.nets.char_cnn import CharCNN
 from uncollapse.nets.choosing import (
     build_discriminator,
     build_generator,
@@ -25,6 +26,7 @@ from uncollapse.nets.unrolled_gan import UnrolledGAN
 __all__ = [
     "DCGAN",
     "MLP",
+    "CharCNN",
     "Conv1d",
     "Conv28",
     "Factory",

@@ -10,6 +10,7 @@ from torch import nn
 from uncollapse.errors import ConfigError, unknown
 from uncollapse.names import Registry
 from uncollapse.nets import factory
+from uncollapse.nets.char_cnn import CharCNN
 from uncollapse.nets.conv1d import Conv1d
 from uncollapse.nets.conv28 import Conv28
 from uncollapse.nets.dcgan import DCGAN
@@ -28,6 +29,7 @@ families: Registry[Family] = Registry(
         "dcgan": DCGAN,
         "resnet": ResNet,
         "conv1d": Conv1d,
+        "char-cnn": CharCNN,
         "conv28": Conv28,
         "pacgan": PacGAN,
         "table-mlp": TableMLP,

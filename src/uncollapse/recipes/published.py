@@ -51,7 +51,8 @@ def wgan(data: Dataset) -> Settings:
 def wgan_gp(data: Dataset) -> Settings:
     """Gulrajani et al. 2017, algorithm 1: λ 10, five critic steps, Adam at 1e-4 with β1 0, β2 0.9.
 
-    Points as in the authors' ``gan_toy.py``: λ 0.1, three layers of 512, batches of 256.
+    Points as in the authors' ``gan_toy.py``: λ 0.1, three layers of 512, batches of 256. Text as in
+    their ``gan_language.py``: β1 0.5, ten critic steps, five blocks of 512, 200,000 updates.
     """
     images = Settings(
         objective="wgan-gp:gp=10",
@@ -68,7 +69,15 @@ def wgan_gp(data: Dataset) -> Settings:
         objective="wgan-gp:gp=0.1",
         batch=256,
     )
-    return toy if data.kind == "points" else images
+    language = replace(
+        images,
+        generator="char-cnn:width=512,blocks=5",
+        discriminator="char-cnn:width=512,blocks=5",
+        optimizer="adam:beta1=0.5,beta2=0.9",
+        critic_steps=10,
+        steps=200_000,
+    )
+    return {"points": toy, "text": language}.get(data.kind, images)
 
 
 def dragan(data: Dataset) -> Settings:
@@ -152,8 +161,22 @@ def sgan(data: Dataset) -> Settings:
     """Chavdarova & Fleuret 2018: five local pairs train one global pair; Adam at 1e-5, β1 0.5.
 
     As in its appendices A.1 (points: four layers of 512) and B.1 (images: DCGAN, batches of 64),
-    for as many rounds as its table 1 shows.
+    for as many rounds as its table 1 shows. Text as in its appendix B: WGAN, RMSprop, four blocks
+    of 512; the paper does not say how the critic was kept Lipschitz: here by WGAN-GP's penalty, as
+    in the code from which it started, with five critic steps.
     """
+    if data.kind == "text":
+        return Settings(
+            generator="char-cnn:width=512,blocks=4",
+            discriminator="char-cnn:width=512,blocks=4",
+            game="sgan:pairs=5",
+            objective="wgan-gp:gp=10",
+            optimizer="rmsprop:alpha=0.99",
+            lr=(1e-5, 1e-5),
+            batch=64,
+            critic_steps=5,
+            steps=2500,
+        )
     return Settings(
         generator="mlp" if data.kind == "points" else None,
         discriminator="mlp" if data.kind == "points" else None,

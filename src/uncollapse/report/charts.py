@@ -57,6 +57,17 @@ CHARTS = (
         limits=(0, 1),
     ),
     Chart(
+        "text", "Distance of n-grams of characters", ("js_1", "js_2", "js_3", "js_4"),
+        "Jensen-Shannon divergence in bits: 1 is nothing in common. As many real lines have the "
+        "lines below, which are not 0.",
+        limits=(0, 1),
+    ),
+    Chart(
+        "lines", "Variety of lines", ("distinct_1", "distinct_4", "copied", "repeated"),
+        "Different n-grams in parts of all; lines that stand in the data, or repeat another one.",
+        limits=(0, 1),
+    ),
+    Chart(
         "ndb", "Parts of the data that are too rare or too frequent", ("ndb",),
         "NDB/K: the share of 50 cells of the data in which samples differ for more than chance.",
         limits=(0, 1),
@@ -117,6 +128,14 @@ WORDS = {
     "high_quality": "share on a mode",
     "ndb": "cells that differ",
     "energy_distance": "energy distance",
+    "js_1": "1 character",
+    "js_2": "2",
+    "js_3": "3",
+    "js_4": "4",
+    "distinct_1": "distinct-1",
+    "distinct_4": "distinct-4",
+    "copied": "copied lines",
+    "repeated": "repeated lines",
     "loss_d": "discriminator",
     "loss_g": "generator",
     "d_real": "of real samples",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from uncollapse.report.charts import CHARTS, POINTS, banded, others, word
-from uncollapse.report.pictures import Source, chosen, within_page
+from uncollapse.report.pictures import Source, chosen, shown, within_page
 from uncollapse.report.run_page import STATES, render, settings, whole
 from uncollapse.report.story import Story
 from uncollapse.report.table import Table
@@ -125,4 +125,4 @@ def _strip(story: Story, runs: int, source: Source) -> list[dict[str, Any]]:
     steps = sorted(paths)
     most = max(1, min(PICTURED, MOST // runs))
     steps = chosen(steps, most) if most > 1 else steps[-1:]
-    return [{"step": step, "src": source(paths[step])} for step in steps]
+    return [{"step": step} | shown(paths[step], source) for step in steps]

@@ -82,6 +82,8 @@ def shots(folder: str | os.PathLike[str], replica: int = 0) -> list[Shot]:
             f"{where}: {some} of samples, and a film takes "
             "two: let the run train on, or train with a smaller --sample-every"
         )
+    if any(path.suffix != ".png" for path in found.values()):
+        raise RunFolderError(f"{run.samples}: samples are no pictures, and a film is of these")
     words = _words([row for row in run.metrics() if row.get("member", 0) == replica])
     parts = run.pictures(replica if replicas > 1 else None, parts=True)
     return [

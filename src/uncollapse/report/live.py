@@ -134,9 +134,10 @@ def _address(path: Path) -> str:
 
 
 def newest(story: Story) -> str:
-    """The address of a run's last picture, of its first replica; empty if there is none."""
+    """The address of a run's last picture, of its first replica; empty of text."""
     found = story.files.pictures(0 if len(story.verdicts) > 1 else None)
-    return _address(found[max(found)]) if found else ""
+    last = found[max(found)] if found else None
+    return "" if last is None or last.suffix != ".png" else _address(last)
 
 
 class Viewed:

@@ -1,17 +1,20 @@
-"""A run's pictures as a page shows them: small files, within the page or beside it."""
+"""A run's samples as a page shows them: small pictures, within the page or beside it, and lines."""
 
 from __future__ import annotations
 
 import base64
 import io
+import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from PIL import Image
 from torch import Tensor
 
 from uncollapse.data import Dataset
+from uncollapse.data.decoding import shown as harmless
 from uncollapse.data.pictures import images
 from uncollapse.errors import UncollapseError
 from uncollapse.report.story import Story
@@ -31,6 +34,9 @@ NAMED = 12
 EACH = 4
 """Examples of each."""
 
+LONGEST, LINES = 240, 256
+"""Characters of a line of text and lines of a file that a page shows."""
+
 Source = Callable[[Path], str]
 """Where a page finds a picture: the picture itself, or an address."""
 
@@ -43,7 +49,7 @@ def slides(story: Story, source: Source) -> list[list[dict[str, Any]]]:
     for replica in range(replicas):
         paths = story.files.pictures(replica if replicas > 1 else None)
         steps = chosen(sorted(paths), most)
-        found.append([{"step": step, "src": source(paths[step])} for step in steps])
+        found.append([{"step": step} | shown(paths[step], source) for step in steps])
     return found
 
 
@@ -54,7 +60,25 @@ def parts(story: Story, source: Source) -> dict[str, Any] | None:
     if not paths:
         return None
     step = max(paths)
-    return {"step": step, "src": source(paths[step])}
+    return {"step": step} | shown(paths[step], source)
+
+
+def shown(path: Path, source: Source) -> dict[str, Any]:
+    """What a page shows of a file: ``src`` of a picture, ``lines`` of a text."""
+    return {"src": source(path)} if path.suffix == ".png" else {"lines": lines(path)}
+
+
+def lines(path: Path) -> list[str]:
+    """The lines of a file of text, long ones cut; none if it cannot be read.
+
+    What moves a cursor or turns a line around is written as its number.
+    """
+    try:
+        with open(path, encoding="utf-8", errors="replace", newline="\n") as file:
+            found = list(itertools.islice(file, LINES))
+    except OSError:
+        return []
+    return [harmless(line.removesuffix("\n"), LONGEST) for line in found]
 
 
 def chosen(steps: Sequence[int], most: int) -> list[int]:
@@ -97,7 +121,14 @@ def lost_examples(story: Story) -> list[dict[str, Any]]:
         except (UncollapseError, KeyError, IndexError):
             return []  # it has just been replaced, or is of an older version
     _, data, found = story.examples
-    if data.kind != "images" or data.shape[0] not in (1, 3, 4):
+    if data.form.lines(torch.empty(0, *data.shape)) is not None:
+        few = {n: data.form.lines(some[:EACH]) or [] for n, some in found.items()}
+        return [
+            {"name": n, "lines": [harmless(line, LONGEST) for line in few[n]]}
+            for n in lost
+            if n in few
+        ]
+    if not data.form.apart or data.shape[0] not in (1, 3, 4):
         return []
     return [
         {"name": name, "pictures": [_image(data, one) for one in found[name][:EACH]]}

@@ -52,6 +52,8 @@ KINDS: dict[str, type] = {
     "colour": str,
     "background": str,
     "skip_unreadable": bool,
+    "length": int,
+    "vocabulary": int,
 }
 """What kind each word of a config file is of."""
 MEMBERS = ("one-by-one", "at-once", "auto")
@@ -99,6 +101,8 @@ class Config:
     colour: str | None = None
     background: str | None = None
     skip_unreadable: bool = False
+    length: int | None = None
+    vocabulary: int | None = None
     recipe: str = ""
     init: str | None = None
     on_collapse: str = CONTINUE

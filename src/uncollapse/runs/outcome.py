@@ -15,6 +15,7 @@ WORDS = {
     "high_quality": "{} of samples on a mode",
     "coverage": "coverage {}",
     "precision": "precision {}",
+    "repeated": "{} of lines repeated",
 }
 """What is said of a share."""
 NAMED = 12
@@ -35,6 +36,8 @@ class Standing:
         categories: categories held, of all columns of a table.
         coverage: part of the real samples that have a fake among their neighbours, in [0, 1].
         precision: part of the samples among real ones, in [0, 1].
+        js_4: of lines of text, how far 4-grams of characters are from the data's, in bits.
+        repeated: part of the lines that repeat another one, in [0, 1].
         lost: names of the modes or classes that are lost.
     """
 
@@ -45,6 +48,8 @@ class Standing:
     categories: int | None = None
     coverage: float | None = None
     precision: float | None = None
+    js_4: float | None = None
+    repeated: float | None = None
     lost: tuple[str, ...] = ()
 
 
@@ -116,6 +121,11 @@ class Outcome:
                 theirs = getattr(self.real, name) if real else None
                 beside = "" if theirs is None else f" (real: {_ranged([100 * theirs], ' %')})"
                 parts.append(words.format(_ranged(found, " %")) + beside)
+        if found := _values(some, "js_4"):
+            theirs = self.real.js_4 if real else None
+            beside = "" if theirs is None else f" (real: {theirs:.2f})"
+            bits = " to ".join(dict.fromkeys(f"{x:.2f}" for x in (min(found), max(found))))
+            parts.append(f"4-grams {bits} bits off{beside}")
         return parts
 
     @property

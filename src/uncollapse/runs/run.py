@@ -372,6 +372,25 @@ class Run:
         """
         return self.show(count, seed=seed, replica=replica, of=of).image
 
+    def lines(
+        self, count: int, *, seed: int = 0, replica: int = 0, of: str | None = None
+    ) -> list[str]:
+        """The same samples as lines, where the data is text.
+
+        Args:
+            count: how many.
+            seed: as for :meth:`sample`.
+            replica: likewise.
+            of: likewise.
+
+        Raises:
+            ConfigError: as for :meth:`sample`, or the data is something else.
+        """
+        found = self.data.form.lines(self._draw(count, seed, replica, of))
+        if found is None:
+            raise ConfigError(f"lines are of text, these are {self.data.kind}: say sample")
+        return found
+
     def show(
         self,
         count: int | None = None,

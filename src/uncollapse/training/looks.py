@@ -8,7 +8,7 @@ however often it was stopped. ``uncollapse evaluate`` is the thorough way.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,11 +17,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from uncollapse.data import Dataset
+from uncollapse.diagnosis.symbols import Lines
 from uncollapse.metrics import compare_bins, lost_classes, lost_modes, mode_coverage, prdc
 from uncollapse.metrics.classes import CHANCE, RARE, lost_of_counts
 from uncollapse.metrics.features import DIMENSIONS, PCA, Raw
 from uncollapse.metrics.neighbours import k_nearest, nearest
 from uncollapse.streams import Ambient, Streams
+from uncollapse.training.texts import KNOWN as KNOWN_LINES
+from uncollapse.training.texts import TextLook
 
 Facts = dict[str, float | list[str] | list[int]]
 """Measures by name; under ``lost`` what is missing, by name; under ``counts`` how many samples are
@@ -89,6 +92,11 @@ class Looks:
         count = min(SAMPLES, len(data) // 2, NUMBERS // (2 * math.prod(data.shape)))
         index = order(len(data), count + KNOWN)
         other = self.measured(taken(data, index[: max(count, 1)]))
+        text = None
+        if data.texts is not None and len(data) >= 2 * LEAST:
+            held = min(SAMPLES, len(data) // 2)
+            order_ = order(len(data), held + KNOWN_LINES)
+            looks.append(text := TextLook(data, order_[:held], order_[held:]))
         if data.modes is not None:
             looks.append(Modes(data))
         elif count < LEAST:
@@ -98,7 +106,7 @@ class Looks:
             )
         else:
             real = self.measured(taken(data, index[count : 2 * count]))
-            view = View(torch.cat([real, other]))
+            view = View(torch.cat([real, other]), data)
             if (known := _labelled(data, index[count:])) is not None:
                 classes = Classes(data, view, known, other, index[:count])
                 if classes.accuracy < CLEAR:
@@ -121,6 +129,7 @@ class Looks:
         self.names = tuple(name for look in looks for name in look.names)
         self.real = {k: v for k, v in self._facts(other).items() if k != "lost"}
         self.real |= whole
+        self.real |= {} if text is None else text.floor
 
     def __call__(self, samples: Tensor) -> Facts:
         """Measures samples ``[n, *shape]``, finite, in network units."""
@@ -138,6 +147,7 @@ class Looks:
         Coverage is the share of modes that are held, or ``coverage``, or the share of classes if
         that is less; quality is the share of samples on a mode, or ``precision``. 0 where neither
         is measured.
+        Of text it is what n-grams have in common with real ones, on average over n.
 
         Args:
             facts: of samples.
@@ -148,6 +158,9 @@ class Looks:
             numbers = isinstance(value, float | int) and isinstance(real, float | int) and real
             return min(1.0, float(value) / float(real)) if numbers else 0.0  # type: ignore[arg-type]
 
+        shared = [1 - v for k, v in facts.items() if k.startswith("js_") and isinstance(v, float)]
+        if shared:
+            return sum(shared) / len(shared)
         points = "modes" in facts
         held = beside_real("modes" if points else "coverage")
         good = beside_real("high_quality" if points else "precision")
@@ -161,12 +174,19 @@ class View:
     """What distances are taken in: at most 64 dimensions, of real samples' mean and spread.
 
     Args:
-        real: ``[n, *shape]``; where samples have more numbers than 64, their PCA is taken.
+        real: ``[n, *shape]``; where samples have more numbers than 64, their PCA is taken; of lines
+            of symbols which they hold, and where.
+        data: whose samples they are.
     """
 
-    def __init__(self, real: Tensor) -> None:
+    def __init__(self, real: Tensor, data: Dataset) -> None:
         wide = real[0].numel() > DIMENSIONS
-        self.features = PCA(real, DIMENSIONS, seed=SEED) if wide else Raw()
+        self.features: Callable[[Tensor], Tensor]
+        if (known := data.form.symbols_of(real)) is not None:
+            lines = Lines(known)
+            self.features = lambda samples: lines(symbols(data, samples))
+        else:
+            self.features = PCA(real, DIMENSIONS, seed=SEED) if wide else Raw()
         features = self.features(real).double()
         self.mean = features.mean(0)
         # One scale for all: distances keep their order, and no square is too large for float32.
@@ -340,6 +360,13 @@ class Cells:
         cells = nearest(self.view(samples), self.centres)[1]
         counts: NDArray[Any] = torch.bincount(cells, minlength=len(self.centres)).cpu().numpy()
         return counts
+
+
+def symbols(data: Dataset, samples: Tensor) -> Tensor:
+    """Lines ``[n, T]`` of samples that are such."""
+    found = data.form.symbols_of(samples)
+    assert found is not None
+    return found
 
 
 def order(count: int, wanted: int) -> Tensor:

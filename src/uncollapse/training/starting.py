@@ -66,6 +66,8 @@ def train(
     colour: str | None = None,
     background: str | None = None,
     skip_unreadable: bool = False,
+    length: int | None = None,
+    vocabulary: int | None = None,
     progress: bool | None = None,
 ) -> Run:
     """Trains a GAN.
@@ -74,7 +76,8 @@ def train(
 
     Args:
         data: a name (``ring8``, ``mnist``, …), ``images:FOLDER``, ``array:FILE``, ``idx:FOLDER``,
-            a tensor ``[n, *shape]``, a loader, or a data set of :mod:`uncollapse.data`.
+            ``text:FILE``, a tensor ``[n, *shape]``, a loader, or a data set of
+            :mod:`uncollapse.data`.
         recipe: fixes all that is not given of the words from ``generator`` to ``critic_steps``:
             "default", chosen by measurement for each kind of data, or a paper's own, such as
             "gan", "wgan-gp" or "pacgan"; see :mod:`uncollapse.recipes`.
@@ -134,6 +137,8 @@ def train(
         colour: "grey" or "rgb".
         background: a colour to lay transparent image files on.
         skip_unreadable: leaves out image files that cannot be read.
+        length: characters to which lines of text are cut or padded; 32 by default.
+        vocabulary: symbols of text at most; rarer characters are unknown.
         progress: whether to show it; None shows it on a terminal.
 
     Returns:
@@ -145,7 +150,7 @@ def train(
     """
     choices = Choices(
         size, flips, axes, None if range is None else (float(range[0]), float(range[1])), key,
-        colour, background, skip_unreadable,
+        colour, background, skip_unreadable, length, vocabulary,
     )  # fmt: skip
     parts, config, notes = resolve(
         data,

@@ -23,7 +23,7 @@ from uncollapse.diagnosis.eyes import learned
 from uncollapse.diagnosis.thresholds import DIMENSIONS, EACH, EXAMPLES, REALS
 from uncollapse.games import Shown
 from uncollapse.runs.apart import apart, together
-from uncollapse.training.looks import NUMBERS, Looks, order, taken
+from uncollapse.training.looks import NUMBERS, Looks, order, symbols, taken
 
 EVERY = 10
 """Steps between two looks; one in eight, or more, compares samples with the data."""
@@ -154,6 +154,9 @@ class Watching:
             scale, shift = data.scale.cpu(), data.shift.cpu()
             self._fed: Callable[[Tensor], Tensor] = data.restore
             features = lambda rows: (rows - shift) / scale  # noqa: E731
+        elif data.form.symbols_of(samples) is not None:
+            # Numbers of symbols: watchers know such lines, and checkpoints hold no one-hot ones.
+            self._fed = lambda rows: symbols(data, rows)
         else:
             measured, seen = data.form.measured, learned(data.form.measured(samples))
             self._fed = lambda some: seen(measured(some))  # so checkpoints hold features

@@ -36,7 +36,7 @@ def train(
     ----------
     data
         What to learn: a name from `uncollapse data list`, or images:FOLDER, array:FILE,
-        idx:FOLDER, table:FILE.
+        idx:FOLDER, table:FILE, text:FILE, billion-words:FOLDER.
     out
         The run's folder. Default: the first free of runs/DATA, runs/DATA-2, …
     overwrite

@@ -59,9 +59,9 @@ class Words:
     """How networks of one kind run: one by one, all at once (faster if they are small), or auto,
     whichever a short trial shows to be faster. Default: auto."""
     generator: Annotated[str | None, Parameter(group=PLAYERS)] = None
-    """mlp, dcgan, resnet, conv1d, conv28, pacgan, table-mlp, unrolled-gan (with settings:
-    mlp:width=256,depth=3), or package.module:factory of your own. Default: the recipe's, or
-    what suits the data."""
+    """mlp, dcgan, resnet, conv1d, char-cnn, conv28, pacgan, table-mlp, unrolled-gan (with
+    settings: mlp:width=256,depth=3), or package.module:factory of your own. Default: the
+    recipe's, or what suits the data."""
     discriminator: Annotated[str | None, Parameter(group=PLAYERS)] = None
     """Likewise."""
     latent: Annotated[Whole | None, Parameter(group=PLAYERS)] = None

@@ -176,6 +176,21 @@
     return said.join(", ");
   }
 
+  // A picture, or lines of text; each line keeps its own direction. Whether there is any.
+  function show(picture, text, one, words) {
+    const lines = one.lines || [];
+    $(picture).hidden = !one.src;
+    if (one.src) Object.assign($(picture), { src: one.src, alt: words });
+    $(text).hidden = !lines.length;
+    $(text).setAttribute("aria-label", words);
+    $(text).replaceChildren(...lines.flatMap((line) => {
+      const own = document.createElement("bdi");
+      own.textContent = line;
+      return [own, "\n"];
+    }));
+    return Boolean(one.src || lines.length);
+  }
+
   function slide() {
     const slides = (data.slides || [])[chosen.replica] || [];
     if (!$("samples")) return;
@@ -185,12 +200,11 @@
     const one = slides[at], words = `Samples at step ${large(one.step)}: ${measured(one.step)}`;
     Object.assign($("slider"), { max: slides.length - 1, value: at });
     $("slider").setAttribute("aria-valuetext", `step ${one.step}`);
-    $("slide").hidden = !one.src;
-    Object.assign($("slide"), { src: one.src, alt: words });
-    $("slide-text").textContent = one.src ? words : `The picture of step ${large(one.step)} cannot be read.`;
+    const seen = show("slide", "slide-lines", one, words);
+    $("slide-text").textContent = seen ? words : `The samples of step ${large(one.step)} cannot be read.`;
     if (data.parts) {
       $("parts").hidden = false;
-      Object.assign($("parts-picture"), { src: data.parts.src, alt: "Samples of each generator" });
+      show("parts-picture", "parts-lines", data.parts, "Samples of each generator");
       $("parts-text").textContent = `Each generator at step ${large(data.parts.step)}`;
     }
   }
