@@ -78,7 +78,7 @@ def refused(command, tmp_path, monkeypatch):
         (["resume", "nowhere"], "nowhere is not a run folder: it has no config.yaml"),
         (["resume", "nowhere", "--from", "middle"], "middle"),
         (["sample", "nowhere", "--out", "a.npz"], "nowhere is not a run folder"),
-        (["sample", "nowhere", "--out", "a.jpg"], "--out must end in .npz, .npy, .csv or .png"),
+        (["sample", "nowhere", "--out", "a.jpg"], ".npz, .npy, .csv, .png or .txt"),
         (["sample", "nowhere"], "--out"),
         (["data", "get", "mnits"], "Did you mean 'mnist'?"),
         (["data", "show", "digitz"], "Did you mean 'digits'?"),

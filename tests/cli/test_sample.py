@@ -135,8 +135,8 @@ def test_parts_have_names(runs, command):
     [
         (
             "points",
-            ("--out", "p.txt"),
-            "--out must end in .npz, .npy, .csv or .png, or be a folder",
+            ("--out", "p.xls"),
+            "--out must end in .npz, .npy, .csv, .png or .txt, or be a folder",
         ),
         ("points", ("--out", "folder"), "a folder is for images, these are points"),
         (

@@ -76,6 +76,7 @@ def test_families_by_name() -> None:
         "dcgan",
         "resnet",
         "conv1d",
+        "char-cnn",
         "conv28",
         "pacgan",
         "table-mlp",

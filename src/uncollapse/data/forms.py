@@ -105,6 +105,10 @@ class Form:
         """Samples ``[n, *shape]`` as columns of a table; None where they are no rows of one."""
         return None
 
+    def columns_of(self, data: Dataset) -> Columns | None:
+        """All samples as columns of a table, likewise."""
+        return None
+
     def told(self, data: Dataset) -> str:
         """What each sample is, for people: "2 × 8 (float32)"."""
         return f"{' × '.join(map(str, data.shape))} ({data.source_dtype})"
@@ -291,6 +295,10 @@ class Rows(Form):
     def columns(self, samples: Tensor) -> Columns:
         """As the source would write them."""
         return self.encoding.decode(samples)
+
+    def columns_of(self, data: Dataset) -> Columns:
+        """All rows."""
+        return self.columns(data.store.values(torch.arange(len(data))))
 
     def told(self, data: Dataset) -> str:
         """How many columns of what."""

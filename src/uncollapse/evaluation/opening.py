@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from uncollapse.data import CATALOGUE, Data, Dataset
@@ -115,13 +114,11 @@ def _open(text: str, reading: Reading, like: Opened | None) -> Opened:
 
 
 def _of(name: str, reading: Reading, dataset: Dataset) -> Opened:
-    """A data set, as lines or columns where its samples are such."""
+    """A data set, as lines or as columns of a table where its samples are such."""
     if (lines := dataset.form.lines_of(dataset)) is not None:
         return Opened(name, reading, lines=_cut(lines, reading))
-    if (
-        columns := dataset.form.columns(dataset.store.values(torch.arange(len(dataset))))
-    ) is not None:
-        return Opened(name, reading, columns=columns)
+    if (columns := dataset.form.columns_of(dataset)) is not None:
+        return Opened(dataset.name, reading, columns=columns)
     return Opened(name, reading, dataset=dataset)
 
 

@@ -128,7 +128,8 @@ class Looks:
         self.known = {name: number for look in looks for name, number in look.known.items()}
         self.names = tuple(name for look in looks for name in look.names)
         self.real = {k: v for k, v in self._facts(other).items() if k != "lost"}
-        self.real |= whole | ({} if text is None else text.floor)
+        self.real |= whole
+        self.real |= {} if text is None else text.floor
 
     def __call__(self, samples: Tensor) -> Facts:
         """Measures samples ``[n, *shape]``, finite, in network units."""
