@@ -310,7 +310,7 @@ def test_untrained_a_classifier_knows_nothing_and_learns_whose_is_whose():
         fakes = game.blocks.made(game.players["generator"].stack, draw.latents())
         logits = stack.heads.whose(stack.outputs(fakes), 2)[0]
         owner = torch.arange(2).repeat_interleave(BATCH // 2)
-        return cross_entropy(logits, owner).item()
+        return cross_entropy(logits, owner).detach().item()
 
     before = whose()
     assert before == pytest.approx(math.log(2), abs=0.2)
