@@ -54,8 +54,8 @@ def load(
         spec: a name (``ring8``, ``mnist``, …), ``images:FOLDER``, ``array:FILE`` (.npz, .npy),
             ``idx:FOLDER``, ``text:FILE``, ``billion-words:FOLDER``; a tensor or array (see
             :func:`from_tensor`); a ``DataLoader``, a torch ``Dataset`` or what gives samples by
-            number as one does (indexed lazily if it can be, see :func:`lazy`); any finite iterable of
-            batches; a dict of arrays; or a data set.
+            number as one does (indexed lazily if it can be, see :func:`lazy`); any finite
+            iterable of batches; a dict of arrays; or a data set.
         size: pixels of both sides, at least 8, or (height, width): images are cropped around their
             centre to this shape, and resized; 64 for ``images:``, else as they are.
         flips: adds each image's mirror image, as further samples.
