@@ -42,6 +42,8 @@ WORDS = [
     "colour",
     "background",
     "skip_unreadable",
+    "length",
+    "vocabulary",
     "progress",
 ]
 

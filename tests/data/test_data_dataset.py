@@ -343,6 +343,8 @@ def test_every_option_that_does_nothing_is_refused():
         "colour": "grey",
         "background": "black",
         "skip_unreadable": True,
+        "length": 8,
+        "vocabulary": 9,
     }
     assert set(given) == set(OPTIONS)
     for word, value in given.items():
