@@ -143,7 +143,7 @@ def test_a_key_names_the_array(tmp_path):
     with pytest.raises(DataError, match="has no array 'x'; it holds x_train, y_train, x_test, y"):
         load(path, key="x")
     np.save(tmp_path / "a.npy", POINTS)
-    with pytest.raises(ConfigError, match=r"^key is for .npz files, .*, but array:.* holds points"):
+    with pytest.raises(ConfigError, match=r"^key is for .npz, .*, but array:.* holds points"):
         load(tmp_path / "a.npy", key="x")
 
 

@@ -169,5 +169,5 @@ def test_parquet_is_read_as_a_csv_file_would_be(tmp_path, monkeypatch):
     with pytest.raises(DataError, match="cannot be read as parquet"):
         read_table(path)
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
-    with pytest.raises(Exception, match=r"pip install uncollapse\[tables\]"):
+    with pytest.raises(Exception, match=r"pip install uncollapse\[parquet\]"):
         read_table(path)

@@ -114,8 +114,8 @@ def test_of_two_sets_a_said_range_is_that_of_those_that_it_fits():
     found = evaluate(
         PIXELS, bytes_, features="raw", measures=["energy"], resamples=0, choices=choices
     )
-    assert "-0.5 to 1.5 black to white (float64)" in found.read[0] + found.read[1]
-    assert "0 to 255 black to white (uint8)" in found.read[0] + found.read[1]
+    assert "(float64), -0.5 to 1.5 black to white" in found.read[0] + found.read[1]
+    assert "(uint8), 0 to 255 black to white" in found.read[0] + found.read[1]
     with pytest.raises(ConfigError, match=r"^tensor .* far from range 4 to 5$"):
         evaluate(PIXELS, bytes_, resamples=0, choices=Choices(range=(4, 5)))
 

@@ -79,7 +79,8 @@ class Words:
     packing:m=2,same=samples; unrolling:k=5;
     replay:share=0.5,size=1000,keep=reservoir;
     feature-matching:weight=1,layer=,second_moments=false,adversarial=false;
-    minibatch-discrimination:kernels=8,dims=4,layer=;
+    minibatch-discrimination:kernels=8,dims=4,layer=; mode-seeking:weight=1;
+    gdpp:weight=1,layer=; condition-loss:weight=1 (of tables);
     historical-averaging:weight=0.1;
     snapshot-replay:every=100,length=10,who=both; ema:decay=0.999;
     lr-decay:steps=0,begin=0.5 (0 is the whole run); instance-noise:std=0.1,until=0;
