@@ -97,7 +97,7 @@ def test_the_first_component_is_a_duel_of_its_rounds(game):
     assert same(first, weights_of(duel.output.stack))
 
 
-@pytest.mark.parametrize("spec", sorted(set(registry) - {"packing", "augment"}))
+@pytest.mark.parametrize("spec", sorted(set(registry) - {"packing", "augment", "condition-loss"}))
 def test_a_stage_begins_as_a_new_duel_of_seeds_of_its_own(spec):
     game = staged("mwu", remedies=[spec], steps=4, critic_steps=2)
     play(game, 2)
