@@ -15,6 +15,9 @@ from safetensors import safe_open
 from torch import nn
 
 import uncollapse as uc
+from uncollapse.data.reading import Reading
+from uncollapse.data.table_files import from_columns
+from uncollapse.data.text_files import of_lines
 from uncollapse.errors import ConfigError, MissingExtraError
 from uncollapse.exporting import writing
 
@@ -30,10 +33,19 @@ FAMILIES = {
     "conv28": ("conv28:width=4", torch.rand(20, 1, 28, 28), None),
     "pacgan": ("pacgan:width=8", torch.rand(20, 3), None),
     "unrolled-gan": ("unrolled-gan", torch.rand(20, 1, 28, 28), None),
+    "adapted-gan": ("adapted-gan:width=8", torch.rand(20, 1, 32, 32), None),
+    "char-cnn": (
+        "char-cnn:width=8,blocks=1",
+        of_lines(lambda: ["abc", "bca"] * 9, "lines", Reading()),
+        None,
+    ),
+    "table-mlp": (None, from_columns({"a": ["x", "y"] * 9, "b": list("123456789") * 2}, "t"), None),
 }
 """Families of networks, with data in which axes and units are others than those of networks."""
 IN_ONNX = ("dcgan", "resnet", "conv1d", "pacgan")
-"""Between them they have all layers of all families; each takes two seconds."""
+"""Between them they have all layers of most families; each takes two seconds."""
+NO_SOURCE = ("adapted-gan", "char-cnn", "table-mlp")
+"""Whose layers have no source of their own: they are refused as .safetensors."""
 
 
 def opened(path):
@@ -71,7 +83,7 @@ def agrees(run, path, **which):
     for count in (1, 7, 64):
         latents = torch.randn(count, *run.config.latent)
         with torch.no_grad():
-            inside = run.network(**which)(latents)
+            inside = run.network(**which)(run.data.form.latents(latents))
         want, given = run.data.as_given(inside), opened(path)(latents)
         assert given.shape == want.shape
         assert given.dtype == want.dtype
@@ -91,14 +103,19 @@ def test_families_in_every_format(family, tmp_path):
     for ending in ENDINGS:
         if ending == "onnx" and family not in IN_ONNX:
             continue
+        if ending == "safetensors" and family in NO_SOURCE:
+            with pytest.raises(ConfigError, match="rebuilds the network of torch's own layers"):
+                uc.export(run, tmp_path / f"g.{ending}")
+            continue
         made = uc.export(run, tmp_path / f"g.{ending}")
         assert 0 <= made.difference <= 1e-5
         samples = agrees(run, tmp_path / f"g.{ending}")
         spread = samples.std(0) / run.data.as_given(run.data.scale.expand(1, *run.data.shape))[0]
         assert spread.median() > 0.01  # or anything would agree
         assert b"/nets/" not in (tmp_path / f"g.{ending}").read_bytes()
-    left = {path.name for path in tmp_path.iterdir()}
-    assert left | {"g.onnx"} == {"g.pt2", "g.onnx", "g.safetensors", "g.py"}
+    left = {path.name for path in tmp_path.iterdir()} | {"g.onnx"}
+    source = set() if family in NO_SOURCE else {"g.safetensors", "g.py"}
+    assert left == {"g.pt2", "g.onnx"} | source
 
 
 def test_the_examples_of_the_page_run_without_uncollapse(tmp_path, command):
@@ -212,7 +229,7 @@ def test_a_file_that_gives_other_samples_is_not_kept(ending, tmp_path, monkeypat
         uc.export(run, path)
     assert path.read_bytes() == b"old"
     off_by(5e-6)
-    assert uc.export(run, path).difference == pytest.approx(5e-6, rel=0.1)
+    assert uc.export(run, path).difference == pytest.approx(5e-6, rel=0.3)  # a few steps of float32
     assert path.read_bytes() == b"new"
     assert len(list(tmp_path.iterdir())) == 1
 
