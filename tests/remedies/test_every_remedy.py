@@ -122,7 +122,7 @@ def critics(case):
 
 def test_every_remedy_by_name_is_here():
     covered = {spec.partition(":")[0] for specs in ONE_BY_ONE.values() for spec in specs}
-    # Of tables alone: tests/training/test_tables.py.
+    # Of tables alone: tests/training/test_train_tables.py.
     assert covered == set(remedies.registry) - {"condition-loss"}
 
 

@@ -154,7 +154,7 @@ def test_torchrun_trains_what_one_process_trains(tmp_path):
     assert first.out.startswith(f"trained to step {steps}: holds ")
     assert [line.partition(":")[0] for line in first.out.splitlines()][-6:] == [
         "run folder",
-        "sample pictures",
+        "its samples",
         "look at it",
         "draw more",
         "measure more",
