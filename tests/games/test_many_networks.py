@@ -1,6 +1,7 @@
 """MAD-GAN, MGAN and GMAN are what their papers say, and keep what every game keeps."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -537,3 +538,14 @@ def test_dcgans_share_and_are_told_apart(tmp_path):
     assert all("layers.0." not in k for k in same)
     shapes = [tensor.shape[1] for tensor in run.cast.players["discriminator"].values()]
     assert shapes[-1] == 3  # D's logit and two classes
+
+
+def test_smoothed_labels_mean_the_same_whatever_real_samples_weigh():
+    """D's loss of a real sample is least where D says the label, 0.9."""
+    real = torch.tensor([[math.log(0.9 / 0.1)]], requires_grad=True)
+    objective = Classified.of(objectives.get("non-saturating"), 4, real_share=0.25)
+    match = SimpleNamespace(objective=objective)
+    judged = SimpleNamespace(real=real[..., None])
+    term = remedies.LabelSmoothing(0.9).discriminator_term(match, None, judged)
+    (slope,) = torch.autograd.grad((0.25 * softplus(-real) + term).sum(), real)
+    assert slope.abs() < 1e-6

@@ -33,6 +33,11 @@ class Classified(Objective):
     beta: float = 0.0
     real_share: float = 1.0
 
+    @property
+    def real_weight(self) -> float:
+        """As ``real_share`` says."""
+        return self.real_share
+
     @classmethod
     def of(
         cls, objective: Objective, classes: int, *, beta: float = 0.0, real_share: float = 1.0

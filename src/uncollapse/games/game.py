@@ -95,6 +95,10 @@ class Game(Protocol):
     def memories(self) -> Mapping[str, Memory]:
         """What else the game remembers, by name; all of it is checkpointed."""
 
+    @property
+    def sampled(self) -> bool:
+        """Whether the generators that learn at present have a part in the samples."""
+
     def span(self, steps: int) -> range:
         """The rounds that its present players play, in a run of so many; mostly all."""
 
@@ -300,6 +304,7 @@ class WholeRun:
     """What games have in common whose players play from a run's first round to its last."""
 
     memories: Mapping[str, Memory] = {}
+    sampled = True
 
     def span(self, steps: int) -> range:
         """All rounds."""

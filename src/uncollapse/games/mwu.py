@@ -13,6 +13,7 @@ from uncollapse.games.boosting.in_stages import InStages, Next, judged
 from uncollapse.games.game import Draw, Table
 from uncollapse.names import check_kinds
 from uncollapse.players import Mixture
+from uncollapse.remedies import named
 
 
 @dataclass
@@ -53,6 +54,12 @@ class MWU(InStages):
                 f"minimax and non-saturating, not with '{table.objective.loss}': take one of "
                 "these, or adagan"
             )
+        for remedy in table.remedies if self.components > 1 else ():
+            if remedy.bends:
+                raise ConfigError(
+                    f"mwu: with {named(remedy)} a discriminator's answer is no longer how likely a "
+                    "sample is real, by which points are weighed: leave one of the two out"
+                )
         super().set_up(table)
 
     def reweigh(self, draw: Draw, mixture: Mixture, table: Table) -> Next:

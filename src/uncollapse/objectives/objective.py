@@ -150,6 +150,11 @@ class Objective:
         return LOSSES[self.loss].odds
 
     @property
+    def real_weight(self) -> float:
+        """How much the loss of real samples counts beside that of fakes, in D's loss."""
+        return 1.0
+
+    @property
     def compares(self) -> bool:
         """Whether the generator's loss needs real samples too."""
         return self.loss == "relativistic"

@@ -40,6 +40,8 @@ class LabelSmoothing(Remedy):
 
     real: float = 0.9
 
+    bends = True
+
     def __post_init__(self) -> None:
         check_kinds(self, "label-smoothing")
         if not 0 < self.real < 1:
@@ -70,7 +72,8 @@ class LabelSmoothing(Remedy):
 
     def discriminator_term(self, match: Match, critic: Stack, judged: Judgement) -> Tensor:
         """What is added for each real sample, ``[member, batch]``."""
-        return per_sample(self(judged.real, match.objective.loss))
+        term = per_sample(self(judged.real, match.objective.loss))
+        return match.objective.real_weight * term  # as much as the loss that it smooths
 
 
 def _check_labels(loss: str) -> None:

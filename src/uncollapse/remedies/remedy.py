@@ -55,6 +55,9 @@ class Remedy:
     mixes = False
     """Whether others take the place of present fakes, of whom nobody knows who made them."""
 
+    bends = False
+    """Whether D no longer learns the chance that a present sample is real, where it did."""
+
     foresees = False
     """Whether it imagines a discriminator's updates, to which all that share a weight add."""
 

@@ -55,6 +55,7 @@ class Replay(Remedy):
     largest: int = field(init=False, repr=False, compare=False, default=0)
     remembers = True
     mixes = True
+    bends = True
 
     def __post_init__(self) -> None:
         check_kinds(self, "replay")

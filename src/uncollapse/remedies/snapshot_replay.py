@@ -57,6 +57,7 @@ class SnapshotReplay(Remedy):
     who: str = "both"
     pasts: dict[tuple[str, str], _Past] = field(init=False, repr=False, compare=False)
     remembers = True
+    bends = True
 
     def __post_init__(self) -> None:
         check_kinds(self, "snapshot-replay")

@@ -156,7 +156,8 @@ def look(
     for member, row in enumerate(rows):
         watching.take_lost(member, row)
     if step > 0:
-        alarms.samples(step, fake_mb, watching.variety, learning(training.game.players))
+        learns = training.game.sampled and learning(training.game.players)
+        alarms.samples(step, fake_mb, watching.variety, learns)
     stands = outcome(recorder.measured, step)
     assert stands is not None
     if step < training.config.steps:  # then it is the run's outcome, which is said elsewhere

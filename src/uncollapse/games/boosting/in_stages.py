@@ -79,6 +79,11 @@ class InStages(ABC):
         self.stages.take(self.duel.output.stack)
         return self.stages.mixture
 
+    @property
+    def sampled(self) -> bool:
+        """The first component from the beginning, others once their stage is over."""
+        return self.stages.present == 0
+
     def span(self, steps: int) -> range:
         """The rounds of the present stage."""
         return self.stages.span(steps)
