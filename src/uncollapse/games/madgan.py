@@ -150,7 +150,7 @@ class MADGAN(WholeRun):
         loss_rb = match.fool(D, real_rb, fake_rb)
         if self.similarity != "none" and self.generators > 1:
             loss_rb = loss_rb + self.weight * self._too_similar(match, D, fake_rb)[:, None]
-        G.update(loss_rb.reshape(len(G.stack), -1))  # each has the mean of its own block
+        G.update(self.generators * loss_rb)  # each learns from the mean of its own block
 
         return {
             "d_real": mean_by_member(judged.real),

@@ -118,7 +118,7 @@ class MGAN(WholeRun):
         fake_rb = blocks.made(G, draw.latents())
         self.shown.fakes(fake_rb)
         loss_rb = match.fool(D, real_rb, fake_rb)
-        G.update(loss_rb.reshape(len(G.stack), -1))  # each has the mean of its own block
+        G.update(self.generators * loss_rb)  # each learns from the mean of its own block
 
         return {
             "d_real": mean_by_member(judged.real),
