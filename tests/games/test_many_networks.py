@@ -227,10 +227,10 @@ def test_similarity_raises_the_score_lowers_the_cosine_and_ends(over):
 def test_madgan_sim_has_a_plain_discriminator_and_the_same_latents_for_all():
     game = seat(MADGAN(2, similarity="mean"))
     assert game.players["discriminator"].stack(torch.zeros(2, 4, 2)).shape == (2, 4, 1)
-    latents = game._latents(drawing())
+    latents = game.latents(drawing())
     assert torch.equal(*game.blocks.parted(latents).reshape(2, 2, -1).unbind(1))
     plain = seat(MADGAN(2))
-    latents = plain._latents(drawing())
+    latents = plain.latents(drawing())
     assert not torch.equal(*plain.blocks.parted(latents).reshape(2, 2, -1).unbind(1))
 
 

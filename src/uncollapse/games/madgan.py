@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, relu
 
 from uncollapse.errors import ConfigError
-from uncollapse.games.blocks import Blocks, evenly
 from uncollapse.games.classified import Classified
-from uncollapse.games.game import Draw, Observation, Part, Table, WholeRun, mean_by_member
-from uncollapse.games.shown import Shown
-from uncollapse.names import check_kinds
-from uncollapse.players import Heads, Mixture, Player
+from uncollapse.games.game import Draw, Table
+from uncollapse.games.generators import Generators
+from uncollapse.players import Heads, Player
 from uncollapse.players.sharing import layer_by_layer
 from uncollapse.remedies import Match
-from uncollapse.streams import Streams
 
 SHARING = ("none", "early", "all-but-last")
 BALANCE = ("1:1", "K:1")
@@ -27,7 +25,7 @@ LOSSES = ("non-saturating", "minimax")
 
 
 @dataclass
-class MADGAN(WholeRun):
+class MADGAN(Generators):
     """MAD-GAN (Ghosh, Kulharia, Namboodiri, Torr and Dokania 2018), and MAD-GAN-Sim.
 
     D is a softmax of K + 1 classes, "real" and one for each generator. It minimises the
@@ -56,21 +54,10 @@ class MADGAN(WholeRun):
     sharing: str = "early"
     similarity: str = "none"
     weight: float = 1.0
-    players: dict[str, Player] = field(init=False, repr=False, compare=False)
-    output: Mixture = field(init=False, repr=False, compare=False)
-    table: Table = field(init=False, repr=False, compare=False)
-    randomness: dict[str, Streams] = field(init=False, repr=False, compare=False)
-    matches: dict[str, Match] = field(init=False, repr=False, compare=False)
-    shown: Shown = field(init=False, repr=False, compare=False)
-    blocks: Blocks = field(init=False, repr=False, compare=False)
-
-    updates = 1
-    spread = ()
+    name: ClassVar[str] = "madgan"
 
     def __post_init__(self) -> None:
-        check_kinds(self, "madgan")
-        if self.generators < 1:
-            raise ConfigError(f"madgan: generators must be above 0, not {self.generators}")
+        super().__post_init__()
         for name, known in (
             ("balance", BALANCE),
             ("sharing", SHARING),
@@ -82,23 +69,10 @@ class MADGAN(WholeRun):
             raise ConfigError(f"madgan: weight must be above 0, not {self.weight}")
 
     @property
-    def members(self) -> int:
-        """The generators."""
-        return self.generators
-
-    @property
     def heads(self) -> Heads:
         """The classes of K + 1; a single generator's odds are those of a plain discriminator."""
         told = self.similarity == "none" and self.generators > 1
         return Heads(self.generators, odds=True) if told else Heads()
-
-    @property
-    def parts(self) -> Mapping[str, Part]:
-        """The generators: ``component-0``, ``component-1``, …"""
-        return {
-            f"component-{k}": Part("generator", k)
-            for k in range(self.generators if self.generators > 1 else 0)
-        }
 
     def set_up(self, table: Table) -> None:
         """Seats K generators and one discriminator for each replica.
@@ -113,53 +87,18 @@ class MADGAN(WholeRun):
                 f"madgan: its discriminator is a softmax of classes, which {table.objective.loss} "
                 f"has not: take objective {' or '.join(LOSSES)} (or dragan), or similarity=mean"
             )
-        self.table = table
-        self.blocks = Blocks.at(table, "madgan", K)
-        common = None if self.sharing == "none" else _lower(self.sharing)
-        self.players = {
-            "generator": table.of(K).seat_generator("generator", common=common),
-            "discriminator": table.seat_discriminator("discriminator", heads=self.heads),
-        }
-        self.randomness = {"penalty": table.streams("penalty")}
-        sides = ("generator", "discriminator")
         share = 1 / K if self.balance == "1:1" and self.heads.classes else 1.0
         objective = Classified.of(table.objective, self.heads.classes or 1, real_share=share)
-        streams = self.randomness["penalty"]
-        self.matches = {
-            "duel": table.match("duel", streams, sides, sides[::-1], objective=objective)
-        }
-        self.output = Mixture(self.players["generator"].stack, evenly(len(table.seeds), K))
-        self.shown = Shown()
-        table.welcome_remedies(self)
+        self.seat(table, objective, None if self.sharing == "none" else _lower(self.sharing))
 
-    def step(self, draw: Draw) -> Observation:
-        """D learns ``critic_steps`` times, on new samples each, then all generators once."""
-        G, D = self.players["generator"], self.players["discriminator"]
-        match, blocks = self.matches["duel"], self.blocks
-
-        for _ in range(self.table.critic_steps):
-            real_rb = blocks.whole(draw.real())
-            with torch.no_grad():
-                fake_rb = blocks.made(match.met(G), self._latents(draw))
-            judged = match.judge(D, real_rb, fake_rb)
-            D.update(judged.loss)
-        self.shown.answers(judged)
-
-        fake_rb = blocks.made(G, self._latents(draw))
-        self.shown.fakes(fake_rb)
-        loss_rb = match.fool(D, real_rb, fake_rb)
+    def fooled(self, match: Match, D: Player, real_rb: Tensor, fake_rb: Tensor) -> Tensor:
+        """The match's loss; with ``similarity`` also what that costs."""
+        loss_rb = super().fooled(match, D, real_rb, fake_rb)
         if self.similarity != "none" and self.generators > 1:
             loss_rb = loss_rb + self.weight * self._too_similar(match, D, fake_rb)[:, None]
-        G.update(self.generators * loss_rb)  # each learns from the mean of its own block
+        return loss_rb
 
-        return {
-            "d_real": mean_by_member(judged.real),
-            "d_fake": mean_by_member(judged.fake),
-            "loss_d": mean_by_member(judged.loss),
-            "loss_g": mean_by_member(loss_rb),
-        }
-
-    def _latents(self, draw: Draw) -> Tensor:
+    def latents(self, draw: Draw) -> Tensor:
         """Latents for all blocks; with ``similarity`` those of the first one for each."""
         latents_rb = draw.latents()
         if self.similarity == "none":

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import ClassVar
 
-import torch
 from torch import nn
 
 from uncollapse.errors import ConfigError
-from uncollapse.games.blocks import Blocks, evenly
 from uncollapse.games.classified import Classified
-from uncollapse.games.game import Draw, Observation, Part, Table, WholeRun, mean_by_member
-from uncollapse.games.shown import Shown
-from uncollapse.names import check_kinds
-from uncollapse.players import Heads, Mixture, Player
+from uncollapse.games.game import Table
+from uncollapse.games.generators import Generators
+from uncollapse.players import Heads
 from uncollapse.players.sharing import layer_by_layer
-from uncollapse.remedies import Match
-from uncollapse.streams import Streams
 
 
 @dataclass
-class MGAN(WholeRun):
+class MGAN(Generators):
     """MGAN (Hoang, Nguyen, Le and Phung 2018, eq. 2), for any objective.
 
     ``min_{G,C} max_D E log D(x) + E_mix log(1 - D(G_k(z))) - beta Σ_k π_k E log C_k(G_k(z))``,
@@ -40,41 +35,17 @@ class MGAN(WholeRun):
     generators: int = 10
     beta: float = 0.01
     shared: bool = True
-    players: dict[str, Player] = field(init=False, repr=False, compare=False)
-    output: Mixture = field(init=False, repr=False, compare=False)
-    table: Table = field(init=False, repr=False, compare=False)
-    randomness: dict[str, Streams] = field(init=False, repr=False, compare=False)
-    matches: dict[str, Match] = field(init=False, repr=False, compare=False)
-    shown: Shown = field(init=False, repr=False, compare=False)
-    blocks: Blocks = field(init=False, repr=False, compare=False)
-
-    updates = 1
-    spread = ()
+    name: ClassVar[str] = "mgan"
 
     def __post_init__(self) -> None:
-        check_kinds(self, "mgan")
-        if self.generators < 1:
-            raise ConfigError(f"mgan: generators must be above 0, not {self.generators}")
+        super().__post_init__()
         if self.beta < 0:
             raise ConfigError(f"mgan: beta must be 0 or more, not {self.beta}")
-
-    @property
-    def members(self) -> int:
-        """The generators."""
-        return self.generators
 
     @property
     def heads(self) -> Heads:
         """Besides the logit, C's logits of K classes."""
         return Heads(self.generators if self.generators > 1 else 0)
-
-    @property
-    def parts(self) -> Mapping[str, Part]:
-        """The generators: ``component-0``, ``component-1``, …"""
-        return {
-            f"component-{k}": Part("generator", k)
-            for k in range(self.generators if self.generators > 1 else 0)
-        }
 
     def set_up(self, table: Table) -> None:
         """Seats K generators and one discriminator, with its classifier, for each replica.
@@ -83,49 +54,8 @@ class MGAN(WholeRun):
             ConfigError: a discriminator gets no second head, generators have one layer, or a
                 remedy mixes fakes.
         """
-        K = self.generators
-        self.table = table
-        self.blocks = Blocks.at(table, "mgan", K)
-        common = all_but_the_first if self.shared else None
-        self.players = {
-            "generator": table.of(K).seat_generator("generator", common=common),
-            "discriminator": table.seat_discriminator("discriminator", heads=self.heads),
-        }
-        self.randomness = {"penalty": table.streams("penalty")}
-        sides = ("generator", "discriminator")
-        objective = Classified.of(table.objective, K, beta=self.beta)
-        streams = self.randomness["penalty"]
-        self.matches = {
-            "duel": table.match("duel", streams, sides, sides[::-1], objective=objective)
-        }
-        self.output = Mixture(self.players["generator"].stack, evenly(len(table.seeds), K))
-        self.shown = Shown()
-        table.welcome_remedies(self)
-
-    def step(self, draw: Draw) -> Observation:
-        """D and C learn ``critic_steps`` times, on new samples each, then all generators once."""
-        G, D = self.players["generator"], self.players["discriminator"]
-        match, blocks = self.matches["duel"], self.blocks
-
-        for _ in range(self.table.critic_steps):
-            real_rb = blocks.whole(draw.real())
-            with torch.no_grad():
-                fake_rb = blocks.made(match.met(G), draw.latents())
-            judged = match.judge(D, real_rb, fake_rb)
-            D.update(judged.loss)
-        self.shown.answers(judged)
-
-        fake_rb = blocks.made(G, draw.latents())
-        self.shown.fakes(fake_rb)
-        loss_rb = match.fool(D, real_rb, fake_rb)
-        G.update(self.generators * loss_rb)  # each learns from the mean of its own block
-
-        return {
-            "d_real": mean_by_member(judged.real),
-            "d_fake": mean_by_member(judged.fake),
-            "loss_d": mean_by_member(judged.loss),
-            "loss_g": mean_by_member(loss_rb),
-        }
+        objective = Classified.of(table.objective, self.generators, beta=self.beta)
+        self.seat(table, objective, all_but_the_first if self.shared else None)
 
 
 def all_but_the_first(network: nn.Module) -> list[str]:
