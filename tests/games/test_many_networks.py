@@ -549,3 +549,12 @@ def test_smoothed_labels_mean_the_same_whatever_real_samples_weigh():
     term = remedies.LabelSmoothing(0.9).discriminator_term(match, None, judged)
     (slope,) = torch.autograd.grad((0.25 * softplus(-real) + term).sum(), real)
     assert slope.abs() < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("game", "remedy", "reason"),
+    [("gman:4", "replay:0.2", "a share of 0.2 of 2 fakes"), ("mgan:8", "mode-seeking", "batch")],
+)
+def test_remedies_are_asked_about_the_part_of_a_batch_that_they_see(game, remedy, reason):
+    with pytest.raises(ConfigError, match=reason):
+        uc.train("ring8", recipe="gan", game=game, remedies=[remedy], batch=8, steps=1)

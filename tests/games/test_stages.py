@@ -11,9 +11,9 @@ from uncollapse.errors import CheckpointError, ConfigError, DataError
 from uncollapse.games import MWU, AdaGAN, Cascade, Duel, Table
 from uncollapse.games.adagan import _accuracy
 from uncollapse.games.boosting.in_stages import judged
-from uncollapse.players import optimizers
+from uncollapse.players import Stack, optimizers
 from uncollapse.remedies import registry
-from uncollapse.streams import derive_seed
+from uncollapse.streams import Ambient, derive_seed
 from uncollapse.training.draw import DataDraw
 
 GAMES = {
@@ -393,3 +393,14 @@ def test_nobody_is_told_that_a_component_learns_nothing_before_it_counts():
         generator="mlp:width=4,depth=1", discriminator="mlp:width=4,depth=1",
     )  # fmt: skip
     assert not [line for line in run.remarks if "learns nothing" in line]
+
+
+def test_points_are_judged_in_batches_as_large_as_those_that_were_learned_with():
+    """A discriminator that compares samples says of each how many it is judged with."""
+
+    class Counts(nn.Module):
+        def forward(self, x):
+            return torch.full((len(x), 1), float(len(x)))
+
+    stack = Stack([Counts()], Ambient([0], "counts"))
+    assert (judged(stack, drawing(), 7) == 7).all()

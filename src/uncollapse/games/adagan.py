@@ -114,7 +114,7 @@ class AdaGAN(InStages):
             fake_mb = mixture.evaluate(source.latents(), ambient)
             told = match.judge(C, source.real(), fake_mb)
             C.update(told.loss)
-        logits = judged(C.stack, draw)
+        logits = judged(C.stack, draw, table.batch)
         return logits.sigmoid(), _accuracy(C, source, mixture, ambient, logits)
 
 

@@ -32,7 +32,7 @@ class Blocks:
         """Those of a game at a table.
 
         Raises:
-            ConfigError: a remedy puts fakes into others' places.
+            ConfigError: a remedy puts fakes into others' places, or does not take a block.
         """
         for remedy in table.remedies if parts > 1 else ():
             if remedy.mixes:
@@ -40,7 +40,18 @@ class Blocks:
                     f"{who}: {named(remedy)} puts earlier fakes in the place of present ones, and "
                     "nobody would know which generator made them: leave one of the two out"
                 )
-        return cls(who, parts, judged_as_one(table.remedies))
+        blocks = cls(who, parts, judged_as_one(table.remedies))
+        blocks.check(table)
+        return blocks
+
+    def check(self, table: Table) -> None:
+        """Refuses blocks that remedies do not take, as whoever has a block sees no more.
+
+        Raises:
+            ConfigError: there is no block, or a remedy means nothing with so few.
+        """
+        for remedy in table.remedies if table.batch else ():
+            remedy.check_batch(self.size(table.batch) // self.unit)
 
     def size(self, batch: int) -> int:
         """How many samples a block has.

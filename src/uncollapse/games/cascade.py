@@ -44,7 +44,7 @@ class Cascade(InStages):
 
     def reweigh(self, draw: Draw, mixture: Mixture, table: Table) -> Next:
         """Leaves out the points that the newest discriminator is least sure of."""
-        score = judged(self.duel.players["discriminator"].stack, draw)
+        score = judged(self.duel.players["discriminator"].stack, draw, table.batch)
         both = zip(self.present_weights(draw), score, strict=True)
         kept = [weights.passed(weight_n, score_n, self.passed) for weight_n, score_n in both]
         share = torch.full((len(kept),), 1 / (self.stages.present + 2), dtype=torch.float64)

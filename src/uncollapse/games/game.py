@@ -158,6 +158,7 @@ class Table:
         whole: how many members there are in all processes; 0 if all of them are here.
         first: the number of the first one here among them.
         steps: rounds that the run has in all.
+        batch: samples that each call of a draw gives; 0 where nobody says.
     """
 
     generator: Callable[[], nn.Module]
@@ -176,6 +177,7 @@ class Table:
     whole: int = 0
     first: int = 0
     steps: int = 0
+    batch: int = 0
 
     def __post_init__(self) -> None:
         if self.critic_steps < 1:

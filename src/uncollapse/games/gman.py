@@ -84,6 +84,7 @@ class GMAN(WholeRun):
         self.table = table
         local = table.of(self.discriminators)
         self.blocks = Blocks("gman", self.discriminators, judged_as_one(table.remedies))
+        self.blocks.check(table)
         self.players = {
             "generator": table.seat_generator("generator"),
             "discriminator": local.seat_discriminator("discriminator"),

@@ -64,7 +64,7 @@ class MWU(InStages):
 
     def reweigh(self, draw: Draw, mixture: Mixture, table: Table) -> Next:
         """Doubles the weights of points that the newest component has missed."""
-        chance = judged(self.duel.players["discriminator"].stack, draw).sigmoid()
+        chance = judged(self.duel.players["discriminator"].stack, draw, table.batch).sigmoid()
         both = zip(self.present_weights(draw), chance, strict=True)
         doubled = [weights.doubled(weight_n, chance_n, self.delta) for weight_n, chance_n in both]
         share = torch.full((len(doubled),), 1 / (self.stages.present + 2), dtype=torch.float64)

@@ -135,6 +135,7 @@ class Training:
                 ranks=self.ranks,
                 beginning=beginning,
                 steps=config.steps,
+                batch=needed,
             )
         )
         self._tell_how_long()

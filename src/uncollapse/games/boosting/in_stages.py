@@ -20,7 +20,7 @@ from uncollapse.remedies import Match, judged_as_one
 from uncollapse.streams import Ambient, Streams, derive_seed
 
 AT_ONCE = 256
-"""Training points that are judged at once."""
+"""Training points that are judged at once, if the batch is not known."""
 
 
 class Next(NamedTuple):
@@ -161,15 +161,22 @@ class InStages(ABC):
         return draw.weights / draw.weights.sum(1, keepdim=True)
 
 
-def judged(judges: Stack, draw: Draw) -> Tensor:
+def judged(judges: Stack, draw: Draw, batch: int = 0) -> Tensor:
     """Logits of all training points, float64 ``[replica, point]``, in evaluation mode.
 
     Of a patch map its mean.
+
+    Args:
+        judges: the discriminators.
+        draw: of the points.
+        batch: how many are judged at once: as many as judges have learned with, as they may compare
+            samples of a batch. 0 where nobody says.
     """
     ambient = Ambient(range(len(judges)), "judging")
-    logits = []
-    for index in torch.split(torch.arange(draw.points()), AT_ONCE):
+    logits, count, size = [], draw.points(), batch or AT_ONCE
+    # The last batch is filled up with the first points, whose logits are known by then.
+    for index in torch.split(torch.arange(-(-count // size) * size) % count, size):
         x_b = draw.taken(index)
         seen = judges.evaluate(x_b.expand(len(judges), *x_b.shape), ambient)
         logits.append(seen.reshape(len(judges), len(index), -1).mean(2).cpu().double())
-    return torch.cat(logits, 1)
+    return torch.cat(logits, 1)[:, :count]
