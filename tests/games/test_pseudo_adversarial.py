@@ -216,6 +216,12 @@ def strict():
     return nn.Sequential(nn.Conv2d(3, 1, 1), nn.Flatten(), nn.Linear(32 * 32, 2))
 
 
+def test_remedies_of_discriminators_are_refused_where_there_is_none(substrates):
+    game = f"pseudo-adversarial:wanted={WANTED},classifier={HERE},pixels=32,adversarial=0"
+    with pytest.raises(ConfigError, match="there is no discriminator, and label-smoothing"):
+        uc.train(**words(substrates, steps=1, game=game, remedies=["label-smoothing"]))
+
+
 def test_another_generator_is_refused(substrates):
     with pytest.raises(ConfigError, match="plays with the generator gpan"):
         uc.train(**words(substrates, steps=1, generator="dcgan:width=1"))

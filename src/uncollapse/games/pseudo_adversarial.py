@@ -21,7 +21,7 @@ from uncollapse.names import check_kinds
 from uncollapse.nets.gpan import LAYERS, Generator
 from uncollapse.objectives import pseudo_adversarial as losses
 from uncollapse.players import Heads, Mixture, Player
-from uncollapse.remedies import Match
+from uncollapse.remedies import Match, named
 from uncollapse.streams import Streams
 
 WEIGHTS = ("adversarial", "missing", "unwanted", "masking", "substrate", "split")
@@ -115,6 +115,12 @@ class PseudoAdversarial(WholeRun):
             raise ConfigError(
                 "say which classes are wanted: pseudo-adversarial:wanted=zebra/zebra+flamingo"
             )
+        for remedy in () if self.adversarial else table.remedies:
+            if remedy.judging:
+                raise ConfigError(
+                    f"pseudo-adversarial: with adversarial=0 there is no discriminator, and "
+                    f"{named(remedy)} would do nothing: leave one of the two out"
+                )
         self.table = table
         self.judge = classifier(self.classifier, self.layer, self.pixels)
         self.judge.network.to(table.device)

@@ -64,6 +64,11 @@ class Remedy:
     normalises = False
     """Whether it takes the place of batch normalisation in a discriminator."""
 
+    @property
+    def judging(self) -> bool:
+        """Whether it takes part where discriminators judge; without one it would do nothing."""
+        return any(getattr(type(self), point) is not getattr(Remedy, point) for point in JUDGING)
+
     # Before the game.
 
     def lasts(self, updates: int) -> None:
@@ -169,6 +174,20 @@ class Remedy:
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Goes on from a saved :meth:`state`."""
+
+
+JUDGING = (
+    "equip",
+    "stands_in",
+    "bundle",
+    "mix",
+    "show",
+    "hear",
+    "discriminator_term",
+    "answer",
+    "generator_term",
+)
+"""The points at which a discriminator is made or judges."""
 
 
 def judged_shape(remedies: Sequence[Remedy], shape: tuple[int, ...]) -> tuple[int, ...]:
