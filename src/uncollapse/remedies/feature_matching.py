@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from uncollapse.errors import ConfigError
-from uncollapse.names import check_kinds
-from uncollapse.players import Stack, listening, locate, unwrapped
-from uncollapse.remedies.match import Match
-from uncollapse.remedies.remedy import Playing, Remedy, check_module
-
-Given = Tensor | tuple[Tensor, ...]
-"""Samples, or all that a discriminator takes."""
+from uncollapse.remedies.of_features import OfFeatures
 
 
 @dataclass(frozen=True)
-class FeatureMatching(Remedy):
+class FeatureMatching(OfFeatures):
     """``‖ E_x f(x) - E_z f(G(z)) ‖²`` (Salimans et al. 2016, §3.1).
 
     f are the discriminator's features at a layer, E the mean over the batch (or over its packs),
@@ -42,40 +36,9 @@ class FeatureMatching(Remedy):
         ConfigError: a weight that is not above 0.
     """
 
-    weight: float = 1.0
-    layer: str = ""
     second_moments: bool = False
     adversarial: bool = False
-
-    def __post_init__(self) -> None:
-        check_kinds(self, "feature-matching")
-        if not self.weight > 0:
-            raise ConfigError(f"feature-matching: weight must be above 0, not {self.weight}")
-
-    def __call__(self, D: nn.Module, real: Given, fake: Given) -> Tensor:
-        """The term, one number; gradients flow through ``fake`` (and D's weights, if they can).
-
-        Args:
-            D: the discriminator. Of one that ``torch.compile``, ``DataParallel`` or
-                ``DistributedDataParallel`` made, the network inside is asked.
-            real: samples of the data, ``[batch, *shape]``; for a D that takes more, a tuple of all
-                that it takes, ``(x, labels)``.
-            fake: the generator's, likewise; the batch may have another size.
-
-        Raises:
-            ConfigError: D has no such layer, or it is not called; or D is no network (as what
-                unrolling alone gives).
-        """
-        check_module(D, "feature-matching")
-        D = unwrapped(D)
-        with listening(D, *locate(D, self.layer)) as heard:
-            with torch.no_grad():
-                D(*real) if isinstance(real, tuple) else D(real)
-            real_features = heard.one().detach()
-            heard.clear()  # what is not heard again must not pass for the fakes'
-            D(*fake) if isinstance(fake, tuple) else D(fake)
-            fake_features = heard.one()
-        return self.distance(real_features[None], fake_features[None])[0]
+    name: ClassVar[str] = "feature-matching"
 
     def distance(self, real_mb: Tensor, fake_mb: Tensor) -> Tensor:
         """The weighted term of features ``[member, batch, ...]``: ``[member]``."""
@@ -86,28 +49,9 @@ class FeatureMatching(Remedy):
             apart = apart + squares.square().sum(1)
         return self.weight * apart
 
-    def join(self, game: Playing) -> None:
-        """Looks whether there is such a layer.
-
-        Raises:
-            ConfigError: there is none.
-        """
-        for role, player in game.players.items():
-            if "discriminator" in role:
-                locate(player.stack.architecture, self.layer)
-
     def replaces_loss(self) -> bool:
         """Whether the generator learns nothing else."""
         return not self.adversarial
-
-    def generator_term(
-        self, match: Match, critic: Stack, real_mb: Tensor, fake_mb: Tensor
-    ) -> Tensor:
-        """The term of each member, ``[member, 1]``."""
-        with torch.set_grad_enabled(critic.answers):  # otherwise the generator has no part in it
-            real_features_mb = critic.features(real_mb, self.layer)
-        fake_features_mb = critic.features(fake_mb, self.layer)
-        return self.distance(real_features_mb, fake_features_mb)[:, None]
 
 
 def _wide(features: Tensor) -> Tensor:

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import normalize
 
 from uncollapse.errors import ConfigError
-from uncollapse.names import check_kinds
-from uncollapse.players import Stack, listening, locate, unwrapped
-from uncollapse.remedies.feature_matching import Given
-from uncollapse.remedies.match import Match
-from uncollapse.remedies.remedy import Playing, Remedy, check_module
+from uncollapse.remedies.of_features import OfFeatures
 
 CLOSE = 1e-9
 """Eigenvalues (of a kernel of trace 1) nearer than this have no directions of their own."""
 
 
 @dataclass(frozen=True)
-class GDPP(Remedy):
+class GDPP(OfFeatures):
     """``Σᵢ (λᵢ - λ'ᵢ)² - Σᵢ λ̂ᵢ cos²(uᵢ, u'ᵢ)`` in G's loss (Elfeki et al. 2019, eq. 5).
 
     φ are D's features of a batch, each sample's of length 1, B the batch's size. λ and v are the
@@ -48,40 +44,14 @@ class GDPP(Remedy):
         ConfigError: a weight that is not above 0.
     """
 
-    weight: float = 1.0
-    layer: str = ""
+    name: ClassVar[str] = "gdpp"
 
-    def __post_init__(self) -> None:
-        check_kinds(self, "gdpp")
-        if not self.weight > 0:
-            raise ConfigError(f"gdpp: weight must be above 0, not {self.weight}")
+    def distance(self, real_mb: Tensor, fake_mb: Tensor) -> Tensor:
+        """The weighted term of features ``[member, batch, ...]``: ``[member]``, of their type."""
+        terms = [self._of_one(*both) for both in zip(real_mb, fake_mb, strict=True)]
+        return torch.stack(terms).to(fake_mb)
 
-    def __call__(self, D: nn.Module, real: Given, fake: Given) -> Tensor:
-        """The term, one number; gradients flow through ``fake`` (and D's weights, if they can).
-
-        Args:
-            D: the discriminator. Of one that ``torch.compile``, ``DataParallel`` or
-                ``DistributedDataParallel`` made, the network inside is asked.
-            real: samples of the data, ``[batch, *shape]``; for a D that takes more, a tuple of all
-                that it takes, ``(x, labels)``.
-            fake: the generator's, likewise; the batch may have another size.
-
-        Raises:
-            ConfigError: D has no such layer, or it is not called; or D is no network.
-        """
-        check_module(D, "gdpp")
-        D = unwrapped(D)
-        with listening(D, *locate(D, self.layer)) as heard:
-            with torch.no_grad():
-                D(*real) if isinstance(real, tuple) else D(real)
-            real_features = heard.one().detach()
-            heard.clear()  # what is not heard again must not pass for the fakes'
-            D(*fake) if isinstance(fake, tuple) else D(fake)
-            fake_features = heard.one()
-        return self.distance(real_features, fake_features).to(fake_features)
-
-    def distance(self, real_b: Tensor, fake_b: Tensor) -> Tensor:
-        """The weighted term of features ``[batch, ...]``, one number of their type."""
+    def _of_one(self, real_b: Tensor, fake_b: Tensor) -> Tensor:
         real_b, fake_b = (normalize(f.flatten(1).double(), dim=1) for f in (real_b, fake_b))
         count = min(len(real_b), len(fake_b))
         real_i, real_v = _largest(real_b, count)
@@ -95,31 +65,10 @@ class GDPP(Remedy):
         alike_i = inner_i.square() / lengths_i.clamp_min(CLOSE)
         return self.weight * (magnitude - (weight_i * alike_i).sum())
 
-    def join(self, game: Playing) -> None:
-        """Looks whether there is such a layer.
-
-        Raises:
-            ConfigError: there is none.
-        """
-        for role, player in game.players.items():
-            if "discriminator" in role:
-                locate(player.stack.architecture, self.layer)
-
     def check_batch(self, batch: int) -> None:
         """Refuses batches without a spectrum."""
         if batch < 2:
             raise ConfigError("gdpp: the kernel of a batch of 1 is the same for all samples")
-
-    def generator_term(
-        self, match: Match, critic: Stack, real_mb: Tensor, fake_mb: Tensor
-    ) -> Tensor:
-        """The term of each member, ``[member, 1]``."""
-        with torch.set_grad_enabled(critic.answers):  # otherwise the generator has no part in it
-            real_features_mb = critic.features(real_mb, self.layer)
-        fake_features_mb = critic.features(fake_mb, self.layer)
-        both = zip(real_features_mb, fake_features_mb, strict=True)
-        terms = torch.stack([self.distance(real_b, fake_b) for real_b, fake_b in both])
-        return terms.to(fake_mb)[:, None]
 
 
 def _largest(features_b: Tensor, count: int) -> tuple[Tensor, Tensor]:
