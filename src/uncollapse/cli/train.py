@@ -107,7 +107,7 @@ def _report(run: Run) -> int:
     print(f"run folder:      {run.folder}")
     print(f"its samples:     {run.folder}/samples")
     print(f"look at it:      uncollapse report {folder}")
-    print(f"draw more:       uncollapse sample {folder} -n 64 --out samples{run.data.form.ending}")
+    print(f"draw more:       uncollapse sample {folder} -n 64 --out samples{run.data.form.handy}")
     print(f"measure more:    uncollapse evaluate {folder}")
     print(f"verdict again:   uncollapse status {folder}")
     if run.verdict.failure is not None:
