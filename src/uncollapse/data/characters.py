@@ -187,7 +187,7 @@ class Text(Form):
 
     name = "text"
     axes = "NTC"
-    ending = ".txt"
+    ending = handy = ".txt"
     below = False
     writers: ClassVar[Mapping[str, Writer]] = {".txt": txt, ".npz": npz, ".npy": npy}
 

@@ -35,7 +35,7 @@ class Form:
         name: what people call such samples.
         axes: which axis is what, the samples' first; see :mod:`uncollapse.data.axes`.
         ending: of the file in which samples are shown.
-        handy: of the file that people mostly want many samples in; by default the same.
+        handy: of the file that people mostly want many samples in.
         pictured: samples that are shown at once.
         part: of each of several generators.
         looked_at: samples that are measured at once, while a run trains.
@@ -50,6 +50,7 @@ class Form:
     name: ClassVar[str]
     axes: ClassVar[str]
     ending: ClassVar[str] = ".png"
+    handy: ClassVar[str] = ".png"
     pictured: ClassVar[int] = 64
     part: ClassVar[int] = 16
     looked_at: ClassVar[int] = 512
@@ -62,11 +63,6 @@ class Form:
     def endings(cls) -> list[str]:
         """Of all files into which samples can be written."""
         return list(dict.fromkeys([*cls.writers, cls.ending]))
-
-    @property
-    def handy(self) -> str:
-        """See above."""
-        return self.ending
 
     @property
     def networks(self) -> str | None:
@@ -232,11 +228,7 @@ class Rows(Form):
     part = 512
     looked_at = 4096  # so that rare categories can be missed
     writers: ClassVar[Mapping[str, Writer]] = {".csv": table}
-
-    @property
-    def handy(self) -> str:
-        """Rows, as the table has them."""
-        return ".csv"
+    handy = ".csv"
 
     @property
     def networks(self) -> str:

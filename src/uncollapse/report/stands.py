@@ -228,7 +228,7 @@ class RunStands:
             since, best = verdict.since or 0, run.best
             samples = (
                 f". The samples of step {best:,} are from before: "
-                f"uncollapse sample {folder} --from best --out before.png"
+                f"uncollapse sample {folder} --from best --out before{run.handy}"
                 if best is not None and best < since
                 else ""
             )
@@ -237,7 +237,8 @@ class RunStands:
             return f"let it train; uncollapse status {folder} --watch follows it"
         if run.kept is None or run.kept < run.config.steps:
             return f"uncollapse resume {folder}"
-        return f"uncollapse sample {folder} -n 64 --out samples.png; uncollapse evaluate {folder}"
+        out = f"samples{run.handy}"
+        return f"uncollapse sample {folder} -n 64 --out {out}; uncollapse evaluate {folder}"
 
 
 Stands = LoopStands | RunStands

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
+from uncollapse.data.forms import KINDS, Form
 from uncollapse.diagnosis import Verdict, worst
 from uncollapse.errors import RunFolderError
 from uncollapse.runs import checkpoint
@@ -39,6 +40,7 @@ class Standing:
         verdicts: of each replica.
         acts: what it did about collapses.
         over: whether it does nothing more about them, as one that stopped at a collapse.
+        handy: ending of the file in which people mostly want samples of its kind.
     """
 
     folder: Path
@@ -52,6 +54,7 @@ class Standing:
     verdicts: tuple[Verdict, ...]
     acts: tuple[Act, ...] = ()
     over: bool = False
+    handy: str = Form.handy
 
     @property
     def verdict(self) -> Verdict:
@@ -99,6 +102,7 @@ def standing(path: str | os.PathLike[str]) -> Standing:
         found,
         history.tried,
         history.over,
+        KINDS.get(last.get("data", {}).get("kind", ""), Form).handy,
     )
 
 
