@@ -1,14 +1,18 @@
 """Tables beside the ctgan package: what is held, how close columns are, what rows are good for.
 
-    python bench/tables.py FOLDER --ctgan PYTHON [--steps 3000] [--seeds 3] [--only mixture]
+    python bench/tables.py FOLDER --search                  # settings, on seeds not reported
+    python bench/tables.py FOLDER --ctgan PYTHON            # then the reported seeds
+    python bench/tables.py FOLDER --table
 
 PYTHON is the interpreter of an environment of its own that has ctgan (python -m venv V;
 V/bin/pip install ctgan). FOLDER/adult.csv is xai/data/census.csv of PyPI's xai 0.3.0 (or another
 copy of Adult census), FOLDER/penguins.csv that of palmerpenguins 0.1.6; what is not there is left
 out. The mixture is made here. Each table is cut into 80 % to learn and 20 % to compare with; all
 methods make as many rows as were learned, after as many updates of the generator in batches of 500.
+Seconds are of one thread's processor, with all that a method does from file to file.
 
-Resumable: each method's rows are a file, written once, and so are its measures.
+Resumable: each method's rows are a file, written once; its measures are a line of
+docs/figures/tables.jsonl.
 """
 
 from __future__ import annotations
@@ -16,9 +20,11 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import resource
 import subprocess
-import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,7 +39,33 @@ from uncollapse.files import write_atomically
 TARGETS = {"adult": "loan", "penguins": "species", "mixture": "kind"}
 BATCH = 500
 COMPARED = 2000
-METHODS = ("real rows", "uncollapse", "without conditions", "ctgan package")
+ROWS = Path(__file__).parents[1] / "docs" / "figures" / "tables.jsonl"
+DEFAULT: dict[str, Any] = {}
+OURS: dict[str, dict[str, Any]] = {
+    "uncollapse": DEFAULT,
+    "recipe ctgan": {"recipe": "ctgan"},
+    "without conditions": {"remedies": ["packing:10"]},
+}
+BOTH = ["condition-loss", "packing:10"]
+CANDIDATES: dict[str, dict[str, Any]] = {
+    "recipe ctgan": {"recipe": "ctgan"},
+    "with ema": {"recipe": "ctgan", "remedies": [*BOTH, "ema:0.995"]},
+    "with ema, lr-decay": {"recipe": "ctgan", "remedies": [*BOTH, "ema:0.995", "lr-decay"]},
+    "unpacked": {"recipe": "ctgan", "remedies": BOTH[:1]},
+    "rates 1e-3, ema, lr-decay": {
+        "recipe": "ctgan", "lr": 1e-3, "remedies": [*BOTH, "ema:0.995", "lr-decay"],
+    },
+    "r3gan, ema, lr-decay": {
+        "recipe": "ctgan", "objective": "r3gan:r1=1,r2=1", "optimizer": "adam:beta1=0,beta2=0.99",
+        "lr": 5e-4, "remedies": [*BOTH[:1], "ema:0.995", "lr-decay"],
+    },
+    "five critic steps, ema, lr-decay": {
+        "recipe": "ctgan", "critic_steps": 5, "remedies": [*BOTH, "ema:0.995", "lr-decay"],
+    },
+}  # fmt: skip
+"""Ways of training that the default was chosen from."""
+OTHERS = ("real rows", "ctgan package")
+SEARCHED, REPORTED = (100, 101), (0, 1, 2, 3, 4)
 
 CTGAN = """
 import json, sys, time, warnings
@@ -90,28 +122,31 @@ def save(columns: Columns, place: Path) -> None:
     write_atomically(place, quoted.encode())
 
 
-def make(method: str, train: Path, out: Path, steps: int, seed: int, ctgan: str) -> float:
-    """A method's rows into a file; seconds that it took."""
-    begun = time.monotonic()
+def make(words: dict[str, Any] | str, train: Path, out: Path, steps: int, seed: int) -> None:
+    """Rows into a file: of one of our ways, of ctgan's (a Python's path), or the learned ones."""
     columns = read_table(train)
     count = len(next(iter(columns.values())))
-    if method == "real rows":  # the learned ones: what a perfect sampler has, but for copies
+    if words == "":  # the learned ones: what a perfect sampler has, but for copies
         save(columns, out)
-    elif method == "ctgan package":
+    elif isinstance(words, str):
         encoding = from_columns(columns, train.stem).form.encoding
         discrete = [c.name for c in encoding.columns if not isinstance(c, Numbers)]
         batch = min(BATCH, count // 10 * 10)
         epochs = max(1, round(steps / max(1, count // batch)))
         made = out.with_suffix(".part")
-        words = json.dumps([str(train), str(made), discrete, epochs, batch, seed])
-        subprocess.run([ctgan, "-c", CTGAN, words], check=True)
+        asked = json.dumps([str(train), str(made), discrete, epochs, batch, seed])
+        subprocess.run([words, "-c", CTGAN, asked], check=True)
         made.replace(out)
     else:
-        words = {} if method == "uncollapse" else {"remedies": ["packing:10"]}
         every = {"checkpoint_every": max(steps, 1), "sample_every": max(steps, 1)}
         run = uc.train(f"table:{train}", steps=steps, seed=seed, **every, **words)
         save(run.table(count, seed=seed), out)
-    return time.monotonic() - begun
+
+
+def processor() -> float:
+    """Seconds that this process and those that it waited for have had a processor."""
+    used = [resource.getrusage(w) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(u.ru_utime + u.ru_stime for u in used)
 
 
 def measure(train: Path, test: Path, fakes: Path, target: str) -> dict[str, float]:
@@ -175,6 +210,25 @@ def mean(values: list[float]) -> float:
     return float(np.mean(values)) if values else float("nan")
 
 
+def rows() -> list[dict[str, Any]]:
+    """All that are known."""
+    return [json.loads(line) for line in ROWS.read_text().splitlines()] if ROWS.exists() else []
+
+
+def table(steps: int, seeds: Sequence[int]) -> None:
+    """A line for each table and method: means over seeds, and how they differ."""
+    known = [r for r in rows() if r["steps"] == steps and r["seed"] in (*seeds, None)]
+    for name in TARGETS:
+        for method in dict.fromkeys(r["method"] for r in known):
+            here = [r["found"] for r in known if (r["table"], r["method"]) == (name, method)]
+            said = ", ".join(
+                f"{key} {np.mean(values):.3g}" + (f"±{np.std(values):.2g}" if len(here) > 1 else "")
+                for key in (here[0] if here else ())
+                if (values := [row[key] for row in here])
+            )
+            print(f"{name} | {method} ({len(here)}) | {said}" if here else "", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -182,42 +236,41 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--ctgan", default="", help="python of an environment that has ctgan")
     parser.add_argument("--steps", type=int, default=3000)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--only", default=",".join(TARGETS))
-    words = parser.parse_args()
+    parser.add_argument("--search", action="store_true", help="candidates, seeds not reported")
+    parser.add_argument("--only", nargs="+", default=list(TARGETS), choices=TARGETS)
+    parser.add_argument("--table", action="store_true", help="print what is known")
+    asked = parser.parse_args()
     torch.set_num_threads(1)
-    words.folder.mkdir(parents=True, exist_ok=True)
-    if not (words.folder / "mixture.csv").exists():
-        mixture(words.folder / "mixture.csv")
-    work = words.folder / f"steps-{words.steps}"
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    if not (asked.folder / "mixture.csv").exists():
+        mixture(asked.folder / "mixture.csv")
+    work = asked.folder / f"steps-{asked.steps}"
     work.mkdir(exist_ok=True)
-    for name in words.only.split(","):
-        source = words.folder / f"{name}.csv"
+    methods: dict[str, Any] = CANDIDATES if asked.search else {"real rows": ""} | OURS
+    if asked.ctgan and not asked.search:
+        methods |= {"ctgan package": asked.ctgan}
+    seeds = SEARCHED if asked.search else REPORTED
+    todo = [] if asked.table else [(name, seed) for name in asked.only for seed in seeds]
+    for name, number in todo:
+        source = asked.folder / f"{name}.csv"
         if not source.exists():
             print(f"{name}: {source} is not there: left out")
             continue
         train, test = cut(source, work)
-        for method in METHODS:
-            if method == "ctgan package" and not words.ctgan:
+        for method, words in methods.items():
+            seed = number if method != "real rows" else None
+            cell = {"table": name, "method": method, "seed": seed, "steps": asked.steps}
+            if any(cell.items() <= row.items() for row in rows()):
                 continue
-            rows = []
-            for seed in range(1 if method == "real rows" else words.seeds):
-                place = work / f"{name}-{method.replace(' ', '-')}-{seed}"
-                done = place.with_suffix(".json")
-                if not done.exists():
-                    out = place.with_suffix(".csv")
-                    took = float("nan")
-                    if not out.exists():
-                        took = make(method, train, out, words.steps, seed, words.ctgan)
-                    found = measure(train, test, out, TARGETS[name]) | {"seconds": took}
-                    write_atomically(done, json.dumps(found).encode())
-                rows.append(json.loads(done.read_text()))
-            said = ", ".join(
-                f"{key} {np.mean(values):.3g}" + (f"±{np.std(values):.2g}" if len(rows) > 1 else "")
-                for key in rows[0]
-                if (values := [row[key] for row in rows])
-            )
-            print(f"{name} | {method} | {said}", flush=True)
+            begun = processor()
+            out = work / f"{name}-{method.replace(' ', '-')}-{seed}.csv"
+            make(words, train, out, asked.steps, number)
+            took = processor() - begun
+            row = cell | {"found": measure(train, test, out, TARGETS[name]) | {"seconds": took}}
+            with ROWS.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+            print(row, flush=True)
+    table(asked.steps, seeds)
 
 
 if __name__ == "__main__":
