@@ -325,8 +325,9 @@ class Run:
         latents_of: Callable[[Tensor], Tensor],
         route: Sequence[int] | None,
     ) -> Iterator[Tensor]:
-        generator = self.network(replica=replica, of=of)
-        routes = None if route is None else Routes(generator)
+        parts = [part.generator for part in self.parts(replica=replica, of=of)]
+        generator = self.generators[replica] if of is None else parts[0]
+        routes = None if route is None else Routes(*parts)
         device = device_of(generator)
         noise = Streams([seed], "samples")
         ambient = begun = Ambient([seed], "samples", device)
@@ -369,6 +370,21 @@ class Run:
                 f"{', '.join(known) or 'none that has a name'}"
             )
         return self._deliver(self.cast.part(of, replica))
+
+    def parts(self, *, replica: int = 0, of: str | None = None) -> list[Component]:
+        """The networks that :meth:`network` draws from, mostly itself alone.
+
+        Args:
+            replica: as for :meth:`sample`.
+            of: likewise.
+
+        Raises:
+            ConfigError: no such replica or part.
+        """
+        if of is not None:
+            return [Component(self.network(replica=replica, of=of), 1.0)]
+        self.check_replica(replica)
+        return list(self._components[replica])
 
     def _deliver(self, network: nn.Module) -> nn.Module:
         device = device_of(network)
