@@ -3,8 +3,10 @@
 import json
 import runpy
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 import uncollapse as uc
@@ -122,8 +124,8 @@ def test_a_run_resumes_exactly_and_samples_in_any_batch(tmp_path, members):
         whole.sample(5, route=(1,))
 
 
-def stochastic_run(bank=3):
-    words = {"recipe": "adapted-gan", "steps": 1, "batch": 4}
+def stochastic_run(bank=3, **words):
+    words |= {"recipe": "adapted-gan", "steps": 1, "batch": 4}
     family = f"adapted-gan:width=4,latent=6,bank={bank},stochastic=2"
     return uc.train(torch.rand(20, 1, 8, 8), generator=family, discriminator="mlp", **words)
 
@@ -138,6 +140,42 @@ def test_a_route_is_exported(tmp_path):
         wanted = run.generator(z)
     program = torch.export.load(tmp_path / "g.pt2").module()
     torch.testing.assert_close(program(z), wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_routes_are_shown_a_row_each(tmp_path, command):
+    run = stochastic_run(out=tmp_path / "run")
+    where = ("sample", tmp_path / "run", "--seed", 4)
+    code, out, _ = command(*where, "--routes", 3, "-n", 5, "--out", tmp_path / "r.png")
+    routes = run.routes(3, seed=4)
+    assert (code, out.splitlines()[1]) == (0, "  ".join(f"{a},{b}" for a, b in routes))
+    assert len(set(routes)) == 3
+    assert run.routes(100) == list(Routes(run.generator))
+    picture = Image.open(tmp_path / "r.png").convert("L")
+    strips = []
+    for route in routes:
+        samples = run.sample(5, seed=4, route=route)
+        strips.append((samples.clamp(0, 1) * 255).round().byte()[:, 0].numpy())
+    times = (picture.height // 3 - 4) // 8
+    for row, strip in enumerate(strips):
+        for column, image in enumerate(strip):
+            left = picture.width - (5 - column) * (8 * times + 2)
+            top = row * (8 * times + 4) + 2
+            seen = picture.crop((left, top, left + 8 * times, top + 8 * times)).reduce(times)
+            assert (np.asarray(seen) == image).all()
+    for words, said in (
+        (("--routes", 3, "--route", "0,0", "--out", "r.png"), "leave --route out"),
+        (("--routes", 3, "--out", "r.npz"), "--out FILE.png, not 'r.npz'"),
+        (("--routes", 0, "--out", "r.png"), "must be 1 or more, not 0"),
+    ):
+        code, _, err = command(*where, *words)
+        assert (code, said in err, err.count("\n")) == (2, True, 1)
+
+
+def test_routes_of_points_are_panels(tmp_path):
+    words = {"generator": own, "discriminator": "mlp:width=8,depth=1", "batch": 8, "recipe": "gan"}
+    run = uc.train(torch.randn(60, 2), steps=1, **words)
+    one, two = (run.show_routes(run.routes(count), 5).image for count in (1, 2))
+    assert two.width > 1.9 * one.width
 
 
 @pytest.mark.parametrize("ending", ["pt2", "safetensors"])

@@ -259,6 +259,17 @@ class Routes:
         """Routes at random, ``[count, layers]``."""
         return torch.stack([torch.randint(bank, (count,)) for bank in self.banks], 1)
 
+    def some(self, count: int, seed: int = 0) -> list[tuple[int, ...]]:
+        """``count`` different routes at random; all, in order, if there are no more."""
+        if count >= self.count:
+            return list(self)
+        drawn, found = torch.Generator().manual_seed(seed), dict[tuple[int, ...], None]()
+        while len(found) < count:
+            found[tuple(int(torch.randint(bank, (), generator=drawn)) for bank in self.banks)] = (
+                None
+            )
+        return list(found)
+
     def fix(self, route: Sequence[int] | Tensor | None) -> None:
         """From now on all samples take this route; None draws again.
 
