@@ -20,6 +20,7 @@ from uncollapse.data.table_files import from_columns
 from uncollapse.data.text_files import of_lines
 from uncollapse.errors import ConfigError, MissingExtraError
 from uncollapse.exporting import writing
+from uncollapse.nets import Routes
 
 PAGE = (Path(__file__).parents[2] / "docs" / "export.md").read_text(encoding="utf-8")
 ENDINGS = ("pt2", "onnx", "safetensors")
@@ -44,7 +45,7 @@ FAMILIES = {
 """Families of networks, with data in which axes and units are others than those of networks."""
 IN_ONNX = ("dcgan", "resnet", "conv1d", "pacgan")
 """Between them they have all layers of most families; each takes two seconds."""
-NO_SOURCE = ("adapted-gan", "char-cnn", "table-mlp")
+NO_SOURCE = ("char-cnn", "table-mlp")
 """Whose layers have no source of their own: they are refused as .safetensors."""
 
 
@@ -93,7 +94,7 @@ def agrees(run, path, **which):
 
 
 def test_there_is_an_example_of_every_family():
-    without = {"gpan"}  # its routes are sorted in Python, sample by sample: it is refused
+    without = {"gpan"}  # see tests/games/test_pseudo_adversarial.py
     assert set(FAMILIES) | without == set(uc.nets.families)
 
 
@@ -122,8 +123,12 @@ def test_the_examples_of_the_page_run_without_uncollapse(tmp_path, command):
     run = uc.train("digits", generator="dcgan:width=4,latent=100", out=tmp_path / "run", **WORDS)
     for ending in ENDINGS:
         assert command("export", tmp_path / "run", "--out", tmp_path / f"digits.{ending}")[0] == 0
+    words = WORDS | {"recipe": "adapted-gan", "discriminator": "mlp"}
+    family = "adapted-gan:width=4,bank=4,stochastic=2"
+    picking = uc.train(torch.rand(20, 1, 8, 8), generator=family, out=tmp_path / "runs", **words)
+    assert command("export", tmp_path / "runs", "--out", tmp_path / "routes.onnx")[0] == 0
     examples = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    assert len(examples) == 3
+    assert len(examples) == 4
     script = f"""
 import sys, torch
 sys.modules["uncollapse"] = None  # importing it fails
@@ -134,6 +139,7 @@ for number, example in enumerate({examples!r}):
     exec(example, names)
     found[f"latents {{number}}"] = torch.as_tensor(names["latents"])
     found[f"samples {{number}}"] = torch.as_tensor(names["samples"])
+    found["picks"] = torch.as_tensor(names.get("picks", []))
 torch.save(found, "found.pt")
 """
     done = subprocess.run(
@@ -142,6 +148,14 @@ torch.save(found, "found.pt")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("sample_shape") == 3
     found = torch.load(tmp_path / "found.pt")
+    inputs = onnxruntime.InferenceSession(tmp_path / "routes.onnx").get_inputs()
+    assert [(put.name, put.shape) for put in inputs] == [
+        ("latents", ["batch", 128]),
+        ("picks", ["batch", 2]),
+    ]
+    with Routes(picking.generator).taking(found["picks"]):
+        want = picking.generator(found["latents 3"])
+    torch.testing.assert_close(found["samples 3"], want, rtol=1e-5, atol=1e-5)
     for number in range(3):
         want = run.data.as_given(run.generator(found[f"latents {number}"]))
         torch.testing.assert_close(found[f"samples {number}"], want, rtol=1e-5, atol=1e-4)

@@ -186,6 +186,8 @@ def test_a_resumed_run_equals_the_uninterrupted_one(substrates):
     for name, tensor in whole.generator.state_dict().items():
         assert torch.equal(tensor, parts.generator.state_dict()[name]), name
     assert torch.equal(uc.load(substrates / "parts").sample(4), whole.sample(4))
+    with pytest.raises(ConfigError, match="latents choose its route"):
+        uc.export(whole, substrates / "g.pt2", route=(0, 0, 0, 0, 0))
 
 
 @pytest.mark.parametrize(

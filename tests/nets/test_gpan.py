@@ -89,6 +89,15 @@ def test_images_differ_by_route_by_set_and_by_substrate_alone():
         assert not torch.equal(made(seed), made(other))
 
 
+def test_a_program_takes_the_route_that_a_seed_chooses():
+    made = generator().eval()
+    program = torch.export.export(
+        made, (torch.randn(4, SMALL.latent),), dynamic_shapes=({0: torch.export.Dim("batch")},)
+    )
+    seeds = torch.randn(7, SMALL.latent)
+    torch.testing.assert_close(program.module()(seeds), made(seeds), rtol=1e-5, atol=1e-5)
+
+
 def test_it_keeps_the_first_substrates_it_meets():
     made = generator()
     before = made.kept[:2].clone()

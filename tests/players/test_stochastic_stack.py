@@ -1,9 +1,12 @@
 """Stochastic layers in stacks, runs and exports."""
 
 import json
+import runpy
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 import uncollapse as uc
@@ -121,16 +124,94 @@ def test_a_run_resumes_exactly_and_samples_in_any_batch(tmp_path, members):
         whole.sample(5, route=(1,))
 
 
+def stochastic_run(bank=3, **words):
+    words |= {"recipe": "adapted-gan", "steps": 1, "batch": 4}
+    family = f"adapted-gan:width=4,latent=6,bank={bank},stochastic=2"
+    return uc.train(torch.rand(20, 1, 8, 8), generator=family, discriminator="mlp", **words)
+
+
 def test_a_route_is_exported(tmp_path):
-    words = {"recipe": "adapted-gan", "steps": 1, "batch": 4}
-    family = "adapted-gan:width=4,latent=6,bank=3,stochastic=2"
-    run = uc.train(torch.rand(20, 1, 8, 8), generator=family, discriminator="mlp", **words)
-    with pytest.raises(ConfigError, match="such as 0,0"):
-        uc.export(run, tmp_path / "g.pt2")
+    run = stochastic_run()
     made = uc.export(run, tmp_path / "g.pt2", route=(2, 1))
     assert json.loads(made.facts["route"]) == [2, 1]
+    assert "picks" not in made.facts
     z = torch.randn(5, 6)
     with Routes(run.generator).taking((2, 1)):
         wanted = run.generator(z)
     program = torch.export.load(tmp_path / "g.pt2").module()
     torch.testing.assert_close(program(z), wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_routes_are_shown_a_row_each(tmp_path, command):
+    run = stochastic_run(out=tmp_path / "run")
+    where = ("sample", tmp_path / "run", "--seed", 4)
+    code, out, _ = command(*where, "--routes", 3, "-n", 5, "--out", tmp_path / "r.png")
+    routes = run.routes(3, seed=4)
+    assert (code, out.splitlines()[1]) == (0, "  ".join(f"{a},{b}" for a, b in routes))
+    assert len(set(routes)) == 3
+    assert run.routes(100) == list(Routes(run.generator))
+    picture = Image.open(tmp_path / "r.png").convert("L")
+    strips = []
+    for route in routes:
+        samples = run.sample(5, seed=4, route=route)
+        strips.append((samples.clamp(0, 1) * 255).round().byte()[:, 0].numpy())
+    times = (picture.height // 3 - 4) // 8
+    for row, strip in enumerate(strips):
+        for column, image in enumerate(strip):
+            left = picture.width - (5 - column) * (8 * times + 2)
+            top = row * (8 * times + 4) + 2
+            seen = picture.crop((left, top, left + 8 * times, top + 8 * times)).reduce(times)
+            assert (np.asarray(seen) == image).all()
+    for words, said in (
+        (("--routes", 3, "--route", "0,0", "--out", "r.png"), "leave --route out"),
+        (("--routes", 3, "--out", "r.npz"), "--out FILE.png, not 'r.npz'"),
+        (("--routes", 0, "--out", "r.png"), "must be 1 or more, not 0"),
+    ):
+        code, _, err = command(*where, *words)
+        assert (code, said in err, err.count("\n")) == (2, True, 1)
+
+
+def test_routes_of_points_are_panels(tmp_path):
+    words = {"generator": own, "discriminator": "mlp:width=8,depth=1", "batch": 8, "recipe": "gan"}
+    run = uc.train(torch.randn(60, 2), steps=1, **words)
+    one, two = (run.show_routes(run.routes(count), 5).image for count in (1, 2))
+    assert two.width > 1.9 * one.width
+
+
+@pytest.mark.parametrize("ending", ["pt2", "safetensors"])
+def test_picks_are_an_input_of_an_export(ending, tmp_path):
+    run = stochastic_run(bank=4)
+    made = uc.export(run, tmp_path / f"g.{ending}")
+    assert json.loads(made.facts["picks"]) == [[0.25] * 4] * 2
+    if ending == "pt2":
+        given = torch.export.load(tmp_path / "g.pt2").module()
+    else:
+        names = runpy.run_path(str(tmp_path / "g.py"))
+        given, drawn = names["load"](), names["draw"](400)
+        assert [set(column.tolist()) for column in drawn.T] == [{0, 1, 2, 3}] * 2
+    for count in (1, 5):
+        z, picks = torch.randn(count, 6), torch.randint(4, (count, 2))
+        with Routes(run.generator).taking(picks):
+            wanted = run.generator(z)
+        torch.testing.assert_close(given(z, picks), wanted, rtol=1e-5, atol=1e-5)
+        assert not torch.allclose(given(z, (picks + 1) % 4), wanted, atol=1e-3)
+
+
+@pytest.mark.parametrize("route", [None, (1, 2)])
+def test_a_mixture_of_stochastic_generators_takes_both_picks(route, tmp_path):
+    words = {"generator": own, "discriminator": "mlp:width=8,depth=1", "batch": 8, "recipe": "gan"}
+    run = uc.train(torch.randn(60, 2), steps=1, game="madgan:2", **words)
+    file = uc.export(run, tmp_path / "g.pt2", route=route).files[0]
+    program, z = torch.export.load(file).module(), torch.randn(7, 3)
+    picks = torch.randint(2, (7, 3))
+    made = program(z, picks if route is None else picks[:, :1])
+    for row, (whose, *rest) in enumerate(picks.tolist()):
+        network = run.components[whose].generator
+        with Routes(network).taking(rest if route is None else route):
+            torch.testing.assert_close(made[row], network(z)[row], rtol=1e-5, atol=1e-5)
+    fixed = run.sample(40, route=(0, 1))  # of whichever network
+    each = [run.sample(40, route=(0, 1), of=f"component-{k}") for k in range(2)]
+    assert (sum((fixed == one).all(1) for one in each) == 1).all()
+    if route is None:
+        with pytest.raises(ConfigError, match="cannot hold 2 generators with stochastic"):
+            uc.export(run, tmp_path / "g.safetensors")

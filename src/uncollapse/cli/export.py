@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,10 +31,12 @@ def export_command(
         latent, sample = (
             f"[batch, {made.facts[f'{what}_shape'][1:]}" for what in ("latent", "sample")
         )
+        chances = json.loads(made.facts.get("picks", "[]"))
+        also = f" and picks [batch, {len(chances)}]" if chances else ""
         files = " and ".join(map(str, made.files))
         same = f"within {made.difference:.0e} of" if made.difference else "the same as"
         print(
-            f"{of or 'generator'} of {folder} at step {run.step}: {files}; latents {latent} to "
-            f"samples {sample}, {same} the run's"
+            f"{of or 'generator'} of {folder} at step {run.step}: {files}; latents {latent}{also} "
+            f"to samples {sample}, {same} the run's"
         )
     return 0

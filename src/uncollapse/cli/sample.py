@@ -20,6 +20,8 @@ from uncollapse.files import home, in_parents, new_folder, whole_file
 from uncollapse.runs import Run
 from uncollapse.runs.run import load
 
+COUNT = 64
+"""Samples unless told otherwise."""
 PATIENCE = 3.0
 """Seconds after which progress is shown."""
 
@@ -27,16 +29,23 @@ PATIENCE = 3.0
 def sample_command(
     folder: Path,
     out: str,
-    count: int,
+    count: int | None,
     seed: int,
     start: str,
     replica: Sequence[str],
     of: str | None,
     where: Sequence[str] = (),
     route: str | None = None,
+    routes: int | None = None,
 ) -> int:
     """Writes samples into a file, as people are shown them or in full, or into one file each."""
     path = home(out)
+    if routes is not None:
+        if route or where:
+            other = "--route" if route else "--where"
+            raise ConfigError(f"--routes shows routes of the same latents: leave {other} out")
+        return _routes(folder, path, routes, count, start, replica, {"seed": seed, "of": of})
+    count = COUNT if count is None else count
     asked: dict[str, Any] = {"seed": seed, "of": of, "route": route_of(route)}
     is_folder = out.endswith("/") or not path.suffix or path.is_dir()
     known = list(dict.fromkeys(end for kind in KINDS.values() for end in kind.endings()))
@@ -73,6 +82,31 @@ def sample_command(
     places = ", ".join(map(str, written))
     whose = f"{of} of {folder}" if of else str(folder)
     print(f"{count} samples of {whose} at step {run.step}: {places}")
+    return 0
+
+
+def _routes(
+    folder: Path,
+    path: Path,
+    routes: int,
+    count: int | None,
+    start: str,
+    replica: Sequence[str],
+    asked: dict[str, Any],
+) -> int:
+    """Shows routes side by side, and says which they are."""
+    run = load(folder, start=start)
+    ending = run.data.form.ending
+    if path.suffix != ending:
+        raise ConfigError(f"--routes are shown in one {ending}: --out FILE{ending}, not '{path}'")
+    numbers, several = chosen(replica, run)
+    whose = f"{asked['of']} of {folder}" if asked["of"] else str(folder)
+    for number in numbers:
+        some = run.routes(routes, replica=number, **asked)
+        file = file_of(path, number, several)
+        save(file, run.show_routes(some, count, replica=number, **asked))
+        told = "  ".join(",".join(map(str, route)) for route in some)
+        print(f"{len(some)} routes of {whose} at step {run.step}: {file}\n{told}")
     return 0
 
 

@@ -152,6 +152,16 @@ class Form:
         """
         return Picture(pictures.draw(data, real[:0], background=real))
 
+    def show_each(self, data: Dataset, named: Mapping[str, Tensor]) -> Shown:
+        """What people see of several sets of samples, each with its name.
+
+        Args:
+            data: what was learned.
+            named: ``[n, *shape]`` for each, network units; all of one n.
+        """
+        shown = {name: self.show(data, samples) for name, samples in named.items()}
+        return next(iter(shown.values())).together(shown)
+
     def symbols_of(self, samples: Tensor) -> Tensor | None:
         """Whole numbers ``[n, T]`` of ``[n, *shape]`` that are lines of symbols; else None."""
         return None
@@ -202,6 +212,10 @@ class Images(Form):
     def show_real(self, data: Dataset, real: Tensor) -> Shown:
         """A grid of the first ones."""
         return self.show(data, real[: self.pictured])
+
+    def show_each(self, data: Dataset, named: Mapping[str, Tensor]) -> Shown:
+        """A row each."""
+        return Picture(pictures.rows(data, named))
 
     def singles(self, data: Dataset, samples: Tensor) -> list[Shown]:
         """Each as it is, 8 bits a channel."""

@@ -99,15 +99,34 @@ def draw(
         return _scatter((numbers(background) - mean) @ axes, (numbers(fake) - mean) @ axes)
 
 
-def _grid(images: NDArray[np.uint8]) -> Image.Image:
-    """Images ``[n, H, W, 3]`` or ``[n, H, W]``, row by row in a square."""
+def rows(dataset: Dataset, named: Mapping[str, Tensor]) -> Image.Image:
+    """Images a row for each name, which stands before it.
+
+    Args:
+        dataset: what was learned.
+        named: ``[n, C, H, W]`` for each, network units; all of one n.
+    """
+    font = ImageFont.load_default(11)
+    margin = 2 * GAP + math.ceil(max(map(font.getlength, named)))
+    strips = [_grid(_pixels(dataset, images), len(images)) for images in named.values()]
+    width, height = strips[0].size
+    paper = Image.new("RGB", (margin + width, height * len(strips)), PAPER)
+    pen = ImageDraw.Draw(paper)
+    for row, (name, strip) in enumerate(zip(named, strips, strict=True)):
+        pen.text((GAP, (row + 0.5) * height), name, fill=TEXT, font=font, anchor="lm")
+        paper.paste(strip, (margin, row * height))
+    return paper
+
+
+def _grid(images: NDArray[np.uint8], columns: int | None = None) -> Image.Image:
+    """Images ``[n, H, W, 3]`` or ``[n, H, W]``, row by row, by default in a square."""
     n, height, width = images.shape[:3]
-    columns = math.ceil(math.sqrt(n))
-    rows = math.ceil(n / columns)
+    columns = columns or math.ceil(math.sqrt(n))
+    lines = math.ceil(n / columns)
     times = max(1, round(GRID / (columns * max(height, width))))
     images = images.repeat(times, 1).repeat(times, 2)
     height, width = images.shape[1:3]
-    extent = (rows * (height + GAP) + GAP, columns * (width + GAP) + GAP)
+    extent = (lines * (height + GAP) + GAP, columns * (width + GAP) + GAP)
     paper = np.full((*extent, *images.shape[3:]), 255, np.uint8)
     for i, image in enumerate(images):
         top, left = (GAP + (i // columns) * (height + GAP), GAP + (i % columns) * (width + GAP))
@@ -118,10 +137,10 @@ def _grid(images: NDArray[np.uint8]) -> Image.Image:
 def side_by_side(pictures: Mapping[str, Image.Image]) -> Image.Image:
     """Pictures of one size in a grid, half as large if they are many, each below its name."""
     columns = min(len(pictures), ACROSS)
-    rows = math.ceil(len(pictures) / columns)
+    lines = math.ceil(len(pictures) / columns)
     shown = [p.reduce(2) if len(pictures) > 2 else p for p in pictures.values()]
     width, height = shown[0].width + GAP, shown[0].height + TITLE
-    paper = Image.new("RGB", (columns * width, rows * height), PAPER)
+    paper = Image.new("RGB", (columns * width, lines * height), PAPER)
     pen, font = ImageDraw.Draw(paper), ImageFont.load_default(11)
     for i, (name, picture) in enumerate(zip(pictures, shown, strict=True)):
         left, top = i % columns * width, i // columns * height

@@ -11,8 +11,8 @@ from uncollapse.exporting.sampler import Sampler
 
 Files = Mapping[str, bytes]
 """What stands in each file, by the ending of its name."""
-Reader = Callable[[Tensor], Tensor]
-"""Latents to samples, by a file alone."""
+Reader = Callable[..., Tensor]
+"""Latents, and picks if there are any, to samples, by a file alone."""
 
 
 class Format(NamedTuple):
@@ -22,10 +22,8 @@ class Format(NamedTuple):
         write: makes the files.
         read: opens them.
         ready: raises MissingExtraError where a package for it is missing.
-        draws: whether a file can draw which of several networks makes a sample.
     """
 
     write: Callable[[Sampler], Files]
     read: Callable[[Files], Reader]
     ready: Callable[[], None] = lambda: None
-    draws: bool = False

@@ -14,8 +14,8 @@ from uncollapse.exporting.sampler import Sampler
 
 ENDING = ".onnx"
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
-LATENTS, SAMPLES = "latents", "samples"
-"""What its input and its output are called."""
+INPUTS, SAMPLES = ("latents", "picks"), "samples"
+"""What its inputs and its output are called; mostly there are no picks."""
 
 
 def ready() -> None:
@@ -32,12 +32,16 @@ def ready() -> None:
 
 
 def write(sampler: Sampler) -> Files:
-    """A model with an input ``latents`` and an output ``samples``, the first axis of both free."""
+    """A model from ``latents``, and ``picks`` if it picks, to ``samples``, in batches of any size.
+
+    ``picks`` are whole numbers of 64 bits.
+    """
+    examples = sampler.inputs(EXAMPLES)
     made = torch.onnx.export(
         sampler,
-        (sampler.latents(EXAMPLES),),
-        dynamic_shapes=any_batch(),
-        input_names=[LATENTS],
+        examples,
+        dynamic_shapes=any_batch(examples),
+        input_names=INPUTS[: len(examples)],
         output_names=[SAMPLES],
         dynamo=True,
         verbose=False,
@@ -52,7 +56,7 @@ def write(sampler: Sampler) -> Files:
 
 
 def read(files: Files) -> Reader:
-    """The model in ONNX Runtime, on the CPU, as a function of latents."""
+    """The model in ONNX Runtime, on the CPU, as a function of what goes in."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -62,7 +66,8 @@ def read(files: Files) -> Reader:
         files[ENDING], options, providers=["CPUExecutionProvider"]
     )
 
-    def run(latents: Tensor) -> Tensor:
-        return torch.from_numpy(session.run([SAMPLES], {LATENTS: latents.numpy()})[0])
+    def run(*given: Tensor) -> Tensor:
+        named = {name: tensor.numpy() for name, tensor in zip(INPUTS, given, strict=False)}
+        return torch.from_numpy(session.run([SAMPLES], named)[0])
 
     return run

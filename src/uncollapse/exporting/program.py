@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
 from uncollapse.exporting.format import Files, Reader
@@ -16,19 +18,19 @@ ENDING = ".pt2"
 FACTS = "uncollapse.json"
 """Under this name a file has its facts, among the ``extra_files`` of ``torch.export.load``."""
 EXAMPLES = 4
-"""Latents to trace with: not one, which torch takes for a size that stays."""
+"""Samples to trace with: not one, which torch takes for a size that stays."""
 BATCH = "batch"
 
 
-def any_batch() -> Any:
-    """What torch is told of the latents: their first axis is free."""
-    return ({0: Dim(BATCH)},)
+def any_batch(inputs: Sequence[Tensor]) -> Any:
+    """What torch is told of latents and picks: their first axis is free."""
+    return ({0: Dim(BATCH)},) * len(inputs)
 
 
 def write(sampler: Sampler) -> Files:
     """A file that ``torch.export.load`` reads."""
-    examples = (sampler.latents(EXAMPLES),)
-    program = torch.export.export(sampler, examples, dynamic_shapes=any_batch())
+    examples = sampler.inputs(EXAMPLES)
+    program = torch.export.export(sampler, examples, dynamic_shapes=any_batch(examples))
     _forget_sources(program)
     content = io.BytesIO()
     torch.export.save(program, content, extra_files={FACTS: json.dumps(sampler.facts)})
@@ -36,7 +38,7 @@ def write(sampler: Sampler) -> Files:
 
 
 def read(files: Files) -> Reader:
-    """The program as a function of latents."""
+    """The program as a function of what goes in."""
     program: Reader = torch.export.load(io.BytesIO(files[ENDING])).module()
     return program
 

@@ -10,15 +10,14 @@ from typing import Any
 from torch import Tensor, nn
 
 from uncollapse.errors import ConfigError
+from uncollapse.exporting.plain import Bank, TPReLU, plain
 from uncollapse.exporting.sampler import Sampler
 from uncollapse.nets import Turned
-from uncollapse.nets.family import Generator
 from uncollapse.nets.resnet import Residual
-from uncollapse.runs.delivered import Delivered
 
 MARK = '"""A generator that uncollapse trained, rebuilt from the weights beside this file.'
 """How the source begins."""
-COPIED = (Turned, Residual)
+COPIED = (Turned, Residual, TPReLU, Bank)
 """Layers of ours whose own source needs nothing but torch, so that it can be copied."""
 REORDERED = {
     "N": "squeeze(-1)",
@@ -41,25 +40,24 @@ class Network:
         layers: from latents to samples in network units.
         units: ``scale`` and ``shift`` to the data's own units; none where they are the same.
         axes: the order in which samples have their axes; None if that of the layers.
-        facts: see :class:`Sampler`.
+        facts, chances: see :class:`Sampler`.
     """
 
     layers: nn.Sequential
     units: dict[str, Tensor]
     axes: str | None
     facts: dict[str, str]
+    chances: list[list[float]]
 
     @classmethod
     def of(cls, sampler: Sampler) -> Network:
-        """The parts of a sampler."""
-        network, units = sampler.generator, {}
-        if isinstance(network, Delivered):
-            units = {"scale": network.scale, "shift": network.shift}
-            network = network.network
-        if type(network) is Generator:
-            network = network.layers
-        layers = network if type(network) is nn.Sequential else nn.Sequential(network)
-        return cls(layers, units, sampler.data.axes, sampler.facts)
+        """The parts of a sampler.
+
+        Raises:
+            ConfigError: see :func:`plain`.
+        """
+        layers, units = plain(sampler)
+        return cls(layers, units, sampler.data.axes, sampler.facts, sampler.chances)
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights and buffers by the names that they have in the source."""
@@ -73,14 +71,23 @@ class Network:
         """
         kinds = {type(layer) for layer in self.layers.modules()}
         copied = [inspect.getsource(kind) for kind in COPIED if kind in kinds]
-        return "\n\n".join([self._head(), *copied, self._generator(), LOAD])
+        parts = [self._head(Bank in kinds), *copied, self._generator(), LOAD]
+        return "\n\n".join(parts)
 
-    def _head(self) -> str:
+    def _head(self, copies: bool) -> str:
         latent, sample = (
             ", ".join(["64", *self.facts[f"{what}_shape"].strip("[]").split(", ")])
             for what in ("latent", "sample")
         )
-        return HEAD.format(mark=MARK, latent=latent, sample=sample)
+        given = f"torch.randn({latent})"
+        about = ABOUT_PICKS if self.chances else ""
+        return HEAD.format(
+            mark=MARK,
+            given=f"{given}, draw(64)" if self.chances else given,
+            sample=sample,
+            about=about,
+            imports="import copy\n" if copies else "",
+        )
 
     def _generator(self) -> str:
         lines = [*_lines(self.layers, 2, "self.layers = ", "")]
@@ -94,7 +101,11 @@ class Network:
         if self.axes in REORDERED:
             made = f"({made})" if self.units else made
             made += f".{REORDERED[self.axes]}"
-        return GENERATOR.format(layers="\n".join(lines), made=made)
+        if not self.chances:
+            return GENERATOR.format(layers="\n".join(lines), made=made)
+        chances = "\n".join(map(_column, self.chances))
+        picking = PICKING.format(layers="\n".join(lines), made=made)
+        return f"{CHANCES.format(chances=chances)}\n\n{picking}"
 
 
 def _lines(layer: nn.Module, depth: int, before: str, after: str) -> Iterator[str]:
@@ -102,8 +113,14 @@ def _lines(layer: nn.Module, depth: int, before: str, after: str) -> Iterator[st
     indent, kind = INDENT * depth, type(layer)
     if kind is nn.Sequential:
         parts = list(layer.children())
-    elif kind in COPIED:
+    elif isinstance(layer, Bank):
+        yield from _bank(layer, depth, before, after)
+        return
+    elif kind in (Turned, Residual):
         parts = [getattr(layer, name) for name in _parameters(kind)]
+    elif kind is TPReLU:
+        yield f"{indent}{before}TPReLU({layer.channels}){after}"
+        return
     else:
         yield from _spread(f"{indent}{before}nn.{kind.__name__}", _arguments(layer), indent, after)
         return
@@ -115,6 +132,33 @@ def _lines(layer: nn.Module, depth: int, before: str, after: str) -> Iterator[st
     for part in parts:
         yield from _lines(part, depth + 1, "", ",")
     yield f"{indent}){after}"
+
+
+def _bank(layer: Bank, depth: int, before: str, after: str) -> Iterator[str]:
+    """A bank as one of its layers, and how many there are.
+
+    Raises:
+        ConfigError: they differ.
+    """
+    indent = INDENT * depth
+    each = [list(_lines(one, depth + 1, "", ",")) for one in layer.bank]
+    if any(lines != each[0] for lines in each):
+        raise _cannot_write("a bank has layers that differ in more than their numbers")
+    yield f"{indent}{before}Bank("
+    yield from each[0]
+    yield f"{indent}{INDENT}{len(each)},"
+    yield f"{indent}){after}"
+
+
+def _column(chances: list[float]) -> str:
+    """How likely each pick is, as an element of a list."""
+    count = len(chances)
+    if len(set(chances)) == 1:
+        return f"{INDENT}[1 / {count}] * {count},"
+    whole = f"{INDENT}{chances},"
+    if len(whole) <= WIDTH:
+        return whole
+    return "\n".join([f"{INDENT}[", *(f"{INDENT * 2}{c}," for c in chances), f"{INDENT}],"])
 
 
 def _spread(called: str, arguments: list[str], indent: str, after: str) -> Iterator[str]:
@@ -187,10 +231,10 @@ HEAD = '''{mark}
 It needs torch and safetensors. Latents are standard normal; samples are in the units of the data:
 
     generator = load()
-    generator(torch.randn({latent}))  # [{sample}]
-"""
+    generator({given})  # [{sample}]
+{about}"""
 
-from pathlib import Path
+{imports}from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
@@ -204,6 +248,33 @@ GENERATOR = '''class Generator(nn.Module):
 {layers}
 
     def forward(self, latents):
+        return {made}
+'''
+ABOUT_PICKS = """
+Each sample has picks, one for each layer or network that there are several of: see draw.
+"""
+CHANCES = '''CHANCES = [
+{chances}
+]
+"""For each column of picks, how likely each pick is."""
+
+
+def draw(count):
+    """Picks at random, ``[count, columns]``."""
+    columns = (torch.tensor(chances) for chances in CHANCES)
+    return torch.stack([torch.multinomial(c, count, replacement=True) for c in columns], 1)
+'''
+PICKING = '''class Generator(nn.Module):
+    """Latents and picks to samples, for batches of any size."""
+
+    def __init__(self):
+        super().__init__()
+{layers}
+
+    def forward(self, latents, picks):
+        banks = (layer for layer in self.modules() if isinstance(layer, Bank))
+        for bank, column in zip(banks, picks.T):
+            bank.picks = column
         return {made}
 '''
 LOAD = '''def load(weights=Path(__file__).with_suffix(".safetensors")):

@@ -22,7 +22,7 @@ from uncollapse.files import home, in_parents, write_atomically
 from uncollapse.runs import Run
 
 FORMATS = {
-    program.ENDING: Format(program.write, program.read, draws=True),
+    program.ENDING: Format(program.write, program.read),
     onnx_model.ENDING: Format(onnx_model.write, onnx_model.read, onnx_model.ready),
     weights.ENDING: Format(weights.write, weights.read),
 }
@@ -66,7 +66,8 @@ def export(
     """Writes a run's generator to a file that works without uncollapse.
 
     Latents ``[batch, *latent]`` go in, samples come out as :meth:`Run.sample` gives them: in the
-    data's own units and order of axes. Batches may have any size.
+    data's own units and order of axes. Batches may have any size. What a generator picks at random
+    (one of several networks, filter sets of stochastic layers) is an input of its own.
 
     Before anything is kept, what was written is read again, in ONNX Runtime where it is an .onnx,
     and gives samples of batches of 1, 7 and 64 latents. In network units they may be off by 1e-5
@@ -79,13 +80,13 @@ def export(
         replica: which of the run's replicas.
         of: another generator than the one that the run is about, by name, as for
             :meth:`Run.sample`.
-        route: the picks of a generator with stochastic layers, one a layer; ordinary layers are
-            exported.
+        route: the picks of a generator with stochastic layers, one a layer: ordinary layers are
+            exported. By default picks are an input.
 
     Raises:
-        ConfigError: another ending, or one that cannot hold a mixture; FILE.py is somebody's; no
-            such replica or part; torch cannot export the generator, or a .safetensors has no source
-            for it; or the file does not give the same samples.
+        ConfigError: another ending; FILE.py is somebody's; no such replica or part; torch cannot
+            export the generator, or a .safetensors has no source for it; or the file does not give
+            the same samples.
         MissingExtraError: an .onnx needs packages that are not installed.
         RunFolderError: a file cannot be written.
     """
@@ -97,18 +98,13 @@ def export(
             f"{beside} would be replaced, and is no file of an export: choose another name (out)"
         )
     sampler = Sampler(run, replica, of, route)
-    if sampler.components > 1 and not form.draws:
-        raise ConfigError(
-            f"a {path.suffix} cannot draw which of {sampler.components} generators makes a sample: "
-            "export a .pt2, or one of them (of component-0, component-1, …)"
-        )
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         wanted = _wanted(sampler)
         try:
             with quiet():
                 files = form.write(sampler)
                 read = form.read(files)
-                given = [_seeded(read, sampler.latents(count)) for count in BATCHES]
+                given = [_seeded(read, sampler.inputs(count)) for count in BATCHES]
         except UncollapseError:
             raise
         except Exception as error:
@@ -151,7 +147,7 @@ def _wanted(sampler: Sampler) -> list[Tensor]:
     wanted = []
     for count in BATCHES:
         try:
-            wanted.append(_seeded(sampler, sampler.latents(count)))
+            wanted.append(_seeded(sampler, sampler.inputs(count)))
         except Exception as error:
             raise ConfigError(
                 f"an exported generator takes batches of any size, this one none of {count}: "
@@ -160,9 +156,9 @@ def _wanted(sampler: Sampler) -> list[Tensor]:
     return wanted
 
 
-def _seeded(generator: Reader, latents: Tensor, seed: int = 0) -> Tensor:
+def _seeded(generator: Reader, inputs: Sequence[Tensor], seed: int = 0) -> Tensor:
     torch.manual_seed(seed)  # for networks that draw random numbers
-    return generator(latents.clone())  # for networks that overwrite them
+    return generator(*(tensor.clone() for tensor in inputs))  # for networks that overwrite them
 
 
 def _difference(sampler: Sampler, given: Tensor, want: Tensor) -> float:
@@ -177,7 +173,7 @@ def _difference(sampler: Sampler, given: Tensor, want: Tensor) -> float:
 
 
 def _differs(path: Path, sampler: Sampler, want: Tensor, difference: float) -> str:
-    draws = not torch.equal(want, _seeded(sampler, sampler.latents(len(want)), seed=1))
+    draws = not torch.equal(want, _seeded(sampler, sampler.inputs(len(want)), seed=1))
     why = ": the generator draws random numbers inside, and others there" if draws else ""
     return (
         f"{path.name} was not written: its samples are off by {difference:.2g} from the run's, "

@@ -166,7 +166,7 @@ class Generator(nn.Module):
         """
         wanted, substrates, routes = self.choices(seeds)
         maps = F.pad(wanted, (0, self.planes * self.start**2 - wanted.shape[1]))
-        maps = maps.reshape(len(seeds), self.planes, self.start, self.start)
+        maps = maps.reshape(seeds.shape[0], self.planes, self.start, self.start)
         with Routes(self).taking(routes):
             for layer in self.routed:
                 maps = layer(maps)

@@ -55,8 +55,9 @@ class Stochastic(nn.Module):
 
     Attributes:
         fixed: the picks that are taken instead of drawn ones: one for all samples, or a list with
-            one each; None draws. See :class:`Routes`.
+            one each, a tensor while ``torch.export`` looks on; None draws. See :class:`Routes`.
         last: the picks of the last call, one a sample.
+        drew: whether they were drawn.
 
     Raises:
         ConfigError: an empty bank, or an unknown ``per``.
@@ -66,8 +67,9 @@ class Stochastic(nn.Module):
         super().__init__()
         self.bank = nn.ModuleList(bank)
         self.per = per
-        self.fixed: int | list[int] | None = None
+        self.fixed: int | list[int] | Tensor | None = None
         self.last: list[int] = []
+        self.drew = False
         at_least(1, "a stochastic layer", bank=len(self.bank))
         if per not in PER:
             raise ConfigError(f"a stochastic layer: per must be 'sample' or 'batch', not '{per}'")
@@ -78,8 +80,10 @@ class Stochastic(nn.Module):
         Raises:
             ShapeError: picks are fixed for another number of samples.
         """
+        if _exporting():
+            return self._traced(x)
         picks = self._picks(x.shape[0])
-        self.last = picks
+        self.last, self.drew = picks, self.fixed is None
         first = picks[0] if picks else 0
         if all(pick == first for pick in picks):
             return cast(Tensor, self.bank[first](x))
@@ -97,13 +101,25 @@ class Stochastic(nn.Module):
         parts = zip(self.bank, torch.split(x, counts), strict=True)
         return torch.cat([layer(part) for layer, part in parts if len(part)])
 
+    def _traced(self, x: Tensor) -> Tensor:
+        """A program has no steps that depend on picks: all layers run on all samples."""
+        if isinstance(self.fixed, int):
+            return cast(Tensor, self.bank[self.fixed](x))
+        given = torch.randint(len(self.bank), x.shape[:1]) if self.fixed is None else self.fixed
+        picks = torch.as_tensor(given, device=x.device)
+        y: Tensor = self.bank[0](x)
+        axes = (-1, *[1] * (y.dim() - 1))
+        for pick, layer in enumerate(self.bank):
+            y = torch.where((picks == pick).view(axes), layer(x), y) if pick else y
+        return y
+
     def _picks(self, count: int) -> list[int]:
         if isinstance(self.fixed, int):
             return [self.fixed] * count
         if self.fixed is not None:
             if len(self.fixed) != count:
                 raise ShapeError(f"routes are fixed for {len(self.fixed)} samples, not {count}")
-            return self.fixed
+            return cast("list[int]", self.fixed)
         # Not torch's global generator itself: the next layer's picks would depend on the batch.
         seed = int(torch.randint(2**62, (), device="cpu"))
         drawn = torch.Generator().manual_seed(seed)
@@ -215,6 +231,7 @@ class Routes:
 
     Args:
         module: the network.
+        alike: others of its architecture, which take the same routes when they are fixed.
 
     Attributes:
         layers: its stochastic layers.
@@ -225,8 +242,11 @@ class Routes:
         ConfigError: the network has no stochastic layer.
     """
 
-    def __init__(self, module: nn.Module) -> None:
-        self.layers = [part for part in module.modules() if isinstance(part, Stochastic)]
+    def __init__(self, module: nn.Module, *alike: nn.Module) -> None:
+        self.layers, *self._others = [
+            [part for part in network.modules() if isinstance(part, Stochastic)]
+            for network in (module, *alike)
+        ]
         if not self.layers:
             raise ConfigError("the network has no stochastic layer: there is no route through it")
         self.banks = [len(layer.bank) for layer in self.layers]
@@ -239,6 +259,17 @@ class Routes:
         """Routes at random, ``[count, layers]``."""
         return torch.stack([torch.randint(bank, (count,)) for bank in self.banks], 1)
 
+    def some(self, count: int, seed: int = 0) -> list[tuple[int, ...]]:
+        """``count`` different routes at random; all, in order, if there are no more."""
+        if count >= self.count:
+            return list(self)
+        drawn, found = torch.Generator().manual_seed(seed), dict[tuple[int, ...], None]()
+        while len(found) < count:
+            found[tuple(int(torch.randint(bank, (), generator=drawn)) for bank in self.banks)] = (
+                None
+            )
+        return list(found)
+
     def fix(self, route: Sequence[int] | Tensor | None) -> None:
         """From now on all samples take this route; None draws again.
 
@@ -248,8 +279,9 @@ class Routes:
         Raises:
             ConfigError: it has another length, or a pick that is not there.
         """
+        everyone = list(zip(self.layers, *self._others, strict=True))
         if route is None:
-            for layer in self.layers:
+            for layer in itertools.chain(*everyone):
                 layer.fixed = None
             return
         picks = torch.as_tensor(route)
@@ -258,29 +290,42 @@ class Routes:
                 f"a route has a pick for each of {len(self.layers)} layers, not "
                 f"{picks.shape[-1] if picks.dim() else 1}"
             )
-        for number, (layer, pick) in enumerate(zip(self.layers, picks.unbind(-1), strict=True)):
-            if pick.numel() and not 0 <= int(pick.min()) <= int(pick.max()) < len(layer.bank):
-                raise ConfigError(
-                    f"layer {number} of a route takes picks of 0 to {len(layer.bank) - 1}, not "
-                    f"{pick.tolist()}"
-                )
-            layer.fixed = pick.tolist()
+        for number, (layers, pick) in enumerate(zip(everyone, picks.unbind(-1), strict=True)):
+            if not _exporting():
+                _check(number, pick, len(layers[0].bank))
+            for layer in layers:
+                layer.fixed = pick if _exporting() else pick.tolist()
 
     @contextmanager
     def taking(self, route: Sequence[int] | Tensor | None) -> Iterator[None]:
         """While it lasts, routes are fixed (see :meth:`fix`)."""
-        before = [layer.fixed for layer in self.layers]
+        layers = [*self.layers, *itertools.chain(*self._others)]
+        before = [layer.fixed for layer in layers]
         self.fix(route)
         try:
             yield
         finally:
-            for layer, fixed in zip(self.layers, before, strict=True):
+            for layer, fixed in zip(layers, before, strict=True):
                 layer.fixed = fixed
 
     @property
     def last(self) -> Tensor:
         """The routes of the last batch, ``[batch, layers]``."""
         return torch.tensor([layer.last for layer in self.layers]).T
+
+
+def _check(layer: int, picks: Tensor, bank: int) -> None:
+    if picks.numel() and not 0 <= int(picks.min()) <= int(picks.max()) < bank:
+        raise ConfigError(
+            f"layer {layer} of a route takes picks of 0 to {bank - 1}, not {picks.tolist()}"
+        )
+
+
+def _exporting() -> bool:
+    """Whether ``torch.export`` looks on, for which picks are tensors without values."""
+    # Before torch 2.7 there is only the wider question.
+    asked = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
+    return bool(asked())
 
 
 def single(module: nn.Module, route: Sequence[int]) -> nn.Module:

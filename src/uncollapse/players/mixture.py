@@ -120,9 +120,10 @@ class Mixed(nn.Module):
         self.register_buffer("weights", torch.tensor([c.weight for c in components]).double())
         self.used = [k for k, c in enumerate(components) if c.weight > 0]
 
-    def forward(self, latents: Tensor) -> Tensor:
-        """Samples of a component drawn for each."""
-        chosen = _drawn(self.weights.cpu(), self.used[-1], latents.shape[0]).to(latents.device)
+    def forward(self, latents: Tensor, chosen: Tensor | None = None) -> Tensor:
+        """Samples of a component drawn for each, or of those chosen, numbers ``[batch]``."""
+        if chosen is None:
+            chosen = _drawn(self.weights.cpu(), self.used[-1], latents.shape[0]).to(latents.device)
         samples: Tensor = self.networks[self.used[0]](latents)
         axes = (-1, *[1] * (samples.dim() - 1))
         for k in self.used[1:]:

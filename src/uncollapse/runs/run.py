@@ -325,8 +325,9 @@ class Run:
         latents_of: Callable[[Tensor], Tensor],
         route: Sequence[int] | None,
     ) -> Iterator[Tensor]:
-        generator = self.network(replica=replica, of=of)
-        routes = None if route is None else Routes(generator)
+        parts = [part.generator for part in self.parts(replica=replica, of=of)]
+        generator = self.generators[replica] if of is None else parts[0]
+        routes = None if route is None else Routes(*parts)
         device = device_of(generator)
         noise = Streams([seed], "samples")
         ambient = begun = Ambient([seed], "samples", device)
@@ -369,6 +370,21 @@ class Run:
                 f"{', '.join(known) or 'none that has a name'}"
             )
         return self._deliver(self.cast.part(of, replica))
+
+    def parts(self, *, replica: int = 0, of: str | None = None) -> list[Component]:
+        """The networks that :meth:`network` draws from, mostly itself alone.
+
+        Args:
+            replica: as for :meth:`sample`.
+            of: likewise.
+
+        Raises:
+            ConfigError: no such replica or part.
+        """
+        if of is not None:
+            return [Component(self.network(replica=replica, of=of), 1.0)]
+        self.check_replica(replica)
+        return list(self._components[replica])
 
     def _deliver(self, network: nn.Module) -> nn.Module:
         device = device_of(network)
@@ -460,9 +476,61 @@ class Run:
             route: likewise.
         """
         form = self.data.form
-        samples = self._draw(count or form.pictured, seed, replica, of, where, route)
+        count = form.pictured if count is None else count
+        samples = self._draw(count, seed, replica, of, where, route)
         plain = ((samples - self.data.shift) / self.data.scale).float()
         return form.show(self.data, plain)
+
+    def routes(
+        self, count: int, *, seed: int = 0, replica: int = 0, of: str | None = None
+    ) -> list[tuple[int, ...]]:
+        """Routes through the generator's stochastic layers, at random, each once.
+
+        Args:
+            count: how many; all of them, in order, if there are no more.
+            seed: of the choice.
+            replica: as for :meth:`sample`.
+            of: likewise.
+
+        Raises:
+            ConfigError: no stochastic layer; no such replica or part; or a count below 1.
+        """
+        if count < 1:
+            raise ConfigError(f"the number of routes must be 1 or more, not {count:,}")
+        return Routes(self.parts(replica=replica, of=of)[0].generator).some(count, seed)
+
+    def show_routes(
+        self,
+        routes: Sequence[Sequence[int]],
+        count: int | None = None,
+        *,
+        seed: int = 0,
+        replica: int = 0,
+        of: str | None = None,
+    ) -> Shown:
+        """Samples of routes, each set with its route: of images a row each.
+
+        All have the same latents, so that what stands in a column differs by its route alone.
+
+        Args:
+            routes: each a pick for every stochastic layer; see :meth:`routes`.
+            count: how many samples of each; by default what the kind of data has room for.
+            seed: as for :meth:`sample`.
+            replica: likewise.
+            of: likewise.
+
+        Raises:
+            ConfigError: as for :meth:`sample`; or no routes.
+        """
+        form, named = self.data.form, {}
+        count = form.part if count is None else count
+        if not routes:
+            raise ConfigError("no routes are given to show")
+        for route in routes:
+            samples = self._draw(count, seed, replica, of, None, route)
+            plain = ((samples - self.data.shift) / self.data.scale).float()
+            named[",".join(map(str, route))] = plain
+        return form.show_each(self.data, named)
 
     def __repr__(self) -> str:
         where = f" in {self.folder}" if self.folder else ""

@@ -46,7 +46,7 @@ def export(
         of the game by name: local-0, local-1, … of sgan.
     route
         Of a generator with stochastic layers: the filter sets that the file goes through, a number
-        for each of these layers, such as 3,0,7.
+        for each of these layers, such as 3,0,7. Default: they are an input of the file, picks.
     """
     from uncollapse.cli.export import export_command
 

@@ -16,13 +16,14 @@ def sample(
     /,
     *,
     out: str,
-    count: Annotated[Whole, Parameter(name=["--count", "-n"])] = 64,
+    count: Annotated[Whole | None, Parameter(name=["--count", "-n"])] = None,
     seed: Whole = 0,
     start: Annotated[Literal["last", "best"], Parameter(name="--from")] = "last",
     replica: Annotated[tuple[str, ...], BARE] = (),
     of: str | None = None,
     where: Annotated[tuple[str, ...], BARE] = (),
     route: str | None = None,
+    routes: Whole | None = None,
 ) -> int:
     """Draw samples from a trained generator.
 
@@ -40,7 +41,7 @@ def sample(
         array), FILE.csv (points and series, one a row), FILE.png (one picture of them), or FOLDER/
         (images, a PNG of 8 bits each: 0000.png, …), which must be new or empty.
     count
-        How many.
+        How many. Default: 64, or with --routes what there is room for.
     seed
         The same seed gives the same samples.
     start
@@ -56,7 +57,10 @@ def sample(
     route
         Of a generator with stochastic layers: the filter sets that all samples go through, a number
         for each of these layers, such as 3,0,7. Default: each sample has a route of its own.
+    routes
+        Likewise: this many routes, drawn by the seed, in one picture (FILE.png), of images a row
+        each, all of the same latents.
     """
     from uncollapse.cli.sample import sample_command
 
-    return sample_command(run, out, count, seed, start, replica, of, where, route)
+    return sample_command(run, out, count, seed, start, replica, of, where, route, routes)
