@@ -46,7 +46,7 @@ class Sampler(nn.Module):
             )
         on_cpu = device_of(network).type == "cpu"  # a run that still trains may be elsewhere
         self.generator = network if on_cpu else copy.deepcopy(network).cpu()
-        self.latent = run.config.latent
+        self.latent = run.latent
         self.components = len(run.components) if of is None else 1
         self.data = run.data
         self.facts = _facts(run, replica, of, route)
@@ -74,7 +74,7 @@ def _facts(run: Run, replica: int, of: str | None, route: Sequence[int] | None) 
         "route": "" if route is None else json.dumps(list(route)),
         "data": data.name,
         "latents": "standard normal",
-        "latent_shape": json.dumps(list(run.config.latent)),
+        "latent_shape": json.dumps(list(run.latent)),
         "sample_shape": json.dumps(list(shape)),
         "axes": data.axes or data.form.axes,
         "units": f"those of the data ({data.source_dtype}), neither rounded nor clipped",
