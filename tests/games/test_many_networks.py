@@ -1,4 +1,4 @@
-"""Games of many networks (MAD-GAN, MGAN, GMAN; message passing too) are what their papers say, and keep what every game keeps."""
+"""Games of many networks are what their papers say, and keep what every game keeps."""
 
 import math
 from types import SimpleNamespace
