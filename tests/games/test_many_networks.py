@@ -1,4 +1,4 @@
-"""MAD-GAN, MGAN and GMAN are what their papers say, and keep what every game keeps."""
+"""Games of many networks are what their papers say, and keep what every game keeps."""
 
 import math
 import runpy
@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy, softplus
 import uncollapse as uc
 from uncollapse import objectives, remedies
 from uncollapse.errors import ConfigError, ShapeError
-from uncollapse.games import GMAN, MADGAN, MGAN, Duel, Table
+from uncollapse.games import GMAN, MADGAN, MGAN, Duel, MessagePassing, Table
 from uncollapse.games.classified import Classified
 from uncollapse.games.gman import Sharpness
 from uncollapse.games.madgan import similarity
@@ -49,6 +49,8 @@ def seat(game, objective="non-saturating", seeds=(1, 2), lr=(0.01, 0.02), **word
             critic_steps=2,
             seeds=seeds,
             device=torch.device("cpu"),
+            shape=(2,),
+            latent=(3,),
         )
     )
     return game
@@ -397,6 +399,7 @@ ONE = {
     "mgan": lambda: MGAN(1, beta=0.0),
     "madgan": lambda: MADGAN(1),
     "madgan-sim": lambda: MADGAN(1, similarity="max"),
+    "message-passing": lambda: MessagePassing(1),
 }
 
 
@@ -428,6 +431,10 @@ def test_one_network_of_a_kind_is_the_plain_gan_bit_for_bit(name, loss):
         (lambda: GMAN(0), {}, "gman: discriminators must be above 0"),
         (lambda: GMAN(mix="least"), {}, "gman: mix must be mean or softmax"),
         (lambda: GMAN(sharpness=-1.0), {}, "gman: sharpness must be 0 or more"),
+        (lambda: MessagePassing(0), {}, "message-passing: generators must be 1 or more"),
+        (lambda: MessagePassing(rounds=1), {}, "message-passing: rounds must be 2 or more, not 1"),
+        (lambda: MessagePassing(conceding=-1.0), {}, "message-passing: conceding must be 0 or"),
+        (lambda: MessagePassing(message=3), {}, "1 to 2 numbers of 3, not 3"),
     ],
 )
 def test_what_has_no_meaning_is_refused(make, words, wanted):
@@ -452,8 +459,11 @@ RUNS = {
     "madgan-sim": ("madgan:2,similarity=mean,sharing=none", "hinge"),
     "mgan": ("mgan:3,beta=0.1", "wgan-gp"),
     "gman": ("gman:2,mix=learned,detached=true", "relativistic"),
+    "message-passing": ("message-passing:2,rounds=3", "dragan"),
+    "message-passing-of-3": ("message-passing:3,conceding=0.5", "hinge"),
 }
-WAYS = [(case, "one-by-one") for case in RUNS] + [("mgan", "at-once")]
+WAYS = [(case, "one-by-one") for case in RUNS]
+WAYS += [(case, "at-once") for case in ("mgan", "message-passing-of-3")]
 WORDS = {
     "recipe": "gan",
     "generator": "mlp:width=8,depth=1,latent=2",

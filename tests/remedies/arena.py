@@ -41,6 +41,7 @@ def seat(*remedies, game=None, inputs=2, make_d=None, make_g=generator, **words)
         "critic_steps": 1,
         "seeds": (1, 2),
         "at_once": False,
+        "latent": (LATENT,),
     } | words
     words["objective"] = objectives.get(words["objective"])
     words["optimizer"] = optimizers.get(words["optimizer"])

@@ -295,6 +295,7 @@ MANY = {
     "madgan": (lambda: uc.games.MADGAN(2, sharing="none"), {"replay", "replay-recent"}),
     "mgan": (lambda: uc.games.MGAN(2, shared=False), {"replay", "replay-recent"}),
     "gman": (lambda: uc.games.GMAN(2), set()),
+    "message-passing": (uc.games.MessagePassing, set()),
 }
 
 
@@ -305,7 +306,7 @@ def test_games_of_many_networks_play_with_all_or_say_in_a_line_why_not(name):
     for case, specs in ONE_BY_ONE.items():
         cures = [remedies.registry.get(spec) for spec in specs]
         try:
-            game = seat(*cures, game=make(), **networks(case, cures))
+            game = seat(*cures, game=make(), shape=shape(case), **networks(case, cures))
         except ConfigError as error:
             said[case] = str(error)
             continue

@@ -43,7 +43,7 @@ class Sampler(nn.Module):
     def __init__(self, run: Run, replica: int, of: str | None, route: Sequence[int] | None) -> None:
         super().__init__()
         parts = [_on_cpu(part) for part in run.parts(replica=replica, of=of)]
-        self.latent = run.config.latent
+        self.latent = run.latent
         self.data = run.data
         self.banks = self._drawn([part.generator for part in parts])
         if route is not None:
@@ -124,7 +124,7 @@ def _facts(
         "route": "" if route is None else json.dumps(list(route)),
         "data": data.name,
         "latents": "standard normal",
-        "latent_shape": json.dumps(list(run.config.latent)),
+        "latent_shape": json.dumps(list(run.latent)),
         "picks": json.dumps([list(column) for column in chances]) if chances else "",
         "sample_shape": json.dumps(list(shape)),
         "axes": data.axes or data.form.axes,

@@ -8,6 +8,7 @@ from uncollapse.games.ensemble import Ensemble
 from uncollapse.games.game import Draw, Game, Observation, Part, Table
 from uncollapse.games.gman import GMAN
 from uncollapse.games.madgan import MADGAN
+from uncollapse.games.message_passing import MessagePassing
 from uncollapse.games.mgan import MGAN
 from uncollapse.games.mwu import MWU
 from uncollapse.games.pseudo_adversarial import PseudoAdversarial
@@ -25,6 +26,7 @@ registry: Registry[Game] = Registry(
         "ensemble": Ensemble,
         "gman": GMAN,
         "madgan": MADGAN,
+        "message-passing": MessagePassing,
         "mgan": MGAN,
         "mwu": MWU,
         "pseudo-adversarial": PseudoAdversarial,

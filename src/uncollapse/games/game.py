@@ -14,7 +14,7 @@ from uncollapse.games.beginning import Beginning
 from uncollapse.games.shown import Shown
 from uncollapse.nets import refuse_lazy
 from uncollapse.objectives import Objective, penalties
-from uncollapse.players import AtOnce, Heads, Mixture, Optimizer, Player, Stack
+from uncollapse.players import AtOnce, Heads, Mixture, Optimizer, Player, Source, Stack
 from uncollapse.players.sharing import lower_layers, tie
 from uncollapse.ranks import Ranks
 from uncollapse.remedies import Match, Playing, Remedy, equipped, named
@@ -114,6 +114,10 @@ class Game(Protocol):
         """What its discriminators say beside real or fake."""
 
     @property
+    def source(self) -> Source:
+        """How its generators are put together to the networks that samples come from."""
+
+    @property
     def parts(self) -> Mapping[str, Part]:
         """Whose samples can be drawn besides those of ``output``, by name."""
 
@@ -159,6 +163,8 @@ class Table:
         first: the number of the first one here among them.
         steps: rounds that the run has in all.
         batch: samples that each call of a draw gives; 0 where nobody says.
+        shape: of a sample; empty where nobody says.
+        latent: of what a generator is given, likewise.
     """
 
     generator: Callable[[], nn.Module]
@@ -178,6 +184,8 @@ class Table:
     first: int = 0
     steps: int = 0
     batch: int = 0
+    shape: tuple[int, ...] = ()
+    latent: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.critic_steps < 1:
@@ -241,6 +249,20 @@ class Table:
                 lambda p: penalties.clip_weights_(p.moved, self.objective.clip)
             )
         return player
+
+    def seat_other(self, role: str, make: Callable[[], nn.Module]) -> Player:
+        """A player of networks of another kind, one a member, which run one by one.
+
+        They learn as generators do. In a warm start they begin from the earlier run's player of
+        this role, or anew if it has none.
+
+        Args:
+            role: what they are.
+            make: makes one of them.
+        """
+        known = self.beginning is not None and role in self.beginning.players
+        table = replace(self, at_once=False, beginning=self.beginning if known else None)
+        return table._seat(role, table._networks(role, role, make), self.lr[0])
 
     def match(
         self,
@@ -307,6 +329,7 @@ class WholeRun:
 
     memories: Mapping[str, Memory] = {}
     sampled = True
+    source = Source()
 
     def span(self, steps: int) -> range:
         """All rounds."""

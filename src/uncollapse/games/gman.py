@@ -15,9 +15,9 @@ from uncollapse.games.blocks import Blocks
 from uncollapse.games.game import Draw, Observation, Part, Table, WholeRun, mean_by_member
 from uncollapse.games.shown import Shown
 from uncollapse.names import check_kinds
-from uncollapse.players import Heads, Mixture, Player, Stack
+from uncollapse.players import Heads, Mixture, Player
 from uncollapse.remedies import Match, judged_as_one
-from uncollapse.streams import Ambient, Streams
+from uncollapse.streams import Streams
 
 MIXES = ("mean", "softmax", "max", "learned")
 BEGIN = -2.0
@@ -154,10 +154,7 @@ class GMAN(WholeRun):
         return (weight_rk[..., None] * loss_rkb).sum(1)
 
     def _seat_sharpness(self, table: Table) -> Player:
-        networks = [Sharpness().to(table.device) for _ in table.seeds]
-        stack = Stack(networks, Ambient(table.seeds, "sharpness/life", table.device))
-        stack.role = "sharpness"
-        player = Player(stack, table.optimizer, table.lr[0])
+        player = table.seat_other("sharpness", Sharpness)
         player.terms.append(self._reward)
         return player
 

@@ -15,7 +15,7 @@ from uncollapse.nets.dcgan import DCGAN
 from uncollapse.nets.factory import Factory
 from uncollapse.nets.family import Family
 from uncollapse.nets.gpan import GPAN
-from uncollapse.nets.latent import latent_of
+from uncollapse.nets.latent import latent_of, noise_of
 from uncollapse.nets.minibatch import MinibatchLayer
 from uncollapse.nets.mlp import MLP
 from uncollapse.nets.pacgan import Maxout, PacGAN
@@ -53,6 +53,7 @@ __all__ = [
     "default",
     "families",
     "latent_of",
+    "noise_of",
     "picks",
     "probe",
     "refuse_lazy",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import nn
 
 from uncollapse.nets.trial import failure
@@ -53,6 +55,17 @@ def latent_of(module: nn.Module) -> tuple[int, ...] | None:
             if failure(module, candidate) is None:
                 return candidate
     return known[0]
+
+
+def noise_of(module: nn.Module, latent: tuple[int, ...]) -> int:
+    """How many numbers at the beginning of a generator's latents are mere noise.
+
+    Args:
+        module: which says it by an attribute ``noise``; without one all are.
+        latent: shape of a latent.
+    """
+    found, whole = getattr(module, "noise", None), math.prod(latent)
+    return min(found, whole) if isinstance(found, int) and found > 0 else whole
 
 
 def _from_attribute(module: nn.Module) -> tuple[int, ...] | None:

@@ -1,10 +1,12 @@
 """Who plays: stacks of networks with a member axis, and the optimisers that train them."""
 
 from uncollapse.players.at_once import AtOnce
+from uncollapse.players.conversation import Conversation, Talk, beside, of_members
 from uncollapse.players.heads import Heads
 from uncollapse.players.hearing import listening, locate, unwrapped
 from uncollapse.players.imagined import ImaginedUpdates
-from uncollapse.players.mixture import Component, Mixed, Mixture, grouped, mixed
+from uncollapse.players.messages import Messages, noted, told
+from uncollapse.players.mixture import Component, Mixed, Mixture, Source, grouped, mixed
 from uncollapse.players.optimizers import SGD, Adam, Optimizer, RMSprop, optimizers
 from uncollapse.players.player import Player
 from uncollapse.players.stack import Stack
@@ -14,18 +16,26 @@ __all__ = [
     "Adam",
     "AtOnce",
     "Component",
+    "Conversation",
     "Heads",
     "ImaginedUpdates",
+    "Messages",
     "Mixed",
     "Mixture",
     "Optimizer",
     "Player",
     "RMSprop",
+    "Source",
     "Stack",
+    "Talk",
+    "beside",
     "grouped",
     "listening",
     "locate",
     "mixed",
+    "noted",
+    "of_members",
     "optimizers",
+    "told",
     "unwrapped",
 ]

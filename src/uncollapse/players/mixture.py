@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +20,42 @@ class Component(NamedTuple):
 
     generator: nn.Module
     weight: float
+
+
+@dataclass(frozen=True)
+class Source:
+    """How a game's generators are put together to the networks that samples come from.
+
+    Here each is such a network by itself.
+    """
+
+    def latent(self, latent: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of what a sample is made of, where a generator is given ``latent``."""
+        return latent
+
+    def components(
+        self,
+        make: Callable[[], nn.Module],
+        state: Mapping[str, Tensor],
+        weights: Tensor,
+        shape: tuple[int, ...],
+        latent: tuple[int, ...],
+    ) -> list[list[Component]]:
+        """Each replica's networks, out of a saved :meth:`Mixture.state`.
+
+        Args:
+            make: makes a new generator.
+            state: the saved one.
+            weights: of the mixture, ``[replica, K]``.
+            shape: of a sample.
+            latent: of what a generator is given.
+
+        Raises:
+            CheckpointError: it is of other networks.
+        """
+        networks = [make() for _ in range(weights.numel())]
+        Stack(networks, Ambient(range(len(networks)), "load")).restore(dict(state))
+        return grouped(networks, weights)
 
 
 class Mixture:
@@ -63,10 +101,10 @@ class Mixture:
             )
         self.weights.copy_(_normalised(weights))
 
-    def over(self, stack: Stack) -> Mixture:
+    def over(self, stack: Stack) -> Self:
         """The mixture of other networks with the same weights, now and when they change."""
-        twin = Mixture(stack, self.weights)
-        twin.weights = self.weights
+        twin = copy.copy(self)
+        twin.stack = stack
         return twin
 
     def evaluate(self, latents_rb: Tensor, ambient: Ambient) -> Tensor:
@@ -84,12 +122,16 @@ class Mixture:
                 for r, weights in enumerate(self.weights)
             ]
         ).to(latents_rb.device)
-        latents_mb = latents_rb.repeat_interleave(self.components, 0)
-        made_mb = self.stack.evaluate(latents_mb, ambient.repeated(self.components))
+        made_mb = self.made(latents_rb, ambient)
         replicas, batch = (torch.arange(n, device=chosen_rb.device) for n in chosen_rb.shape)
         made_rkb = made_mb.reshape(-1, self.components, *made_mb.shape[1:])
         samples_rb: Tensor = made_rkb[replicas[:, None], chosen_rb, batch]
         return samples_rb
+
+    def made(self, latents_rb: Tensor, ambient: Ambient) -> Tensor:
+        """What every network makes of the latents, ``[replica * K, batch, ...]``."""
+        latents_mb = latents_rb.repeat_interleave(self.components, 0)
+        return self.stack.evaluate(latents_mb, ambient.repeated(self.components))
 
     def separate(self) -> list[list[Component]]:
         """Each replica's networks as plain modules, which share nothing with the stack."""

@@ -70,7 +70,9 @@ class Player:
             total = total + term(self, weights, values)
         return total
 
-    def update(self, loss_mb: Tensor, members: slice = slice(None)) -> None:
+    def update(
+        self, loss_mb: Tensor, members: slice = slice(None), *, shared: bool = False
+    ) -> None:
         """One backward pass and one optimiser step, towards a lower loss.
 
         Each member's loss is the mean over its batch. Members' losses add up, and as no weight is
@@ -80,11 +82,14 @@ class Player:
         Args:
             loss_mb: ``[member, batch]``, every term summed but the player's own ``terms``.
             members: which members the loss is of.
+            shared: whether another player learns from what the loss was made of, after this one.
         """
         weights = self.stack[members].parameters() if self.terms else []
         total = self.total(loss_mb, weights, weights)
         try:
-            gradients = torch.autograd.grad(total, self.parameters, allow_unused=True)
+            gradients = torch.autograd.grad(
+                total, self.parameters, retain_graph=shared, allow_unused=True
+            )
         except Exception as error:
             noted(error, f"the {self.stack.role} cannot learn from its loss")
             raise

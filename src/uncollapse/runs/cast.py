@@ -9,9 +9,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from uncollapse.errors import ConfigError
-from uncollapse.games import Part
+from uncollapse.games import Game, Part
 from uncollapse.games import registry as game_names
-from uncollapse.players import Heads, Stack
+from uncollapse.players import Component, Heads, Source, Stack
 from uncollapse.remedies import Remedy, equipped, judged_shape
 from uncollapse.remedies import registry as remedy_names
 from uncollapse.runs.checkpoint import Checkpoint
@@ -72,9 +72,37 @@ class Cast:
     @property
     def heads(self) -> Heads:
         """What the run's discriminators say beside real or fake."""
+        game = self._game
+        return Heads() if game is None else game.heads
+
+    @property
+    def source(self) -> Source:
+        """How the run's generators are put together to the networks that samples come from."""
+        game = self._game
+        return Source() if game is None else game.source
+
+    @property
+    def latent(self) -> tuple[int, ...]:
+        """The shape of what a sample is made of."""
+        return self.source.latent(self.config.latent)
+
+    def components(self, state: Mapping[str, Tensor], weights: Tensor) -> list[list[Component]]:
+        """The networks that samples come from, of each replica.
+
+        Args:
+            state: the mixture's, as it was saved.
+            weights: the mixture's, ``[replica, K]``.
+        """
+        return self.source.components(
+            self.generator, state, weights, self.shape, self.config.latent
+        )
+
+    @property
+    def _game(self) -> Game | None:
+        """The run's; None if it was an object, and nothing leads to it."""
         if "game" in self.given or self.config.game == GIVEN:
-            return self.given["game"].heads if "game" in self.given else Heads()
-        return game_names.get(self.config.game).heads
+            return self.given.get("game")
+        return game_names.get(self.config.game)
 
     @property
     def remedies(self) -> list[Remedy]:

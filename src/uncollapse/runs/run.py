@@ -20,7 +20,7 @@ from uncollapse.data.stores import Held
 from uncollapse.diagnosis import Verdict, worst
 from uncollapse.errors import ConfigError
 from uncollapse.nets import Routes
-from uncollapse.players import Component, Stack, grouped, mixed
+from uncollapse.players import Component, mixed
 from uncollapse.runs import checkpoint
 from uncollapse.runs.acts import Act, History
 from uncollapse.runs.cast import Cast
@@ -110,6 +110,14 @@ class Run:
         Mostly a single ``(generator, 1.0)``. They are called ``component-0``, ``component-1``, …
         """
         return list(self._components[0])
+
+    @property
+    def latent(self) -> tuple[int, ...]:
+        """The shape of a latent, as :attr:`generator` takes it; mostly ``config.latent``.
+
+        Of a game whose generators tell each other messages, of all that a sample takes.
+        """
+        return self.cast.latent
 
     @property
     def discriminator(self) -> nn.Module:
@@ -340,7 +348,7 @@ class Run:
         for first in range(0, count, PIECE):
             end = min(first + PIECE, count)
             sizes = [min(CHUNK, end - i) for i in range(first, end, CHUNK)]
-            latents = torch.cat([noise.normal(CHUNK, *self.config.latent)[0][:n] for n in sizes])
+            latents = torch.cat([noise.normal(CHUNK, *self.latent)[0][:n] for n in sizes])
             latents = latents_of(latents)
             with torch.no_grad(), routes.taking(route) if routes else nullcontext():
                 made = in_chunks(begin, latents, CHUNK, self.config.batch, axis=0)
@@ -576,16 +584,14 @@ def load(
     cast = Cast.of(config, saved, generator=generator, discriminator=discriminator)
     # Older checkpoints are of single generators.
     weights = saved.tensors.get(checkpoint.MIXTURE, torch.ones(config.replicas, 1))
-    networks = [cast.generator() for _ in range(weights.numel())]
     prefix = checkpoint.OUTPUT
     output = {k.removeprefix(prefix): v for k, v in saved.tensors.items() if k.startswith(prefix)}
-    Stack(networks, Ambient(range(len(networks)), "load")).restore(output)
+    components = cast.components(output, weights)
     later = files.verdicts() if start == checkpoint.LAST else []
     verdicts = verdicts_of(files.path, saved.facts, later, config.replicas)
     examples = [examples_of(saved, member) for member in range(config.replicas)]
     step, data = int(saved.facts["step"]), described(saved)
     acts = history.tried
-    components = grouped(networks, weights)
     return Run(config, step, components, data, files, cast, verdicts, examples, acts=acts)
 
 

@@ -94,7 +94,7 @@ def _check_losses(player: Player) -> None:
     """
     update = player.update
 
-    def checked(loss_mb: Tensor, members: slice = slice(None)) -> None:
+    def checked(loss_mb: Tensor, members: slice = slice(None), *, shared: bool = False) -> None:
         if "torch::autograd::Error" in _operations(loss_mb):
             error = RuntimeError(
                 "an operation of a network is differentiated twice, and can only once "
@@ -102,7 +102,7 @@ def _check_losses(player: Player) -> None:
             )
             noted(error, f"the {player.stack.role} cannot learn from its loss")
             raise error
-        update(loss_mb, members)
+        update(loss_mb, members, shared=shared)
 
     player.update = checked  # type: ignore[method-assign]
 

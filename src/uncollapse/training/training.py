@@ -136,6 +136,8 @@ class Training:
                 beginning=beginning,
                 steps=config.steps,
                 batch=needed,
+                shape=data.shape,
+                latent=config.latent,
             )
         )
         self._tell_how_long()
@@ -170,9 +172,10 @@ class Training:
             cure.lasts((end - begun) * self.game.updates)
 
     def latents(self, count: int, purpose: str = "pictures") -> Tensor:
-        """Noise that is fixed for each purpose: ``[member, count, *latent]``."""
+        """Noise that samples are made of, fixed for each purpose: ``[member, count, *latent]``."""
         streams = Streams(self.config.seeds, purpose, self.device)
-        return self.data.form.latents(streams.normal(count, *self.config.latent))
+        latent = self.game.source.latent(self.config.latent)
+        return self.data.form.latents(streams.normal(count, *latent))
 
     def sample(self, count: int, purpose: str = "pictures") -> Tensor:
         """Samples of :meth:`latents`, always the same: ``[member, count, *shape]``, network units.

@@ -15,7 +15,7 @@ from uncollapse.games.boosting.stages import Stages
 from uncollapse.games.duel import Duel
 from uncollapse.games.game import Draw, Memory, Observation, Part, Table
 from uncollapse.games.shown import Shown
-from uncollapse.players import Heads, Mixture, Player, Stack
+from uncollapse.players import Heads, Mixture, Player, Source, Stack
 from uncollapse.remedies import Match, judged_as_one
 from uncollapse.streams import Ambient, Streams, derive_seed
 
@@ -63,6 +63,7 @@ class InStages(ABC):
     spread: ClassVar[tuple[str, ...]] = ()
     parts: ClassVar[Mapping[str, Part]] = {}
     heads: ClassVar[Heads] = Heads()
+    source: ClassVar[Source] = Source()
 
     def __post_init__(self) -> None:
         if self.components < 1:
