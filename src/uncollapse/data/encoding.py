@@ -22,7 +22,7 @@ from torch import Tensor
 from uncollapse.data.decoding import shown
 from uncollapse.data.modes import Floats, Modes, Whole, placed
 from uncollapse.data.reading import Reading
-from uncollapse.data.tables import Columns, are_few, column_kind
+from uncollapse.data.tables import Columns, are_few, column_kind, doubt
 from uncollapse.data.values import is_absent, is_missing
 from uncollapse.data.written import Written, usual, written
 from uncollapse.errors import ConfigError, DataError
@@ -33,6 +33,8 @@ MOST = 1000
 """Categories of a column, at most."""
 ALIKE = 50
 """Categories up to which they may be as many as half of the rows."""
+LARGEST = 1e100
+"""Numbers beyond which squares and sums are no longer finite."""
 
 
 @dataclass(frozen=True)
@@ -293,7 +295,8 @@ def encoded(columns: Columns, where: str, reading: Reading) -> tuple[Encoding, T
     same = [c for c in found if isinstance(c, Constant)]
     for constant in same:
         held = f"'{shown(constant.value)}'" if not is_missing(constant.value) else "nothing"
-        reading.guess(f"column '{constant.name}' holds {held} in all rows, and so do samples")
+        name = shown(constant.name)
+        reading.guess(f"column '{name}' holds {held} in all rows, and so do samples")
     rows = np.concatenate([blocks[c.name] for c in encoding.learned], 1)
     return encoding, torch.from_numpy(rows.astype(np.float32))
 
@@ -302,8 +305,10 @@ def _column(
     name: str, column: list[str], where: str, reading: Reading
 ) -> tuple[Column, NDArray[Any] | None]:
     kind, doubts = column_kind(name, column)
-    for doubt in doubts:
-        reading.guess(doubt)
+    if kind is None:
+        doubts = doubts or doubt(name, column)
+    for said in doubts:
+        reading.guess(said)
     if len(set(column)) == 1:
         return Constant(name, column[0]), None
     parsed: dict[str, float] = {}
@@ -313,17 +318,27 @@ def _column(
                 number = kind.parse(value)
                 assert number is not None  # the kind is of all values
                 parsed[value] = number
-    if kind is None or are_few(set(parsed.values())):
-        return _categories(name, column, parsed, where)
+    known = set(parsed.values())
+    if kind is None or len(known) < 2 or are_few(known):
+        return _categories(name, column, parsed, where, doubts)
+    if (most := max(map(abs, known))) > LARGEST:
+        raise DataError(
+            f"{where}: column '{shown(name)}' holds {most:g}: numbers up to {LARGEST:g} are "
+            "learned; mend it, or count in larger units"
+        )
     spellings = list(parsed)
     form, changed = written(kind, spellings, [parsed[value] for value in spellings])
     if changed:
-        reading.guess(f"column '{name}' is {changed}")
+        reading.guess(f"column '{shown(name)}' is {changed}")
     return _numbers(name, column, parsed, form)
 
 
 def _categories(
-    name: str, column: list[str], parsed: Mapping[str, float], where: str
+    name: str,
+    column: list[str],
+    parsed: Mapping[str, float],
+    where: str,
+    doubts: Sequence[str] = (),
 ) -> tuple[Column, NDArray[Any] | None]:
     """Spellings of one number, and of what is missing, are one category."""
     gone = is_missing if parsed else is_absent
@@ -335,6 +350,11 @@ def _categories(
     if len(known) == 1:
         return Constant(name, usual(column)), None
     if len(known) > MOST or (len(known) > ALIKE and 2 * len(known) > len(column)):
+        if doubts:  # rather numbers or dates than names
+            raise DataError(
+                f"{where}: {doubts[0]}, and it has {len(known):,} different values in "
+                f"{len(column):,} rows; mend it, or take it out of the file"
+            )
         raise DataError(
             f"{where}: column '{shown(name)}' has {len(known):,} different values in "
             f"{len(column):,} rows, such as '{shown(column[0])}': names or identifiers, not "
