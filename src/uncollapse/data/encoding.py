@@ -64,6 +64,14 @@ class Categories:
         return str(self.size)
 
     @property
+    def told(self) -> str:
+        """What it holds, for people."""
+        rows = sum(self.counts)
+        common = sorted(zip(self.counts, self.called, strict=True), key=lambda c: -c[0])
+        first = ", ".join(f"{value} {100 * n / rows:.3g} %" for n, value in common[:5])
+        return f"{self.size} categories ({first}{', …' if self.size > 5 else ''})"
+
+    @property
     def called(self) -> list[str]:
         """Its categories for people."""
         return [MISSING if k == self.missing else shown(v) for k, v in enumerate(self.values)]
@@ -112,6 +120,13 @@ class Numbers:
         """In the settings of a generator: n, and how many modes."""
         return f"n{self.modes}"
 
+    @property
+    def told(self) -> str:
+        """What it holds, for people."""
+        ends = f"{self.written.write(self.low)} to {self.written.write(self.high)}"
+        gaps = f", {100 * self.gaps:.3g} % missing" if self.gaps else ""
+        return f"{ends}{gaps}, {len(self.centre)} mode{'s' * (len(self.centre) > 1)}"
+
     def numbers(self, block: Tensor) -> Floats:
         """Numbers of ``[n, size]``, within the range of the data; NaN where missing."""
         which = block[:, 1:].argmax(1).numpy()
@@ -135,6 +150,11 @@ class Constant:
 
     name: str
     value: str
+
+    @property
+    def told(self) -> str:
+        """What it holds, for people."""
+        return f"{shown(self.value) or 'nothing'} in all rows"
 
 
 Column = Categories | Numbers | Constant

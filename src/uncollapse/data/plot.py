@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -191,6 +192,7 @@ class Plot:
         """Names parts of the x axis, each as wide: below it, or upright in them."""
         left, top, right, bottom = self.box
         wide, font = (right - left) / len(texts), self.sheet.font
+        texts = [drawn(text) for text in texts]
         below = all(font.getlength(text) < wide - 2 * FINER for text in texts)
         for i, text in enumerate(texts):
             centre = left + (i + 0.5) * wide
@@ -211,6 +213,7 @@ class Plot:
 
     def title(self, text: str) -> None:
         """Writes above the frame."""
+        text = drawn(text)
         self.sheet.write((self.box[0], self.box[1] - 4 * FINER), text, "ls")
 
     def _ticks(self, horizontal: bool) -> int:
@@ -218,6 +221,12 @@ class Plot:
         left, top, right, bottom = self.box
         room = (right - left) // 45 if horizontal else (bottom - top) // 25
         return max(2, min(7, room // FINER))
+
+
+def drawn(text: str) -> str:
+    """A text in letters that the font of pictures has: without accents, ? for other scripts."""
+    plain = (c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    return "".join(c if c.isascii() or c == "…" else "?" for c in plain)
 
 
 def _short(value: float) -> str:
