@@ -7,9 +7,14 @@ import pytest
 import torch
 
 from uncollapse.data.encoding import Categories, Constant, Encoding, Numbers, encoded
+from uncollapse.data.histograms import grid
 from uncollapse.data.modes import placed
+from uncollapse.data.plot import Plot
 from uncollapse.data.reading import Reading
-from uncollapse.data.table_files import read_table
+from uncollapse.data.table_files import read_table, table_file
+from uncollapse.data.tables import column_kind
+from uncollapse.data.values import NUMBERS
+from uncollapse.data.written import written
 from uncollapse.errors import ConfigError, DataError
 
 
@@ -121,6 +126,10 @@ def test_modes_are_found_and_no_value_is_cut_off():
     [
         ({"id": [f"n{i}" for i in range(200)]}, "200 different values in 200 rows"),
         ({"a": ["1"] * 5, "b": [""] * 5}, "nothing to learn"),
+        ({"n": [str(i / 8) for i in range(200)] + ["1e400"]}, "row 201 holds '1e400', and it has"),
+        ({"d": [f"20{i}-01-02" for i in range(10, 90)] + ["2020-02-30"]}, "holds '2020-02-30'"),
+        ({"n": [str(2**60 + i) for i in range(80)]}, "has more digits than numbers hold, and it"),
+        ({"n": ["-1e308", "1.5e308", "0.5"]}, "holds 1.5e.308: numbers up to 1e.100 are learned"),
     ],
 )
 def test_columns_of_which_nothing_can_be_learned(given, said):
@@ -133,6 +142,44 @@ def test_a_column_that_never_changes_is_said():
     encoding, vectors = encoded({"a": ["", ""], "b": ["x", "y"]}, "t.csv", reading)
     assert "column 'a' holds nothing in all rows" in reading.details
     assert encoding.decode(vectors)["a"] == ["", ""]
+
+
+def test_one_number_and_gaps_are_two_categories():
+    encoding, _ = encoded({"n": ["3.5", "", "3.50", "3.5"]}, "t.csv", Reading())
+    assert encoding.columns[0] == Categories("n", ("3.5", ""), (3, 1), 1)
+
+
+def test_a_slip_in_a_column_that_is_learned_as_categories_is_said():
+    reading = Reading()
+    encoded({"n": [str(i % 9 / 4) for i in range(60)] + ["?"]}, "t.csv", reading)
+    assert reading.details == "column 'n' is taken as categories: row 61 holds '?'"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["00:00:03.250", "10:20:59.000", "23:59:09.125"],
+        ["2020-01-31 10:00:05.25", "1969-12-31 23:59:59.75", "2020-03-01 00:00:00.00"],
+    ],
+)
+def test_parts_of_seconds_come_back(values):
+    form = written(column_kind("n", values)[0], values, numbers := seconds(values))
+    assert form[1] == ""
+    assert [form[0].write(number) for number in numbers] == values
+
+
+def seconds(values):
+    kind, _ = column_kind("n", values)
+    return [kind.parse(value) for value in values]
+
+
+def test_steps_of_decimals_are_kept():
+    values = ["0.5", "1.5", "4.0", "3.5"]
+    form, _ = written(NUMBERS, values, list(map(float, values)))
+    assert [form.write(v) for v in (0.5, 0.74, 1.26, 3.1)] == ["0.5", "0.5", "1.5", "3.0"]
+    values = ["0.99", "4.99", "2.99"]
+    form, _ = written(NUMBERS, values, list(map(float, values)))
+    assert [form.write(v) for v in (1.1, 2.2, 4.9)] == ["0.99", "2.99", "4.99"]
 
 
 @pytest.mark.parametrize(
@@ -150,6 +197,14 @@ def test_conditions_that_cannot_be(table, column, value, said):
     assert table[1].condition("flag", "0") == 3
 
 
+def test_empty_rows_of_a_spreadsheet_are_not_learned(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\nx,1\n,\ny,\n,,\n".replace(",,", ","))
+    data = table_file(path, Reading())
+    assert data.form.columns_of(data) == {"a": ["x", "y"], "b": ["1", ""]}
+    assert data.reading.details == "left out: 2 rows of nothing but separators"
+
+
 def test_parquet_is_read_as_a_csv_file_would_be(tmp_path, monkeypatch):
     pa = pytest.importorskip("pyarrow")
     from datetime import date
@@ -162,8 +217,21 @@ def test_parquet_is_read_as_a_csv_file_would_be(tmp_path, monkeypatch):
     assert read_table(path) == {
         "n": ["1.5", ""], "w": ["a", ""], "d": ["2020-01-31", ""], "b": ["True", "False"],
     }  # fmt: skip
-    pq.write_table(pa.table({"list": [[1], [2]]}), path)
-    with pytest.raises(DataError, match="column 'list' holds list"):
+    index, reading = {"a\nb": [1, 2], "__index_level_0__": ["r0", "r1"]}, Reading()
+    pq.write_table(pa.table(index), path)
+    assert read_table(path, reading) == {"a b": ["1", "2"]}
+    assert reading.details == "left out: column '__index_level_0__': an index"
+    far = pa.array([10**15, 0], pa.timestamp("s"))
+    for column, says in (
+        ([[], []], "holds list<"),
+        ([b"", b""], "holds binary"),
+        (far, "that is no date"),
+    ):
+        pq.write_table(pa.table({"n": [1, 2], "x": column}), path)
+        with pytest.raises(DataError, match=f"column 'x' holds .*{says.removeprefix('holds ')}"):
+            read_table(path)
+    pq.write_table(pa.table([pa.array([1]), pa.array([2])], names=["n", "n"]), path)
+    with pytest.raises(DataError, match="two columns called 'n'"):
         read_table(path)
     path.write_bytes(b"no")
     with pytest.raises(DataError, match="cannot be read as parquet"):
@@ -171,3 +239,19 @@ def test_parquet_is_read_as_a_csv_file_would_be(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     with pytest.raises(Exception, match=r"pip install uncollapse\[parquet\]"):
         read_table(path)
+
+
+def test_plots_of_categories_have_their_names(monkeypatch):
+    names = {"sex": ["male", "female"] * 5, "job": [f"a rather long job {i}" for i in range(10)]}
+    encoding, rows = encoded(names, "t.csv", Reading())
+    drawn = []
+    monkeypatch.setattr(Plot, "names", lambda plot, texts: drawn.append(texts))
+    bare = grid(encoding, rows, rows[:0])
+    assert drawn == [["female", "male"], sorted(names["job"])]
+    monkeypatch.undo()
+    named = np.asarray(grid(encoding, rows, rows[:0])).astype(int)
+    changed = np.abs(named - np.asarray(bare)).sum(2) > 60
+    middle, bottom = changed.shape[1] // 2, changed.shape[0] - 30  # below the axes, or in them
+    assert changed[bottom:, :middle].any()
+    assert changed[52:bottom, middle:].any()
+    assert not changed[:52].any()

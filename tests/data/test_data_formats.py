@@ -1,5 +1,6 @@
 """Files of other people's formats: one small file each, written here and read back."""
 
+import gzip
 import hashlib
 import io
 import json
@@ -319,6 +320,8 @@ def test_shards_are_read_as_webdataset_reads_them(tmp_path):
         ([("a.png", jpeg(RED)), ("a.cls", b"cat")], "no whole number"),
         ([("a.png", jpeg(RED)), ("a.cls", b"1"), ("b.png", jpeg(RED))], "'b.png' has no class"),
         ([("a.txt", b"hello")], r"has no images \(1 sample without an image\)"),
+        ([("a.png", jpeg(RED)), ("a.json", b'{"label": 1%0400d}' % 0)], "more than 64 bits"),
+        ([("b/a.png", b"hello")], r"x.tar: b/a.png cannot be read as an image"),
     ],
 )
 def test_hostile_and_damaged_shards(tmp_path, members, message):
@@ -349,8 +352,32 @@ def test_stylegan_zip(tmp_path, packed):
     assert data.load(f"zip:{stylegan(path, None)}", size=32).classes == ()
 
 
+MAC = b"\0\5\x16\7" + b"\0" * 90
+"""What a Mac puts beside each file."""
+
+
+def test_what_a_mac_adds_is_no_image_and_a_zipped_folder_keeps_its_classes(tmp_path):
+    names = {"photos/cats/a.png": RED, "photos/dogs/b.png": letter(32)}
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        for name, pixels in names.items():
+            archive.writestr(name, jpeg(pixels))
+            archive.writestr(f"__MACOSX/{name.replace('/', '/._')}", MAC)
+    dataset = data.load(f"zip:{tmp_path}/x.zip", size=32)
+    assert (len(dataset), dataset.classes) == (2, ("cats", "dogs"))
+    members = [m for n, p in names.items() for m in ((f"._{n[-5:]}", MAC), (n[-5:], jpeg(p)))]
+    path = shard(tmp_path / "x.tar", members)
+    assert len(data.load(f"shards:{path}", size=32)) == 2
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    with pytest.raises(DataError, match="unpack it first"):
+        data.load(f"shards:{path}")
+
+
 def test_hostile_and_damaged_zips(tmp_path):
     path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a/b.png", b"hello")
+    with pytest.raises(DataError, match=r"x.zip: a/b.png cannot be read as an image"):
+        data.load(f"zip:{path}")
     for labels, message in (([["0/a.png", 1]], "no label for 1 images"), ([1], "pairs")):
         with pytest.raises(DataError, match=message):
             data.load(f"zip:{stylegan(path, labels)}")

@@ -12,6 +12,7 @@ from rich.table import Table
 
 import uncollapse as uc
 from uncollapse.cli.saving import save
+from uncollapse.cli.writing import harmless
 from uncollapse.data import CATALOGUE, fetch
 from uncollapse.data.formats import FORMATS
 from uncollapse.errors import ConfigError
@@ -51,12 +52,11 @@ def data_show_command(data: str, out: Path | None, words: dict[str, Any]) -> int
     """Facts about a data set, and a picture."""
     dataset = uc.data.load(data, **words)
     shown = dataset.take(torch.randint(len(dataset), (1000,)))
-    restored = dataset.restore(shown)
-    print(f"{dataset.name}: {len(dataset):,} samples of shape {list(dataset.shape)}, "
-          f"{dataset.kind}{_after('; ', dataset.reading.details)}")  # fmt: skip
-    digits = 14 if dataset.precise else 4
-    low, high = (f"{float(end):.{digits}g}" for end in (restored.min(), restored.max()))
-    print(f"values: {low} to {high} ({dataset.source_dtype})")
+    samples = "1 sample" if len(dataset) == 1 else f"{len(dataset):,} samples"
+    print(harmless(f"{dataset.name}: {samples} of shape {list(dataset.shape)}, "
+          f"{dataset.kind}{_after('; ', dataset.reading.details)}"))  # fmt: skip
+    for line in dataset.form.spread(dataset, shown):
+        print(harmless(line))
     if dataset.modes is not None:
         print(f"modes: {len(dataset.modes.means)}, standard deviation {dataset.modes.std:g}")
     if dataset.classes:

@@ -8,6 +8,7 @@ import itertools
 import os
 import shlex
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -63,6 +64,8 @@ app.command(data_app)
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs a command; bad input ends with exit code 2 and one line, never a traceback."""
     write_anywhere()
+    # of odd notes in images, which are read all the same
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
     end(run_command(sys.argv[1:] if arguments is None else arguments))
 
 

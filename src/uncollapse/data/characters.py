@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from uncollapse.data.decoding import shown
 from uncollapse.data.forms import KINDS, Form
 from uncollapse.data.pictures import Judge
 from uncollapse.data.shown import Lines
@@ -199,6 +200,10 @@ class Text(Form):
     def symbols_of(self, samples: Tensor) -> Tensor | None:
         """The likeliest symbol at each place: ``[n, length]``."""
         return samples.argmax(-1)
+
+    def spread(self, data: Dataset, samples: Tensor) -> list[str]:
+        """The symbols, the most common first."""
+        return [f"symbols: {len(self.symbols):,} ({shown(self.symbols)}), unknown, and padding"]
 
     def lines(self, samples: Tensor) -> list[str] | None:
         """The likeliest symbols as lines."""

@@ -22,7 +22,7 @@ from torch import Tensor
 from uncollapse.data.decoding import shown
 from uncollapse.data.modes import Floats, Modes, Whole, placed
 from uncollapse.data.reading import Reading
-from uncollapse.data.tables import Columns, are_few, column_kind
+from uncollapse.data.tables import Columns, are_few, column_kind, doubt
 from uncollapse.data.values import is_absent, is_missing
 from uncollapse.data.written import Written, usual, written
 from uncollapse.errors import ConfigError, DataError
@@ -33,6 +33,8 @@ MOST = 1000
 """Categories of a column, at most."""
 ALIKE = 50
 """Categories up to which they may be as many as half of the rows."""
+LARGEST = 1e100
+"""Numbers beyond which squares and sums are no longer finite."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,14 @@ class Categories:
     def head(self) -> str:
         """In the settings of a generator: how many categories."""
         return str(self.size)
+
+    @property
+    def told(self) -> str:
+        """What it holds, for people."""
+        rows = sum(self.counts)
+        common = sorted(zip(self.counts, self.called, strict=True), key=lambda c: -c[0])
+        first = ", ".join(f"{value} {100 * n / rows:.3g} %" for n, value in common[:5])
+        return f"{self.size} categories ({first}{', …' if self.size > 5 else ''})"
 
     @property
     def called(self) -> list[str]:
@@ -110,6 +120,13 @@ class Numbers:
         """In the settings of a generator: n, and how many modes."""
         return f"n{self.modes}"
 
+    @property
+    def told(self) -> str:
+        """What it holds, for people."""
+        ends = f"{self.written.write(self.low)} to {self.written.write(self.high)}"
+        gaps = f", {100 * self.gaps:.3g} % missing" if self.gaps else ""
+        return f"{ends}{gaps}, {len(self.centre)} mode{'s' * (len(self.centre) > 1)}"
+
     def numbers(self, block: Tensor) -> Floats:
         """Numbers of ``[n, size]``, within the range of the data; NaN where missing."""
         which = block[:, 1:].argmax(1).numpy()
@@ -133,6 +150,11 @@ class Constant:
 
     name: str
     value: str
+
+    @property
+    def told(self) -> str:
+        """What it holds, for people."""
+        return f"{shown(self.value) or 'nothing'} in all rows"
 
 
 Column = Categories | Numbers | Constant
@@ -293,7 +315,8 @@ def encoded(columns: Columns, where: str, reading: Reading) -> tuple[Encoding, T
     same = [c for c in found if isinstance(c, Constant)]
     for constant in same:
         held = f"'{shown(constant.value)}'" if not is_missing(constant.value) else "nothing"
-        reading.guess(f"column '{constant.name}' holds {held} in all rows, and so do samples")
+        name = shown(constant.name)
+        reading.guess(f"column '{name}' holds {held} in all rows, and so do samples")
     rows = np.concatenate([blocks[c.name] for c in encoding.learned], 1)
     return encoding, torch.from_numpy(rows.astype(np.float32))
 
@@ -302,8 +325,10 @@ def _column(
     name: str, column: list[str], where: str, reading: Reading
 ) -> tuple[Column, NDArray[Any] | None]:
     kind, doubts = column_kind(name, column)
-    for doubt in doubts:
-        reading.guess(doubt)
+    if kind is None:
+        doubts = doubts or doubt(name, column)
+    for said in doubts:
+        reading.guess(said)
     if len(set(column)) == 1:
         return Constant(name, column[0]), None
     parsed: dict[str, float] = {}
@@ -313,17 +338,27 @@ def _column(
                 number = kind.parse(value)
                 assert number is not None  # the kind is of all values
                 parsed[value] = number
-    if kind is None or are_few(set(parsed.values())):
-        return _categories(name, column, parsed, where)
+    known = set(parsed.values())
+    if kind is None or len(known) < 2 or are_few(known):
+        return _categories(name, column, parsed, where, doubts)
+    if (most := max(map(abs, known))) > LARGEST:
+        raise DataError(
+            f"{where}: column '{shown(name)}' holds {most:g}: numbers up to {LARGEST:g} are "
+            "learned; mend it, or count in larger units"
+        )
     spellings = list(parsed)
     form, changed = written(kind, spellings, [parsed[value] for value in spellings])
     if changed:
-        reading.guess(f"column '{name}' is {changed}")
+        reading.guess(f"column '{shown(name)}' is {changed}")
     return _numbers(name, column, parsed, form)
 
 
 def _categories(
-    name: str, column: list[str], parsed: Mapping[str, float], where: str
+    name: str,
+    column: list[str],
+    parsed: Mapping[str, float],
+    where: str,
+    doubts: Sequence[str] = (),
 ) -> tuple[Column, NDArray[Any] | None]:
     """Spellings of one number, and of what is missing, are one category."""
     gone = is_missing if parsed else is_absent
@@ -335,6 +370,11 @@ def _categories(
     if len(known) == 1:
         return Constant(name, usual(column)), None
     if len(known) > MOST or (len(known) > ALIKE and 2 * len(known) > len(column)):
+        if doubts:  # rather numbers or dates than names
+            raise DataError(
+                f"{where}: {doubts[0]}, and it has {len(known):,} different values in "
+                f"{len(column):,} rows; mend it, or take it out of the file"
+            )
         raise DataError(
             f"{where}: column '{shown(name)}' has {len(known):,} different values in "
             f"{len(column):,} rows, such as '{shown(column[0])}': names or identifiers, not "

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from uncollapse.data import balance, pictures
+from uncollapse.data.decoding import shown
 from uncollapse.data.encoding import Encoding
 from uncollapse.data.histograms import grid
 from uncollapse.data.pictures import Judge
@@ -22,6 +23,9 @@ from uncollapse.data.shown import Picture, Shown
 from uncollapse.data.tables import Columns
 from uncollapse.data.writing import Writer, csv, npy, npz, table
 from uncollapse.errors import ConfigError
+
+TOLD = 40
+"""Columns of a table of which a line each is said."""
 
 if TYPE_CHECKING:
     from uncollapse.data.dataset import Dataset
@@ -114,6 +118,13 @@ class Form:
     def told(self, data: Dataset) -> str:
         """What each sample is, for people: "2 × 8 (float32)"."""
         return f"{' × '.join(map(str, data.shape))} ({data.source_dtype})"
+
+    def spread(self, data: Dataset, samples: Tensor) -> list[str]:
+        """What samples ``[n, *shape]`` in network units hold, line by line, for people."""
+        restored = data.restore(samples)
+        digits = 14 if data.precise else 4
+        low, high = (f"{float(end):.{digits}g}" for end in (restored.min(), restored.max()))
+        return [f"values: {low} to {high} ({data.source_dtype})"]
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -326,6 +337,12 @@ class Rows(Form):
         count = len(self.encoding.columns)
         found = ", ".join(f"{n} {what}" for what, n in parts.items() if n)
         return f"{count} column{'s' * (count > 1)}: {found}"
+
+    def spread(self, data: Dataset, samples: Tensor) -> list[str]:
+        """A line a column."""
+        lines = [f"{shown(column.name)}: {column.told}" for column in self.encoding.columns[:TOLD]]
+        more = len(self.encoding.columns) - TOLD
+        return [*lines, *([f"and {more:,} more"] if more > 0 else ())]
 
     def show(
         self,

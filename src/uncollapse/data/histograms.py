@@ -85,6 +85,7 @@ def _shares(
     plot.ticks(horizontal=False)
     plot.bars(real, REAL, opacity=190)
     plot.bars(fake, FAKE, opacity=135)
+    plot.names([column.called[k] for k in order.tolist()])
     return plot
 
 
@@ -98,7 +99,9 @@ def _histogram(
         for v in values
     )
     plot = Plot(sheet, x, (0.0, 1.05 * _top(real, fake)), box)
-    if not column.written.form:  # days since 1970 say nothing to people
+    if column.written.form:  # days since 1970 say nothing to people
+        plot.names([column.written.write(end) for end in (column.low, column.high)])
+    else:
         plot.ticks(horizontal=True)
     plot.bars(real, REAL, opacity=190)
     plot.bars(fake, FAKE, opacity=135)

@@ -23,6 +23,7 @@ from uncollapse.data.formats import FORMATS
 from uncollapse.data.images import SUFFIXES
 from uncollapse.data.loaders import concatenated, lazy
 from uncollapse.data.reading import Choices, Reading, refuse_unused
+from uncollapse.data.table_files import PARQUET
 from uncollapse.data.tensors import from_tensor
 from uncollapse.errors import DataError, unknown
 
@@ -30,7 +31,7 @@ Data = str | Tensor | NDArray[Any] | Dataset | DataLoader[Any] | TorchDataset[An
 
 
 BY_SUFFIX = {
-    ".npz": "array", ".npy": "array", ".zip": "zip", ".tar": "shards", ".parquet": "parquet",
+    ".npz": "array", ".npy": "array", ".zip": "zip", ".tar": "shards",
     ".mat": "svhn", ".txt": "text", ".csv": "table", ".tsv": "table", ".tab": "table",
 }  # fmt: skip
 """What a file is most likely read as."""
@@ -187,6 +188,8 @@ def _hint(where: Path) -> str:
         if (where / "data.mdb").is_file():
             return f"say lmdb:{where}"
         return f"say {'idx' if idx.looks_like(where) else 'images'}:{where}"
+    if where.suffix.lower() in PARQUET:
+        return f"say table:{where} for its rows, or parquet:{where} for images in it"
     if (form := BY_SUFFIX.get(where.suffix.lower())) is not None:
         return f"say {form}:{where}"
     if where.name.lower().endswith(".txt.gz"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -187,12 +188,32 @@ class Plot:
                 self.sheet.pen.line((left, at[1], right, at[1]), fill=(*FRAME, 130), width=FINER)
                 self.sheet.write((left - gap, at[1]), text, "rm")
 
+    def names(self, texts: Sequence[str]) -> None:
+        """Names parts of the x axis, each as wide: below it, or upright in them."""
+        left, top, right, bottom = self.box
+        wide, font = (right - left) / len(texts), self.sheet.font
+        texts = [drawn(text) for text in texts]
+        below = all(font.getlength(text) < wide - 2 * FINER for text in texts)
+        for i, text in enumerate(texts):
+            centre = left + (i + 0.5) * wide
+            if below:
+                self.sheet.write((centre, bottom + 5 * FINER), text, "ma")
+                continue
+            while font.getlength(text) > bottom - top - 8 * FINER:
+                text = f"{text.removesuffix('…')[:-1]}…"
+            across = 14 * FINER
+            mask = Image.new("L", (bottom - top, across))
+            ImageDraw.Draw(mask).text((4 * FINER, across // 2), text, 255, font, "lm")
+            upright = mask.transpose(Image.Transpose.ROTATE_90)
+            self.sheet.image.paste(TEXT, (round(centre - across / 2), top), upright)
+
     def frame(self) -> None:
         """Draws the frame, over what is within."""
         self.sheet.pen.rectangle(self.box, outline=FRAME, width=FINER)
 
     def title(self, text: str) -> None:
         """Writes above the frame."""
+        text = drawn(text)
         self.sheet.write((self.box[0], self.box[1] - 4 * FINER), text, "ls")
 
     def _ticks(self, horizontal: bool) -> int:
@@ -200,6 +221,12 @@ class Plot:
         left, top, right, bottom = self.box
         room = (right - left) // 45 if horizontal else (bottom - top) // 25
         return max(2, min(7, room // FINER))
+
+
+def drawn(text: str) -> str:
+    """A text in letters that the font of pictures has: without accents, ? for other scripts."""
+    plain = (c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    return "".join(c if c.isascii() or c == "…" else "?" for c in plain)
 
 
 def _short(value: float) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,12 @@ from uncollapse.data.encoding import encoded
 from uncollapse.data.forms import Rows
 from uncollapse.data.reading import Reading
 from uncollapse.data.stores import Held
-from uncollapse.data.tables import Columns, read_csv
+from uncollapse.data.tables import Columns, check_names, on_one_line, read_csv
 from uncollapse.errors import DataError, MissingExtraError
 
 PARQUET = (".parquet", ".pq")
+_INDEX = re.compile(r"__index_level_\d+__")
+"""What pandas calls the index of a table that has no name."""
 
 
 def read_table(path: str | Path, reading: Reading | None = None) -> Columns:
@@ -31,11 +35,33 @@ def read_table(path: str | Path, reading: Reading | None = None) -> Columns:
         MissingExtraError: a parquet file, and pyarrow is not installed.
     """
     where = Path(path).expanduser()
-    return read_parquet(where) if where.suffix.lower() in PARQUET else read_csv(where, reading)
+    if where.suffix.lower() in PARQUET:
+        return read_parquet(where, reading)
+    return read_csv(where, reading)
 
 
-def read_parquet(where: Path) -> Columns:
+def real_rows(path: str | Path, reading: Reading) -> Columns:
+    """The columns of a table to learn: without the empty rows that spreadsheets leave behind.
+
+    Raises:
+        DataError: as :func:`read_table`.
+        MissingExtraError: likewise.
+    """
+    columns = read_table(path, reading)
+    held = [any(row) for row in zip(*columns.values(), strict=True)]
+    empty = len(held) - sum(held)
+    if not empty or len(columns) == 1:
+        return columns
+    reading.leave_out(f"{empty:,} row{'s' if empty > 1 else ''} of nothing but separators")
+    if not any(held):
+        raise DataError(f"{path} has no rows that hold anything")
+    return {name: [*itertools.compress(column, held)] for name, column in columns.items()}
+
+
+def read_parquet(where: Path, reading: Reading | None = None) -> Columns:
     """The columns of a parquet file as text, as a CSV file would hold them.
+
+    An index that pandas wrote is left out if no value comes twice.
 
     Raises:
         DataError: no such file, none of parquet, or columns of lists or the like.
@@ -51,23 +77,32 @@ def read_parquet(where: Path) -> Columns:
     if not where.is_file():
         raise DataError(f"{where} does not exist" if not where.exists() else f"{where} is no file")
     try:
-        found = pq.read_table(where)
+        found = pq.ParquetFile(where, page_checksum_verification=True).read()
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(
             f"{where} cannot be read as parquet: {str(error).splitlines()[0]}"
         ) from None
     if not found.num_rows or not found.num_columns:
         raise DataError(f"{where} has no {'rows' if found.num_columns else 'columns'}")
+    names = on_one_line(found.column_names)
+    check_names(names, where)
     columns: Columns = {}
-    for name in found.column_names:
-        if found.column_names.count(name) > 1:
-            raise DataError(f"{where} has two columns called '{shown(name)}'")
-        values = found.column(name).to_pylist()
-        if bad := next((v for v in values if isinstance(v, (list, dict, bytes))), None):
+    for name, column in zip(names, found.columns, strict=True):
+        if pa.types.is_nested(column.type) or "binary" in str(column.type):
             raise DataError(
-                f"{where}: column '{shown(name)}' holds {type(bad).__name__}: tables are learned "
-                "of numbers, dates and words; take it out of the file"
+                f"{where}: column '{shown(name)}' holds {column.type}: tables are learned of "
+                "numbers, dates and words; take it out of the file"
             )
+        try:
+            values = column.to_pylist()
+        except (OverflowError, ValueError) as error:  # dates outside the years 1 to 9999
+            raise DataError(
+                f"{where}: column '{shown(name)}' holds a {column.type} that is no date: {error}"
+            ) from None
+        if _INDEX.fullmatch(name) and len(set(values)) == len(values) and len(names) > 1:
+            if reading is not None:
+                reading.leave_out(f"column '{name}': an index")
+            continue
         columns[name] = ["" if value is None else _text(value) for value in values]
     return columns
 
@@ -142,7 +177,7 @@ def table_file(path: str | Path, reading: Reading) -> Dataset:
         DataError: it cannot be read, or its columns cannot be learned.
         MissingExtraError: a parquet file, and pyarrow is not installed.
     """
-    return from_columns(read_table(path, reading), f"table:{path}", reading, where=str(path))
+    return from_columns(real_rows(path, reading), f"table:{path}", reading, where=str(path))
 
 
 def from_columns(

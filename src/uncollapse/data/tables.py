@@ -50,8 +50,7 @@ def read_csv(path: str | Path, reading: Reading | None = None) -> Columns:
     rows, separator = rows_of(read_text(where, "CSV"), where)
     if len(rows) < 2:
         raise DataError(f"{where} has no rows; the first line names the columns, rows follow")
-    # A name is part of many lines for people: it is on one line itself.
-    names = [" ".join(name.split()) for name in rows[0]]
+    names = on_one_line(rows[0])
     for number, row in enumerate(rows[1:], 1):
         if len(row) != len(names):
             raise DataError(f"{where}: row {number} has {len(row)} values, not {len(names)}")
@@ -62,7 +61,7 @@ def read_csv(path: str | Path, reading: Reading | None = None) -> Columns:
     if len(names) > 1 and not names[-1] and not any(columns[-1]):  # a separator ends every line
         names, columns = names[:-1], columns[:-1]
         reading.leave_out("an empty last column")
-    _check_names(names, where)
+    check_names(names, where)
     counted = [str(i) for i in range(len(names))]  # so pandas calls columns that have no names
     if len(names) > 1 and names != counted and all(values.number(n) is not None for n in names):
         reading.guess("names of columns are the first line's, though these are numbers")
@@ -89,7 +88,17 @@ def _counts(column: list[str]) -> bool:
     return len(set(column)) == len(column) and all(v.isascii() and v.isdigit() for v in column)
 
 
-def _check_names(names: list[str], where: Path) -> None:
+def on_one_line(names: Iterable[str]) -> list[str]:
+    """Names of columns as they are part of many lines for people."""
+    return [" ".join(name.split()) for name in names]
+
+
+def check_names(names: list[str], where: Path) -> None:
+    """Whether each column has a name of its own.
+
+    Raises:
+        DataError: one has none, or another's.
+    """
     for i, name in enumerate(names, 1):
         if not name:
             raise DataError(f"{where}: column {i} has no name; the first line names the columns")
@@ -158,7 +167,7 @@ def typed(
         kind, doubts = column_kind(name, column, other[name])
         guesses += doubts
         if kind is None:
-            notes += [] if doubts else _doubt(name, column)
+            notes += [] if doubts else doubt(name, column)
             real[name], fake[name] = _words(column), _words(other[name])
             continue
         numbers = _numbers(column, float if kind is NUMBERS else kind.parse)  # known to be
@@ -259,7 +268,7 @@ def _called(value: str) -> str:
     return f"{value[:60]}… ({len(value):,} characters, {digest})"
 
 
-def _doubt(name: str, column: list[str]) -> list[str]:
+def doubt(name: str, column: list[str]) -> list[str]:
     """Of a column of words that looks like one of numbers or dates with a slip in it."""
     counts = Counter(column)
     for read in (values.number, values.time_of_day, lambda v: values.moment(v, True)):
@@ -267,5 +276,5 @@ def _doubt(name: str, column: list[str]) -> list[str]:
         if slips and sum(counts[v] for v in slips) <= len(column) * SLIPS:
             row = next(i for i, value in enumerate(column) if value in slips)
             slip = f"row {row + 1} holds '{shown(column[row])}'"
-            return [f"column '{name}' is taken as categories: {slip}"]
+            return [f"column '{shown(name)}' is taken as categories: {slip}"]
     return []

@@ -23,6 +23,9 @@ _YEAR_LAST = re.compile(
     rf"(\d{{1,2}})([-/.])(\d{{1,2}})\2(\d{{4}})(?:,?\s+{_CLOCK}{_OFFSET})?", re.ASCII
 )
 _START = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST = (date.min - _START.date()).days * DAY
+_END = ((date.max - _START.date()).days + 1) * DAY
+"""Seconds between which the years 1 to 9999 are."""
 
 Parse = Callable[[str], float | None]
 
@@ -114,7 +117,9 @@ def _clock(parts: tuple[str | None, ...]) -> float | None:
 
 def _write_time(value: float) -> str:
     minutes, seconds = divmod(value, 60)
-    return f"{int(minutes) // 60:02d}:{int(minutes) % 60:02d}:{plain(seconds).zfill(2)}"
+    whole, _, rest = plain(round(seconds, 6)).partition(".")
+    clock = f"{int(minutes) // 60:02d}:{int(minutes) % 60:02d}:{whole.zfill(2)}"
+    return f"{clock}.{rest}" if rest else clock
 
 
 TIMES = Kind("a time of day", "times of day", time_of_day, _write_time)
@@ -142,7 +147,8 @@ def moment(value: str, day_first: bool) -> float | None:
     seconds = _clock(tuple(clock))
     if seconds is None or seconds > DAY:
         return None
-    return days * DAY + seconds - _ahead(offset)
+    when = days * DAY + seconds - _ahead(offset)
+    return when if _FIRST <= when < _END else None
 
 
 def _ahead(offset: str | None) -> int:
@@ -194,10 +200,7 @@ def dates(known: Iterable[str], other: Iterable[str] = ()) -> tuple[Kind, bool] 
         return None if found is None else found / scale
 
     def write(value: float) -> str:
-        try:
-            when = (_START + timedelta(seconds=value * scale)).replace(tzinfo=None)
-        except OverflowError:  # an offset that leads out of the years 1 to 9999
-            return plain(value)
+        when = (_START + timedelta(seconds=value * scale)).replace(tzinfo=None)
         whole_day = not seconds and value.is_integer()
         return when.date().isoformat() if whole_day else when.isoformat()
 

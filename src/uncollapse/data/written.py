@@ -22,6 +22,9 @@ _DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y",
 _CLOCKS = ("%H:%M:%S", "%H:%M")
 _BETWEEN = (" ", "T", ", ")
 _AFTER = ("", "Z")
+_PART = re.compile(r":\d\d[.,](\d+)")
+MICRO = 6
+"""Decimals of a second, at most."""
 DAY = 86_400
 
 
@@ -34,9 +37,9 @@ class Written:
             or a date's as for ``strftime``.
         unit: seconds that a date's number counts: 1, or 86,400 for days.
         decimals: to which they are rounded; None leaves all digits.
-        shown: decimals that are always written; None leaves out zeros at the end.
-        step: to whose multiples, counted from ``start``, dates, times and whole numbers are
-            rounded; 0 to none.
+        shown: decimals that are always written, of dates and times those of seconds; None leaves
+            out zeros at the end, and parts of seconds.
+        step: to whose multiples, counted from ``start``, they are rounded; 0 to none.
         start: see there.
     """
 
@@ -52,11 +55,12 @@ class Written:
         if self.step:
             value = self.start + round((value - self.start) / self.step) * self.step
         if self.form == "time":
-            return TIMES.write(round(value, 6))
+            value = round(value, self.shown or 0)
+            return TIMES.write(float(math.floor(value))) + _part(value, self.shown)
         if self.form == "minutes":
             return TIMES.write(round(value / 60) * 60.0)[:-3]
         if self.form:
-            return _date(value * self.unit, self.form)
+            return _date(value * self.unit, self.form, self.shown)
         if self.decimals is None:
             return SHOWN % value
         value = round(value, self.decimals) + 0.0  # -0 is 0
@@ -78,20 +82,23 @@ def written(kind: Kind, values: Sequence[str], numbers: Sequence[float]) -> tupl
         return _numbers(values, numbers), ""
     step = _common(numbers)
     start = min(numbers)
+    parts = max(len(part[1]) if (part := _PART.search(value)) else 0 for value in values)
+    shown = min(parts, MICRO) or None
     if kind is TIMES:
         form = "time" if any(value.count(":") == 2 for value in values) else "minutes"
-        found = Written(form, step=step, start=start)
+        found = Written(form, shown=shown, step=step, start=start)
         same = all(found.write(n) == value for value, n in zip(values, numbers, strict=True))
         return found, "" if same else f"written as {found.write(start)}"
     unit = 1 if any(":" in value for value in values) else DAY
     pairs = list(zip(values, numbers, strict=True))
     for form in _forms(unit):
-        if all(_date(n * unit, form) == value for value, n in pairs[:50]) and all(
-            _date(n * unit, form) == value for value, n in pairs
+        if all(_date(n * unit, form, shown) == value for value, n in pairs[:50]) and all(
+            _date(n * unit, form, shown) == value for value, n in pairs
         ):
-            return Written(form, unit, step=step, start=start), ""
+            return Written(form, unit, shown=shown, step=step, start=start), ""
     form = "%Y-%m-%d" if unit == DAY else "%Y-%m-%d %H:%M:%S"
-    return Written(form, unit, step=step, start=start), f"written as {_date(start * unit, form)}"
+    plain = Written(form, unit, shown=shown, step=step, start=start)
+    return plain, f"written as {plain.write(start)}"
 
 
 def usual(values: Iterable[str]) -> str:
@@ -108,9 +115,15 @@ def _numbers(values: Sequence[str], numbers: Sequence[float]) -> Written:
     has = {len(found[1]) if (found := re.search(r"\.(\d*)$", v)) else 0 for v in values}
     plain = not any("e" in value.lower() for value in values)
     shown = has.pop() if len(has) == 1 and plain else None
-    step = _common(numbers) if decimals <= 0 else 0.0  # of whole numbers all may be fives
+    decimals = max(decimals, 0)
+    # All may be fives, or halves, or end in .99: told without the errors of binary fractions.
+    units = [int(Decimal(value).scaleb(decimals)) for value in values]
+    step = math.gcd(*(one - units[0] for one in units))
     return Written(
-        decimals=max(decimals, 0), shown=shown, step=step if step > 1 else 0.0, start=min(numbers)
+        decimals=decimals,
+        shown=shown,
+        step=step / 10**decimals if step > 1 else 0.0,
+        start=min(numbers),
     )
 
 
@@ -129,10 +142,17 @@ def _forms(unit: int) -> list[str]:
     ]  # fmt: skip
 
 
-def _date(seconds: float, form: str) -> str:
-    when = _START + timedelta(seconds=round(seconds))
+def _date(seconds: float, form: str, shown: int | None) -> str:
+    seconds = round(seconds, shown or 0)
+    when = _START + timedelta(seconds=math.floor(seconds))
+    form = form.replace("%S", f"%S{_part(seconds, shown)}")
     # strftime leaves out a year's zeros in front on some systems
     return when.strftime(form.replace("%Y", f"{when.year:04d}"))
+
+
+def _part(seconds: float, shown: int | None) -> str:
+    """The part of a second that is rounded to so many decimals, such as ".250"."""
+    return f"{seconds - math.floor(seconds):.{shown}f}"[1:] if shown else ""
 
 
 def _common(numbers: Sequence[float]) -> float:

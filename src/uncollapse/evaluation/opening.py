@@ -13,7 +13,7 @@ from uncollapse.data.idx import looks_like
 from uncollapse.data.json_lines import read_json_lines
 from uncollapse.data.loading import looking_at, read
 from uncollapse.data.reading import Reading
-from uncollapse.data.table_files import PARQUET, read_table
+from uncollapse.data.table_files import PARQUET, read_table, real_rows
 from uncollapse.data.tables import Columns, described
 from uncollapse.data.texts import read_lines
 from uncollapse.errors import DataError
@@ -81,7 +81,7 @@ def _open(text: str, reading: Reading, like: Opened | None) -> Opened:
     theirs = None if like is None else like.dataset
     form, _, rest = text.partition(":")
     if form == "table":
-        return Opened(text, reading, columns=read_table(rest, reading))
+        return Opened(text, reading, columns=real_rows(rest, reading))
     if form == "text":
         return Opened(text, reading, lines=_cut(read_lines(rest, reading), reading))
     path = Path(text).expanduser()

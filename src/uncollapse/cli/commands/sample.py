@@ -38,7 +38,8 @@ def sample(
         The run's folder.
     out
         FILE.npz (numbers in the data's own units, array `samples`), FILE.npy (the same, a plain
-        array), FILE.csv (points and series, one a row), FILE.png (one picture of them), or FOLDER/
+        array), FILE.csv (points, series and rows of tables, one a row), FILE.txt (text, one a
+        line), FILE.png (one picture of them), or FOLDER/
         (images, a PNG of 8 bits each: 0000.png, …), which must be new or empty.
     count
         How many. Default: 64, or with --routes what there is room for.

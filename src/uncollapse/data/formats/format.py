@@ -125,6 +125,12 @@ def record_count(file: Path, size: int) -> int:
     return length // size
 
 
+def is_hidden(name: str) -> bool:
+    """Whether a file in an archive is hidden, as those that a Mac adds are (``._a.png``)."""
+    parts = name.split("/")
+    return "__MACOSX" in parts or any(p.startswith(".") and p not in (".", "..") for p in parts)
+
+
 def safe_member(name: str, where: Path) -> str:
     """The name of a file in an archive.
 

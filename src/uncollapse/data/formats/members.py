@@ -18,6 +18,8 @@ from uncollapse.errors import DataError
 
 LOCAL = struct.Struct("<4s22xHH")
 """What stands before a member of a zip: its mark, and how long name and extra field are."""
+HEADER = 512
+"""Bytes of a member's header in a tar, just before it; it begins with the name."""
 MOST = 2**28
 """Bytes of one image file."""
 
@@ -93,8 +95,21 @@ class Members:
         return content
 
     def called(self, number: int) -> str:
-        """Its archive, and its place there."""
-        return f"{self.archives[int(self.of[number])]}, byte {int(self.offsets[number]):,},"
+        """Its archive, and its name there as far as that can be read again."""
+        archive, start = self.archives[int(self.of[number])], int(self.offsets[number])
+        try:
+            with open(archive, "rb") as file:
+                if self.packed is None:
+                    file.seek(max(0, start - HEADER))
+                    name = file.read(100).partition(b"\0")[0]
+                else:
+                    file.seek(start)
+                    _, length, _ = LOCAL.unpack(file.read(LOCAL.size))
+                    name = file.read(min(length, 200))
+        except (OSError, struct.error):
+            name = b""
+        known = name.decode(errors="replace") or f"byte {start:,}"
+        return f"{archive}: {known if known.isprintable() else ascii(known)}"
 
     def digest(self) -> str:
         """Of the names and sizes."""

@@ -169,6 +169,11 @@ def _column(schema: Any, reading: Reading, file: Path) -> str:
             raise DataError(f"{file} has no images '{key}'; columns of bytes: {_list(likely)}")
         return str(key)
     named: list[str] = [name for name in likely if name.lower() in NAMES] or likely
+    if not likely:
+        raise DataError(
+            f"{file} has columns {_list(list(fields))}, none of them of images; table:{file} "
+            "reads rows of numbers and words"
+        )
     if len(named) != 1:
         raise DataError(
             f"{file} has columns {_list(list(fields))}, of bytes {_list(likely)}: which are the "

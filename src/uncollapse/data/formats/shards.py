@@ -20,7 +20,7 @@ import numpy as np
 
 from uncollapse.data.dataset import Dataset
 from uncollapse.data.encoded import image_records
-from uncollapse.data.formats.format import Format, safe_member
+from uncollapse.data.formats.format import Format, is_hidden, safe_member
 from uncollapse.data.formats.members import Members, Names
 from uncollapse.data.images import SUFFIXES
 from uncollapse.data.reading import Reading
@@ -28,6 +28,8 @@ from uncollapse.errors import DataError
 
 MOST_LABEL = 2**16
 """Bytes of a member that tells a class."""
+PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
+"""What gzip, bzip2, xz and zstd begin with."""
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 
 
@@ -125,7 +127,7 @@ def _samples(file: Path) -> Iterator[list[tarfile.TarInfo]]:
                 safe_member(member.name, file)
                 if member.islnk() or member.issym():
                     raise DataError(f"{file} has a link '{member.name}': nothing is read")
-                if not member.isreg():
+                if not member.isreg() or is_hidden(member.name):
                     continue
                 if member.offset_data + member.size > length:
                     raise DataError(f"{file} is cut off within '{member.name}'")
@@ -137,11 +139,19 @@ def _samples(file: Path) -> Iterator[list[tarfile.TarInfo]]:
                 key = own
                 group.append(member)
     except (tarfile.TarError, OSError, EOFError, ValueError) as error:
-        packed = file.suffix in (".gz", ".tgz", ".xz", ".zst", ".bz2")
+        packed = _beginning(file).startswith(PACKED)
         how = "; unpack it first: compressed shards cannot be shuffled" if packed else ""
         raise DataError(f"{file} cannot be read as a plain tar: {error}{how}") from None
     if group:
         yield group
+
+
+def _beginning(file: Path) -> bytes:
+    try:
+        with open(file, "rb") as opened:
+            return opened.read(8)
+    except OSError:
+        return b""
 
 
 def _ending(name: str) -> str:
@@ -164,6 +174,8 @@ def _label(group: list[tarfile.TarInfo], file: Path) -> int | None:
         if isinstance(value, dict):
             value = value.get("label", value.get("cls"))
         if isinstance(value, int) and not isinstance(value, bool):
+            if not -(2**63) <= value < 2**63:
+                raise DataError(f"{file}: '{member.name}' holds a class of more than 64 bits")
             return value
         if ending == ".cls":
             raise DataError(f"{file}: '{member.name}' holds no whole number")

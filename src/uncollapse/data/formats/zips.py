@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from uncollapse.data.dataset import Dataset
 from uncollapse.data.encoded import classes_by_folder, image_records
-from uncollapse.data.formats.format import Format, found, safe_member
+from uncollapse.data.formats.format import Format, found, is_hidden, safe_member
 from uncollapse.data.formats.members import Members, Names
 from uncollapse.data.images import SUFFIXES
 from uncollapse.data.reading import Reading
@@ -37,6 +37,7 @@ def read(path: str, *, name: str, reading: Reading, like: Dataset | None = None)
     try:
         with zipfile.ZipFile(where) as archive:
             members = [_checked(m, where) for m in archive.infolist() if not m.is_dir()]
+            members = [m for m in members if not is_hidden(m.filename)]
             labels = next((m for m in members if m.filename == LABELS), None)
             said: Any = None if labels is None else _json(archive, labels, where)
     except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
@@ -52,9 +53,7 @@ def read(path: str, *, name: str, reading: Reading, like: Dataset | None = None)
     for member in images:
         digest.add(f"{member.filename} {member.CRC}", member.file_size)
     numbers, classes = (
-        classes_by_folder([tuple(name.split("/")) for name in names])
-        if labels is None
-        else _labels(said, names, where)
+        classes_by_folder(_below_root(names)) if labels is None else _labels(said, names, where)
     )
     records = Members(
         [where],
@@ -73,6 +72,14 @@ def read(path: str, *, name: str, reading: Reading, like: Dataset | None = None)
         reading=reading,
         like=like,
     )
+
+
+def _below_root(names: list[str]) -> list[tuple[str, ...]]:
+    """The parts of paths without the folders that all have in common, as of a zipped folder."""
+    parts = [tuple(name.replace("\\", "/").split("/")) for name in names]
+    while parts and all(len(p) > 1 and p[0] == parts[0][0] for p in parts):
+        parts = [p[1:] for p in parts]
+    return parts
 
 
 def _checked(member: zipfile.ZipInfo, where: Path) -> zipfile.ZipInfo:
