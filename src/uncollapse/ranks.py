@@ -74,6 +74,16 @@ class Ranks:
         self.sum_([whole])
         return whole
 
+    def together(self, parts: Mapping[str, Tensor], total: int) -> dict[str, Tensor]:
+        """On every process, everybody's shares ``[n, ...]`` joined to ``[total, ...]``."""
+        whole = {}
+        for name, part in parts.items():
+            whole[name] = part.new_zeros(total, *part.shape[1:])
+            whole[name][self.share(total)] = part
+        for kind in sorted({str(tensor.dtype) for tensor in whole.values()}):
+            self.sum_([tensor for tensor in whole.values() if str(tensor.dtype) == kind])
+        return whole
+
     def gather(self, parts: Mapping[str, Tensor], total: int) -> dict[str, Tensor]:
         """On the first process, everybody's shares ``[n, ...]`` joined to ``[total, ...]``.
 

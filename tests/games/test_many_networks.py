@@ -338,13 +338,13 @@ def test_untrained_a_classifier_knows_nothing_and_learns_whose_is_whose():
     ],
 )
 def test_gmans_mixtures_of_losses(words, wanted):
-    game = GMAN(3, **words)
-    losses = torch.tensor([[[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]], requires_grad=True)
-    mixed = game._mixed(losses)
-    assert mixed.mean().item() == pytest.approx(wanted, abs=1e-5)
-    slopes = torch.autograd.grad(mixed.mean(), losses)[0].sum(2)[0]
+    losses = torch.tensor([[1.0, 2.0, 3.0]])
+    mix = seat(GMAN(3, **words), seeds=(1,))._mix(losses)
+    assert (mix.weights * losses).sum().item() == pytest.approx(wanted, abs=1e-5)
+    (slopes,) = mix.slopes
     L = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64, requires_grad=True)
     if words.get("mix") in ("mean", "max"):
+        assert torch.equal(mix.slopes, mix.weights)
         return
     w = (words["sharpness"] * L).softmax(0)
     w = w.detach() if words.get("detached") else w
@@ -354,14 +354,14 @@ def test_gmans_mixtures_of_losses(words, wanted):
 
 def test_gmans_learned_sharpness_moves_by_its_gradient():
     game = seat(GMAN(3, mix="learned", reward=0.5), seeds=(1,), optimizer="sgd", lr=(0.1, 0.1))
-    losses = torch.tensor([[[1.0], [2.0], [4.0]]])
+    losses = torch.tensor([[1.0, 2.0, 4.0]])
     network = game.players["sharpness"].stack.networks[0]
     assert network.theta.item() == -2
     θ = torch.tensor(-2.0, requires_grad=True)
-    λ, L = softplus(θ), losses[0, :, 0]
+    λ, L = softplus(θ), losses[0]
     loss = ((λ * L).softmax(0) * L).sum() - 0.5 * λ
     after = -2 - 0.1 * torch.autograd.grad(loss, θ)[0].item()
-    game._mixed(losses)
+    game._mix(losses)
     assert network.theta.item() == pytest.approx(after, abs=1e-6)
     assert after != -2
     torch.testing.assert_close(Sharpness()(L), (softplus(torch.tensor(-2.0)) * L).softmax(0))

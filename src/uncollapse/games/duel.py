@@ -32,7 +32,7 @@ class Duel(WholeRun):
     members = 1
     updates = 1
     parts: ClassVar[Mapping[str, Part]] = {}
-    spread = ()
+    spread: ClassVar[tuple[str, ...]] = ()
     heads = Heads()
 
     def set_up(self, table: Table) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -33,6 +34,14 @@ class Ensemble(Duel):
 
     duels: int = 4
     of_each: Shown = field(init=False, repr=False, compare=False)
+    here: int = field(init=False, repr=False, compare=False)
+    spread: ClassVar[tuple[str, ...]] = (
+        "generator",
+        "discriminator",
+        "penalty",
+        "output",
+        "remedies",
+    )
 
     def __post_init__(self) -> None:
         check_kinds(self, "ensemble")
@@ -45,9 +54,17 @@ class Ensemble(Duel):
         return self.duels
 
     def set_up(self, table: Table) -> None:
-        """Seats K pairs for each replica."""
-        super().set_up(table.of(self.duels))
-        weights = torch.ones(len(table.seeds), self.duels)
+        """Seats K pairs for each replica; of several processes each has its share of them.
+
+        Raises:
+            ConfigError: several processes, and several replicas or fewer duels.
+        """
+        if table.ranks.count > 1 and len(table.seeds) > 1:
+            raise ConfigError(f"ensemble: replicas need a single process, not {table.ranks.count}")
+        local = table.of(self.duels)
+        self.here = local.group
+        super().set_up(local)
+        weights = torch.ones(len(table.seeds), self.here)
         self.output = Mixture(self.output.stack, weights)  # an average's, if there is one
         self.of_each, self.shown = self.shown, Shown()
 
@@ -59,8 +76,11 @@ class Ensemble(Duel):
         for name in ("d_real", "d_fake", "slopes"):
             values_mb = getattr(self.of_each, name)
             setattr(ours, name, None if values_mb is None else self._joined(values_mb))
-        return {name: self._joined(values_m[:, None]).mean(1) for name, values_m in seen.items()}
+        part = self.here / self.duels
+        mean = {name: self._joined(v_m[:, None]).mean(1) * part for name, v_m in seen.items()}
+        self.table.ranks.sum_(list(mean.values()))
+        return mean
 
     def _joined(self, values_mb: Tensor) -> Tensor:
         """``[replica * K, batch, ...]`` seen as ``[replica, K * batch, ...]``."""
-        return values_mb.reshape(-1, self.duels, *values_mb.shape[1:]).flatten(1, 2)
+        return values_mb.reshape(-1, self.here, *values_mb.shape[1:]).flatten(1, 2)

@@ -106,7 +106,8 @@ class Game(Protocol):
     def spread(self) -> tuple[str, ...]:
         """The roles and streams of which each of several processes has its share.
 
-        Empty if a single process plays the game.
+        Also "output", if that is so of what samples come from, and "remedies", if it is of all
+        that remedies remember. Empty if a single process plays the game.
         """
 
     @property
@@ -334,6 +335,12 @@ class WholeRun:
     def span(self, steps: int) -> range:
         """All rounds."""
         return range(steps)
+
+
+def on_all(player: Player, ranks: Ranks) -> None:
+    """A player that all processes have, each with a part of its loss: its gradients add up."""
+    player.part = 1 / ranks.count
+    player.before_step.append(lambda _, slopes: ranks.sum_(slopes))
 
 
 def mean_by_member(values_mb: Tensor) -> Tensor:

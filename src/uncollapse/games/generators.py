@@ -24,8 +24,9 @@ from uncollapse.streams import Streams
 class Generators(WholeRun):
     """K generators share a batch, a block each; samples come from all of them evenly.
 
-    A game of this kind says what its discriminator tells (``heads``) and, if it likes, where a
-    block's latents come from and what else a generator minimises.
+    A game of this kind says what its discriminator tells (``heads``), whether generators have one
+    loss or each its own (``together``), and, if it likes, where a block's latents come from and
+    what else a generator minimises.
 
     Args:
         generators: K, at least 1; with 1 it is the plain GAN.
@@ -46,6 +47,8 @@ class Generators(WholeRun):
 
     updates = 1
     spread = ()
+    together = True
+    """Whether all generators minimise the mixture's mean loss; else each that of its own block."""
 
     def __post_init__(self) -> None:
         check_kinds(self, self.name)
@@ -117,7 +120,7 @@ class Generators(WholeRun):
         fake_rb = blocks.made(G, self.latents(draw))
         self.shown.fakes(fake_rb)
         loss_rb = self.fooled(match, D, real_rb, fake_rb)
-        G.update(self.generators * loss_rb)  # each learns from the mean of its own block
+        G.update(loss_rb if self.together else self.generators * loss_rb)
 
         return {
             "d_real": mean_by_member(judged.real),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,15 @@ from torch.nn.functional import one_hot, softplus
 
 from uncollapse.errors import ConfigError
 from uncollapse.games.blocks import Blocks
-from uncollapse.games.game import Draw, Observation, Part, Table, WholeRun, mean_by_member
+from uncollapse.games.game import (
+    Draw,
+    Observation,
+    Part,
+    Table,
+    WholeRun,
+    mean_by_member,
+    on_all,
+)
 from uncollapse.games.shown import Shown
 from uncollapse.names import check_kinds
 from uncollapse.players import Heads, Mixture, Player
@@ -58,9 +66,10 @@ class GMAN(WholeRun):
     matches: dict[str, Match] = field(init=False, repr=False, compare=False)
     shown: Shown = field(init=False, repr=False, compare=False)
     blocks: Blocks = field(init=False, repr=False, compare=False)
+    here: int = field(init=False, repr=False, compare=False)
 
     updates = 1
-    spread = ()
+    spread = ("discriminator", "penalty")
     heads = Heads()
     parts: ClassVar[Mapping[str, Part]] = {}
 
@@ -80,9 +89,18 @@ class GMAN(WholeRun):
         return self.discriminators
 
     def set_up(self, table: Table) -> None:
-        """Seats one generator and K discriminators for each replica; for GMAN* also its λ."""
+        """Seats one generator and K discriminators for each replica; for GMAN* also its λ.
+
+        Of several processes each has its share of the discriminators, and all have the rest.
+
+        Raises:
+            ConfigError: several processes, and several replicas or fewer discriminators.
+        """
+        if table.ranks.count > 1 and len(table.seeds) > 1:
+            raise ConfigError(f"gman: replicas need a single process, not {table.ranks.count}")
         self.table = table
         local = table.of(self.discriminators)
+        self.here = local.group
         self.blocks = Blocks("gman", self.discriminators, judged_as_one(table.remedies))
         self.blocks.check(table)
         self.players = {
@@ -92,6 +110,7 @@ class GMAN(WholeRun):
         if self.mix == "learned":
             self.players["sharpness"] = self._seat_sharpness(table)
         self.randomness = {"penalty": local.streams("penalty")}
+        on_all(self.players["generator"], table.ranks)
         sides = ("generator", "discriminator")
         self.matches = {"duel": local.match("duel", self.randomness["penalty"], sides, sides[::-1])}
         self.output = Mixture(self.players["generator"].stack)
@@ -101,28 +120,32 @@ class GMAN(WholeRun):
     def step(self, draw: Draw) -> Observation:
         """Each D_k learns ``critic_steps`` times from slices of its own, then G once from all."""
         G, D = self.players["generator"], self.players["discriminator"]
-        match, blocks = self.matches["duel"], self.blocks
+        match = self.matches["duel"]
 
         for _ in range(self.table.critic_steps):
             real_rb = draw.real()
             with torch.no_grad():
                 fake_rb = match.met(G)(draw.latents())
-            judged = match.judge(D, blocks.parted(real_rb), blocks.parted(fake_rb))
+            judged = match.judge(D, self._slices(real_rb), self._slices(fake_rb))
             D.update(judged.loss)
-        self.shown.answers(type(judged)(*(blocks.joined(values) for values in judged)))
+        judged = type(judged)(*(self._joined(values) for values in judged))
+        self.shown.answers(judged)
 
         fake_rb = G(draw.latents())
         self.shown.fakes(fake_rb)
         loss_mb = match.fool(D, self._to_each(real_rb), self._to_each(fake_rb))
-        loss_rb = self._mixed(loss_mb.reshape(-1, self.discriminators, loss_mb.shape[1]))
-        G.update(loss_rb)
+        loss_rkb = loss_mb.reshape(-1, self.here, loss_mb.shape[1])
+        mix = self._mix(loss_rkb.detach().mean(2))
+        G.update((mix.slopes[..., None] * loss_rkb).sum(1))
 
+        part = self.here / self.discriminators
         seen = {
-            "d_real": mean_by_member(blocks.joined(judged.real)),
-            "d_fake": mean_by_member(blocks.joined(judged.fake)),
-            "loss_d": mean_by_member(blocks.joined(judged.loss)),
-            "loss_g": mean_by_member(loss_rb),
+            "d_real": mean_by_member(judged.real) * part,
+            "d_fake": mean_by_member(judged.fake) * part,
+            "loss_d": mean_by_member(judged.loss) * part,
+            "loss_g": mean_by_member((mix.weights[..., None] * loss_rkb).sum(1)),
         }
+        self.table.ranks.sum_(list(seen.values()))
         if self.mix == "learned":
             θ_r = self.players["sharpness"].stack.state()["theta"]
             seen["sharpness"] = softplus(θ_r)
@@ -130,28 +153,44 @@ class GMAN(WholeRun):
 
     def _to_each(self, samples_rb: Tensor) -> Tensor:
         """A replica's samples for each of its discriminators, ``[replica * K, batch, ...]``."""
-        return samples_rb.repeat_interleave(self.discriminators, dim=0)
+        return samples_rb.repeat_interleave(self.here, dim=0)
 
-    def _mixed(self, loss_rkb: Tensor) -> Tensor:
-        """F of the discriminators' losses ``[replica, K, batch]``: ``[replica, batch]``.
+    def _slices(self, samples_rb: Tensor) -> Tensor:
+        """The slices of a batch of the discriminators that are here."""
+        slices_mb = self.blocks.parted(samples_rb)
+        ranks = self.table.ranks  # several have a single replica
+        return slices_mb[ranks.share(self.discriminators)] if ranks.count > 1 else slices_mb
+
+    def _joined(self, values_mb: Tensor) -> Tensor:
+        """Slices as batches of their replicas."""
+        return values_mb.reshape(-1, self.here * values_mb.shape[1], *values_mb.shape[2:])
+
+    def _mix(self, loss_rk: Tensor) -> Mix:
+        """F of the discriminators' mean losses ``[replica, K]``, of those that are here.
 
         GMAN*'s λ learns here, from losses that count as given.
         """
-        mean_rk = loss_rkb.mean(2)
-        if self.detached:
-            mean_rk = mean_rk.detach()
+        ranks, K = self.table.ranks, self.discriminators
+        every_rk = ranks.spread_out(loss_rk, K)
+        sharpness: Tensor | float = 0.0
         if self.mix == "mean":
-            weight_rk = torch.full_like(mean_rk, 1 / self.discriminators)
-        elif self.mix == "softmax":
-            weight_rk = (self.sharpness * mean_rk).softmax(1)
+            weight_rk = torch.full_like(every_rk, 1 / K)
         elif self.mix == "max":
-            weight_rk = one_hot(mean_rk.argmax(1), self.discriminators).to(mean_rk)
+            weight_rk = one_hot(every_rk.argmax(1), K).to(every_rk)
+        elif self.mix == "softmax":
+            weight_rk, sharpness = (self.sharpness * every_rk).softmax(1), self.sharpness
         else:
             λ = self.players["sharpness"]
-            known_rk = loss_rkb.mean(2).detach()
-            λ.update((λ(known_rk[:, None])[:, 0] * known_rk).sum(1, keepdim=True))
-            weight_rk = λ(mean_rk[:, None])[:, 0]
-        return (weight_rk[..., None] * loss_rkb).sum(1)
+            λ.update((λ(every_rk[:, None])[:, 0] * every_rk).sum(1, keepdim=True))
+            with torch.no_grad():
+                weight_rk = λ(every_rk[:, None])[:, 0]
+            sharpness = softplus(λ.stack.state()["theta"])[:, None]
+        slope_rk = weight_rk
+        if not self.detached:
+            whole_r1 = (weight_rk * every_rk).sum(1, keepdim=True)
+            slope_rk = weight_rk * (1 + sharpness * (every_rk - whole_r1))
+        mine = ranks.share(K)
+        return Mix(weight_rk[:, mine], slope_rk[:, mine])
 
     def _seat_sharpness(self, table: Table) -> Player:
         player = table.seat_other("sharpness", Sharpness)
@@ -163,6 +202,15 @@ class GMAN(WholeRun):
     ) -> Tensor:
         """``- reward · λ``, added up over replicas."""
         return -self.reward * torch.stack([softplus(θ) for θ in values]).sum()
+
+
+class Mix(NamedTuple):
+    """How the generator's losses make one, ``[replica, K]`` each."""
+
+    weights: Tensor
+    """w of ``F = Σ_k w_k L_k``."""
+    slopes: Tensor
+    """``∂F/∂L_k``: the weights, if they count as given; else ``w_k (1 + λ (L_k - F))``."""
 
 
 class Sharpness(nn.Module):

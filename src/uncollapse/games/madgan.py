@@ -55,6 +55,7 @@ class MADGAN(Generators):
     similarity: str = "none"
     weight: float = 1.0
     name: ClassVar[str] = "madgan"
+    together = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

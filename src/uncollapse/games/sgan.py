@@ -8,7 +8,15 @@ import torch
 from torch import Tensor
 
 from uncollapse.errors import ConfigError
-from uncollapse.games.game import Draw, Observation, Part, Table, WholeRun, mean_by_member
+from uncollapse.games.game import (
+    Draw,
+    Observation,
+    Part,
+    Table,
+    WholeRun,
+    mean_by_member,
+    on_all,
+)
 from uncollapse.games.shown import Shown
 from uncollapse.names import check_kinds
 from uncollapse.objectives import Judgement
@@ -168,7 +176,7 @@ class SGAN(WholeRun):
             ),
         }
         for role in ("generator", "discriminator"):
-            self.players[role].before_step.append(lambda _, slopes: table.ranks.sum_(slopes))
+            on_all(self.players[role], table.ranks)
         self.output = Mixture(self.players["generator"].stack)
         self.shown = Shown()
         table.welcome_remedies(self)

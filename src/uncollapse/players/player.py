@@ -27,6 +27,8 @@ class Player:
         terms: summands of its loss that concern weights alone: each is called with the player,
             some of its weights, and the values that these have (others than their own when an
             update is only imagined), and gives one number.
+        part: what ``terms`` weigh; less than 1 where several processes have this player, whose
+            gradients add up.
         before_step: called with the player and the gradients of an update (of the weights in
             ``moved``), in order; may change them in place.
         moved: the weights that the last update changed.
@@ -45,6 +47,7 @@ class Player:
         self.lr = lr
         self.parameters = stack.parameters()
         self.moved: list[Tensor] = []
+        self.part = 1.0
         self.terms: list[Callable[[Player, Sequence[Tensor], Sequence[Tensor]], Tensor]] = []
         self.before_step: list[Callable[[Player, list[Tensor]], None]] = []
         self.made: list[Callable[[Player, Tensor, Tensor], None]] = []
@@ -67,7 +70,7 @@ class Player:
         """The one number that an update lowers: all members' mean losses, and all terms."""
         total = loss_mb.mean(1).sum()
         for term in self.terms:
-            total = total + term(self, weights, values)
+            total = total + self.part * term(self, weights, values)
         return total
 
     def update(
@@ -110,7 +113,7 @@ class Player:
     def clone(self) -> Player:
         """A player with the same weights and the same memory, which then goes its own way."""
         twin = Player(self.stack.clone(), self.settings, self.lr)
-        twin.terms = list(self.terms)
+        twin.terms, twin.part = list(self.terms), self.part
         twin.before_step = list(self.before_step)
         twin.made = list(self.made)
         twin.after_update = list(self.after_update)

@@ -16,7 +16,7 @@ from uncollapse.training.training import Training
 
 def finished(training: Training, folder: RunFolder | None, rows: list[Row]) -> Run:
     """The run that a training has become."""
-    networks = training.game.output.separate()
+    networks = training.output.separate()
     for component in chain(*networks):
         component.generator.cpu()
     cast = Cast.of(training.config, training.checkpoint(), **training.given)
@@ -37,7 +37,7 @@ def standing(
         folder: where it is kept.
         rows: the record, if it is kept in memory.
     """
-    config, networks = training.config, training.game.output.separate()
+    config, networks = training.config, training.output.separate()
     cast = Cast.of(config, saved, **training.given)
     step, data, (verdicts, examples) = training.step, described(saved), _watched(training)
     acts = training.history.tried

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor
 
 from uncollapse.players import Player
+from uncollapse.ranks import Ranks
 
 ROLES = {"gradient_d": "discriminator", "gradient_g": "generator"}
 
@@ -19,12 +20,22 @@ class Gradients:
     Args:
         players: by role, as they are at any time; a game without a pair of its own has no norms.
         replicas: for each of them one norm, of all networks of a role together.
+        ranks: the processes that play together.
+        spread: the roles of which each of them has a share.
     """
 
-    def __init__(self, players: Mapping[str, Player], replicas: int) -> None:
+    def __init__(
+        self,
+        players: Mapping[str, Player],
+        replicas: int,
+        ranks: Ranks | None = None,
+        spread: Collection[str] = (),
+    ) -> None:
         self._players = players
         self._wanted = False
         self._replicas = replicas
+        self._ranks = ranks or Ranks()
+        self._spread = spread
         self._norms: dict[str, Tensor] = {}
         self._heard: dict[str, Player] = {}
 
@@ -46,6 +57,10 @@ class Gradients:
             norms = gradient_norms(player)
             if len(norms) > self._replicas:
                 norms = norms.reshape(self._replicas, -1).square().sum(1).sqrt()
+            if self._ranks.count > 1 and ROLES[name] in self._spread:
+                squares = norms.square()
+                self._ranks.sum_([squares])
+                norms = squares.sqrt()
             self._norms[name] = norms
 
 

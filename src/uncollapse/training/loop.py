@@ -58,10 +58,12 @@ def loop(
         StoppedBySignal: somebody asked to stop; everything is saved.
     """
     config = training.config
-    gradients = Gradients(training.game.players, config.replicas)
+    game = training.game
+    gradients = Gradients(game.players, config.replicas, training.ranks, game.spread)
     with ProgressLine(training.data.name, training.step, config.steps, shown) as progress:
         alarms = Alarms(training.reference_mb, progress.say)
         looked = None
+        training.meet()
         if training.ranks.number == 0:  # of several processes, the first one looks
             looked = partial(look, training, recorder, alarms, progress)
             if training.step == 0:
@@ -79,6 +81,8 @@ def loop(
 
             recorder.observe(step, observation, gradients)
             alarms.numbers(step, recorder.latest_by_member)
+            if step % EVERY == 0:
+                training.meet()
             if step % EVERY == 0 and training.ranks.number == 0:
                 watch(training, folder, recorder, progress)
                 fallen = None if finished else training.fallen
@@ -214,6 +218,7 @@ def save(
         Why a callback says stop; None if none does.
     """
     recorder.flush()
+    training.meet()
     saved = training.checkpoint()
     recorder.check_tensors(training.step, saved.tensors)
     best = False

@@ -24,6 +24,7 @@ def take_pictures(training: Training, folder: RunFolder | None, recorder: Record
     """
     if folder is None and training.ranks.count == 1:
         return
+    training.meet()
     named_mb = named(training)
     if folder is None:
         return

@@ -21,7 +21,7 @@ from uncollapse.errors import CheckpointError, ConfigError
 from uncollapse.games import Beginning, Game, Table
 from uncollapse.metrics import energy_distance
 from uncollapse.objectives import Objective
-from uncollapse.players import Optimizer
+from uncollapse.players import Mixture, Optimizer, Stack
 from uncollapse.ranks import Ranks
 from uncollapse.remedies import Remedy, check_batch, drawn, equipped, judged_shape
 from uncollapse.runs.acts import CHANGED, History
@@ -36,6 +36,8 @@ from uncollapse.training.facts import facts
 from uncollapse.training.watching import Watching
 from uncollapse.version import __version__
 
+SPREAD = {"output": OUTPUT, "remedies": "remedy/"}
+"""Where a checkpoint has what games call so, of which processes have shares."""
 SCORED = 512
 """Samples that the energy distance is taken of."""
 
@@ -140,6 +142,7 @@ class Training:
                 latent=config.latent,
             )
         )
+        self._whole = self._shared_output()
         self._tell_how_long()
         self.reference_mb = _reference(self.data, config.seeds)
         tried = [act.change for act in history.tried]
@@ -171,6 +174,29 @@ class Training:
         for cure, begun in self._begun():
             cure.lasts((end - begun) * self.game.updates)
 
+    @property
+    def output(self) -> Mixture:
+        """Where samples come from; shares of several processes as they last :meth:`meet`."""
+        return self._whole or self.game.output
+
+    def meet(self) -> None:
+        """Brings together what samples come from, where each process has its share of it.
+
+        All processes call it, before any of them draws samples.
+        """
+        if self._whole is not None:
+            mine = self.game.output.state()
+            self._whole.stack.restore(self.ranks.together(mine, self.game.members))
+
+    def _shared_output(self) -> Mixture | None:
+        """Copies of everybody's networks, if each process has a share of them."""
+        if self.ranks.count == 1 or "output" not in self.game.spread:
+            return None
+        one = self.game.output.stack.separate()[0]
+        copies = [copy.deepcopy(one) for _ in range(self.game.members)]
+        stack = Stack(copies, Ambient(range(len(copies)), "output", self.device))
+        return Mixture(stack, torch.ones(1, len(copies)))
+
     def latents(self, count: int, purpose: str = "pictures") -> Tensor:
         """Noise that samples are made of, fixed for each purpose: ``[member, count, *latent]``."""
         streams = Streams(self.config.seeds, purpose, self.device)
@@ -186,7 +212,7 @@ class Training:
         latents_mb = self.latents(count, purpose)
 
         def begin() -> Callable[[Tensor], Tensor]:
-            return partial(self.game.output.evaluate, ambient=Ambient(seeds, purpose, self.device))
+            return partial(self.output.evaluate, ambient=Ambient(seeds, purpose, self.device))
 
         return in_chunks(begin, latents_mb, self.chunk, self.draw.batch, axis=1)
 
@@ -215,7 +241,7 @@ class Training:
             tensors[f"random/{purpose}"] = torch.stack(streams.state())
         output = self.game.output.state()
         tensors |= {f"{OUTPUT}{name}": tensor for name, tensor in output.items()}
-        tensors[MIXTURE] = self.game.output.weights
+        tensors[MIXTURE] = self.output.weights
         tensors |= {"data/scale": self.data.scale, "data/shift": self.data.shift}
         if self.data.form.below:  # to be drawn below samples, when the data is not at hand
             tensors["data/reference"] = self.data.restore(self.reference_mb[0])
@@ -279,7 +305,7 @@ class Training:
                 if (name := f"random/{purpose}") in tensors or not changed:
                     streams.restore(list(tensors[name]))
             if MIXTURE in tensors:  # older ones are of single generators
-                self.game.output.weigh(tensors[MIXTURE])
+                self.output.weigh(tensors[MIXTURE])
             if "watch" in checkpoint.facts:
                 self.watching.restore(checkpoint.facts["watch"], tensors)
         except KeyError as error:
@@ -295,6 +321,7 @@ class Training:
         """Those of a checkpoint's tensors of which each process has a share; how many pairs."""
         spread = self.game.spread
         places = [place for name in spread for place in (f"player/{name}/", f"ambient/{name}/")]
+        places += [place for name, place in SPREAD.items() if name in spread]
         streams = {f"random/{name}" for name in spread}
         shares = {
             name: tensor
