@@ -22,7 +22,7 @@ class Format(NamedTuple):
         write: makes the files.
         read: opens them.
         ready: raises MissingExtraError where a package for it is missing.
-        draws: whether a file can draw which of several networks makes a sample.
+        draws: whether a file can draw random numbers, as a mixture or a selection does.
     """
 
     write: Callable[[Sampler], Files]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from uncollapse.errors import ConfigError
 from uncollapse.nets import picks, single
+from uncollapse.players import draws
 from uncollapse.runs import Run
 from uncollapse.runs.run import device_of
 
@@ -26,7 +27,8 @@ class Sampler(nn.Module):
     Attributes:
         generator: ``run.generators[replica]``, or what ``of`` names, on the CPU.
         latent: shape of a latent.
-        components: of how many networks it draws which one makes a sample, mostly 1.
+        components: of how many networks it is a mixture, mostly 1.
+        draws: what the generator draws inside, in words; mostly nothing.
         data: the run's.
         facts: what a file tells of itself: words by words.
 
@@ -48,6 +50,7 @@ class Sampler(nn.Module):
         self.generator = network if on_cpu else copy.deepcopy(network).cpu()
         self.latent = run.config.latent
         self.components = len(run.components) if of is None else 1
+        self.draws = draws(network)
         self.data = run.data
         self.facts = _facts(run, replica, of, route)
         self.eval()

@@ -83,9 +83,9 @@ def export(
             exported.
 
     Raises:
-        ConfigError: another ending, or one that cannot hold a mixture; FILE.py is somebody's; no
-            such replica or part; torch cannot export the generator, or a .safetensors has no source
-            for it; or the file does not give the same samples.
+        ConfigError: another ending, or one that cannot draw what the generator draws; FILE.py is
+            somebody's; no such replica or part; torch cannot export the generator, or a
+            .safetensors has no source for it; or the file does not give the same samples.
         MissingExtraError: an .onnx needs packages that are not installed.
         RunFolderError: a file cannot be written.
     """
@@ -97,11 +97,9 @@ def export(
             f"{beside} would be replaced, and is no file of an export: choose another name (out)"
         )
     sampler = Sampler(run, replica, of, route)
-    if sampler.components > 1 and not form.draws:
-        raise ConfigError(
-            f"a {path.suffix} cannot draw which of {sampler.components} generators makes a sample: "
-            "export a .pt2, or one of them (of component-0, component-1, …)"
-        )
+    if sampler.draws and not form.draws:
+        one = ", or one of them (of component-0, component-1, …)" if sampler.components > 1 else ""
+        raise ConfigError(f"a {path.suffix} cannot draw {sampler.draws}: export a .pt2{one}")
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         wanted = _wanted(sampler)
         try:

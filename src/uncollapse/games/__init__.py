@@ -2,6 +2,7 @@
 
 from uncollapse.games.adagan import AdaGAN
 from uncollapse.games.beginning import Beginning
+from uncollapse.games.boosted import Boosted
 from uncollapse.games.cascade import Cascade
 from uncollapse.games.duel import Duel
 from uncollapse.games.ensemble import Ensemble
@@ -20,6 +21,7 @@ registry: Registry[Game] = Registry(
     "game",
     {
         "adagan": AdaGAN,
+        "boosted": Boosted,
         "cascade": Cascade,
         "duel": Duel,
         "ensemble": Ensemble,
@@ -41,6 +43,7 @@ __all__ = [
     "SGAN",
     "AdaGAN",
     "Beginning",
+    "Boosted",
     "Cascade",
     "Draw",
     "Duel",

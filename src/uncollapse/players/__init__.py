@@ -4,9 +4,10 @@ from uncollapse.players.at_once import AtOnce
 from uncollapse.players.heads import Heads
 from uncollapse.players.hearing import listening, locate, unwrapped
 from uncollapse.players.imagined import ImaginedUpdates
-from uncollapse.players.mixture import Component, Mixed, Mixture, grouped, mixed
+from uncollapse.players.mixture import Component, Mixed, Mixture, draws, grouped, mixed
 from uncollapse.players.optimizers import SGD, Adam, Optimizer, RMSprop, optimizers
 from uncollapse.players.player import Player
+from uncollapse.players.selection import Selected, Selection
 from uncollapse.players.stack import Stack
 
 __all__ = [
@@ -21,7 +22,10 @@ __all__ = [
     "Optimizer",
     "Player",
     "RMSprop",
+    "Selected",
+    "Selection",
     "Stack",
+    "draws",
     "grouped",
     "listening",
     "locate",

@@ -100,7 +100,22 @@ class Mixture:
         return self.stack.state()
 
 
-class Mixed(nn.Module):
+class Drawing(nn.Module):
+    """A network that draws random numbers inside, from torch's generator of the CPU.
+
+    Attributes:
+        draws: what it draws, in words.
+    """
+
+    draws: str
+
+
+def draws(network: nn.Module) -> str:
+    """What a network draws inside, in words; empty if nothing."""
+    return next((m.draws for m in network.modules() if isinstance(m, Drawing)), "")
+
+
+class Mixed(Drawing):
     """A mixture as one network: latents ``[batch, *latent]`` to samples ``[batch, *shape]``.
 
     Which component makes a sample is drawn from torch's generator of the CPU (seed it with
@@ -118,6 +133,7 @@ class Mixed(nn.Module):
         self.networks = nn.ModuleList(c.generator for c in components)
         self.weights: Tensor
         self.register_buffer("weights", torch.tensor([c.weight for c in components]).double())
+        self.draws = f"which of {len(components)} generators makes a sample"
         self.used = [k for k, c in enumerate(components) if c.weight > 0]
 
     def forward(self, latents: Tensor) -> Tensor:

@@ -9,9 +9,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from uncollapse.errors import ConfigError
-from uncollapse.games import Part
+from uncollapse.games import Game, Part
 from uncollapse.games import registry as game_names
-from uncollapse.players import Heads, Stack
+from uncollapse.players import Component, Heads, Stack
 from uncollapse.remedies import Remedy, equipped, judged_shape
 from uncollapse.remedies import registry as remedy_names
 from uncollapse.runs.checkpoint import Checkpoint
@@ -72,9 +72,40 @@ class Cast:
     @property
     def heads(self) -> Heads:
         """What the run's discriminators say beside real or fake."""
+        return Heads() if self._game is None else self._game.heads
+
+    def sources(
+        self, networks: Sequence[Sequence[Component]], saved: Checkpoint
+    ) -> list[list[Component]]:
+        """What samples come from, made of each replica's generators.
+
+        Args:
+            networks: the generators, on any device.
+            saved: a checkpoint of when they were so.
+
+        Raises:
+            ConfigError: that needs a network to which nothing leads.
+        """
+        game, kept = self._game, saved.memories
+        if game is None:
+            return [list(replica) for replica in networks]
+        return [
+            [Component(game.source(c.generator, r, self._bare, kept), c.weight) for c in replica]
+            for r, replica in enumerate(networks)
+        ]
+
+    def _bare(self) -> nn.Module:
+        """A new discriminator of single samples, without what remedies add."""
+        return self._make(
+            factory(self._network("discriminator"), "discriminator", self.shape, None)
+        )
+
+    @property
+    def _game(self) -> Game | None:
+        """The run's game, as it was before it; None if nothing leads to it."""
         if "game" in self.given or self.config.game == GIVEN:
-            return self.given["game"].heads if "game" in self.given else Heads()
-        return game_names.get(self.config.game).heads
+            return self.given.get("game")
+        return game_names.get(self.config.game)
 
     @property
     def remedies(self) -> list[Remedy]:

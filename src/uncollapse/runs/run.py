@@ -517,7 +517,7 @@ def load(
     examples = [examples_of(saved, member) for member in range(config.replicas)]
     step, data = int(saved.facts["step"]), described(saved)
     acts = history.tried
-    components = grouped(networks, weights)
+    components = cast.sources(grouped(networks, weights), saved)
     return Run(config, step, components, data, files, cast, verdicts, examples, acts=acts)
 
 
