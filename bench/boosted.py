@@ -3,9 +3,9 @@
     python bench/boosted.py            # some minutes
 
 `ring8` and `rare-mode` (eight modes of 12.4 % and one of 1 %); networks of 2 x 64, Adam of the
-recipe `gan` at 1e-3, batches of 64, three seeds. The pair has 4,000 updates, each classifier 1,000. The
-proposals are those of a duel of 4,000 steps, bit for bit; selections by one classifier are of the
-same run. The duel of 5,000 steps has as many rounds as a pair with a classifier.
+recipe `gan` at 1e-3, batches of 64, three seeds. The pair has 4,000 updates, each classifier
+1,000. The proposals are those of a duel of 4,000 steps, bit for bit; selections by one classifier
+are of the same run. The duel of 5,000 steps has as many rounds as a pair with a classifier.
 """
 
 from __future__ import annotations
