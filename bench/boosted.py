@@ -19,6 +19,7 @@ import uncollapse as uc
 from uncollapse.metrics import energy_distance, mode_coverage
 from uncollapse.players import Selected
 
+NAMES = ("ring8", "rare-mode")
 UPDATES, ROUNDS, SEEDS, SAMPLES = 4000, 1000, 3, 10_000
 WORDS: dict[str, Any] = {
     "recipe": "gan",
@@ -67,26 +68,32 @@ def reselected(run: uc.Run, rule: str, pool: int) -> uc.Run:
     return run
 
 
+def boosted(name: str, classifiers: int) -> None:
+    """Rows of selections by so many classifiers; by one, also of what is selected from."""
+    steps = UPDATES + classifiers * ROUNDS
+    run, seconds = trained(name, f"boosted:{classifiers},rounds={ROUNDS}", steps)
+    print(f"trained for {seconds:.0f} s")
+    last = [r for r in run.metrics if r["step"] == steps and "ess" in r]
+    worth = " | ".join(
+        ", ".join(f"{100 * r[key]:.0f}" for r in last) for key in ("ess", "acceptance")
+    )
+    data = uc.data.load(name)
+    if classifiers == 1:
+        row(data, f"duel, {UPDATES}", reselected(run, "mh", 1))
+        for rule, pool in (("mh", 16), ("mh", 256), ("sir", 64)):
+            row(data, f"1, {rule}, {pool}", reselected(run, rule, pool), worth)
+    row(data, f"{classifiers}, mh, 64", reselected(run, "mh", 64), worth)
+
+
 def main() -> None:
     """Prints a row for each way."""
-    for name in ("ring8", "rare-mode"):
-        data = uc.data.load(name)
+    for name in NAMES:
+        boosted(name, 1)
+    for name in NAMES:
         longer, seconds = trained(name, "duel", UPDATES + ROUNDS)
         print(f"trained for {seconds:.0f} s")
-        row(data, f"duel, {UPDATES + ROUNDS}", longer)
-        for classifiers in (1, 2):
-            steps = UPDATES + classifiers * ROUNDS
-            run, seconds = trained(name, f"boosted:{classifiers},rounds={ROUNDS}", steps)
-            print(f"trained for {seconds:.0f} s")
-            last = [r for r in run.metrics if r["step"] == steps and "ess" in r]
-            worth = " | ".join(
-                ", ".join(f"{100 * r[key]:.0f}" for r in last) for key in ("ess", "acceptance")
-            )
-            if classifiers == 1:
-                row(data, f"duel, {UPDATES}", reselected(run, "mh", 1))
-                for rule, pool in (("mh", 16), ("mh", 256), ("sir", 64)):
-                    row(data, f"1, {rule}, {pool}", reselected(run, rule, pool), worth)
-            row(data, f"{classifiers}, mh, 64", reselected(run, "mh", 64), worth)
+        row(uc.data.load(name), f"duel, {UPDATES + ROUNDS}", longer)
+        boosted(name, 2)
 
 
 if __name__ == "__main__":
