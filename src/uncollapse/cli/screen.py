@@ -43,6 +43,8 @@ CURVES = {
     "categories": 5,
     "coverage": 5,
     "precision": 7,
+    "ess": 6,
+    "acceptance": 7,
 }
 """What is drawn, of what a record has, and the rank of each."""
 NAME, NUMBER, SHORTEST, BAR = 15, 9, 10, 24

@@ -22,8 +22,10 @@ class Format(NamedTuple):
         write: makes the files.
         read: opens them.
         ready: raises MissingExtraError where a package for it is missing.
+        draws: whether a file can draw random numbers inside, as a selection does.
     """
 
     write: Callable[[Sampler], Files]
     read: Callable[[Files], Reader]
     ready: Callable[[], None] = lambda: None
+    draws: bool = False

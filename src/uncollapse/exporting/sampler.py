@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from uncollapse.errors import ConfigError
 from uncollapse.nets import Routes, picks, single
-from uncollapse.players import Component, Mixed, mixed
+from uncollapse.players import Component, Mixed, draws, mixed
 from uncollapse.runs import Run
 from uncollapse.runs.run import device_of
 
@@ -33,6 +33,7 @@ class Sampler(nn.Module):
         latent: shape of a latent.
         components: of how many networks one makes a sample, mostly 1.
         chances: for each column of picks, how likely each pick is.
+        draws: what the generator draws inside, in words; mostly nothing.
         data: the run's.
         facts: what a file tells of itself: words by words.
 
@@ -53,6 +54,7 @@ class Sampler(nn.Module):
             self.banks = []
         self.generator = mixed(parts)
         self.components = len(parts)
+        self.draws = draws(self.generator)
         mixture = [[weight for _, weight in parts]] if self.components > 1 else []
         self.chances = mixture + [[1 / bank] * bank for bank in self.banks]
         self.facts = _facts(run, replica, of, route, self.chances)

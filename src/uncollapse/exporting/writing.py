@@ -22,7 +22,7 @@ from uncollapse.files import home, in_parents, write_atomically
 from uncollapse.runs import Run
 
 FORMATS = {
-    program.ENDING: Format(program.write, program.read),
+    program.ENDING: Format(program.write, program.read, draws=True),
     onnx_model.ENDING: Format(onnx_model.write, onnx_model.read, onnx_model.ready),
     weights.ENDING: Format(weights.write, weights.read),
 }
@@ -84,9 +84,9 @@ def export(
             exported. By default picks are an input.
 
     Raises:
-        ConfigError: another ending; FILE.py is somebody's; no such replica or part; torch cannot
-            export the generator, or a .safetensors has no source for it; or the file does not give
-            the same samples.
+        ConfigError: another ending, or one that cannot draw what the generator draws inside;
+            FILE.py is somebody's; no such replica or part; torch cannot export the generator, or a
+            .safetensors has no source for it; or the file does not give the same samples.
         MissingExtraError: an .onnx needs packages that are not installed.
         RunFolderError: a file cannot be written.
     """
@@ -98,6 +98,8 @@ def export(
             f"{beside} would be replaced, and is no file of an export: choose another name (out)"
         )
     sampler = Sampler(run, replica, of, route)
+    if sampler.draws and not form.draws:
+        raise ConfigError(f"a {path.suffix} cannot draw {sampler.draws}: export a .pt2")
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         wanted = _wanted(sampler)
         try:

@@ -2,6 +2,7 @@
 
 from uncollapse.games.adagan import AdaGAN
 from uncollapse.games.beginning import Beginning
+from uncollapse.games.boosted import Boosted
 from uncollapse.games.cascade import Cascade
 from uncollapse.games.duel import Duel
 from uncollapse.games.ensemble import Ensemble
@@ -21,6 +22,7 @@ registry: Registry[Game] = Registry(
     "game",
     {
         "adagan": AdaGAN,
+        "boosted": Boosted,
         "cascade": Cascade,
         "duel": Duel,
         "ensemble": Ensemble,
@@ -43,6 +45,7 @@ __all__ = [
     "SGAN",
     "AdaGAN",
     "Beginning",
+    "Boosted",
     "Cascade",
     "Draw",
     "Duel",

@@ -128,6 +128,31 @@ class Game(Protocol):
     def step(self, draw: Draw) -> Observation:
         """Plays one round."""
 
+    @property
+    def measured(self) -> Sequence[Mapping[str, float]]:
+        """What belongs into the record when samples are looked at: by name, of each replica.
+
+        Empty while there is nothing, and mostly always.
+        """
+
+    def selected(
+        self,
+        generator: nn.Module,
+        replica: int,
+        judge: Callable[[], nn.Module],
+        kept: Mapping[str, Tensor],
+    ) -> nn.Module:
+        """A network of ``output`` with what selects among its samples; mostly that itself.
+
+        It is asked of a game that need not be set up.
+
+        Args:
+            generator: one of the networks, a plain module.
+            replica: whose it is.
+            judge: makes a discriminator of single samples, without what remedies add.
+            kept: all that :attr:`memories` had in a checkpoint, by memory and name: "stages/share".
+        """
+
 
 class Part(NamedTuple):
     """A generator that can be asked for by name.
@@ -325,12 +350,28 @@ class Table:
         return Player(stack, self.optimizer, lr)
 
 
-class WholeRun:
+class Plain:
+    """What games have in common whose samples are what their generators make."""
+
+    measured: Sequence[Mapping[str, float]] = ()
+    source = Source()
+
+    def selected(
+        self,
+        generator: nn.Module,
+        replica: int,
+        judge: Callable[[], nn.Module],
+        kept: Mapping[str, Tensor],
+    ) -> nn.Module:
+        """The generator itself."""
+        return generator
+
+
+class WholeRun(Plain):
     """What games have in common whose players play from a run's first round to its last."""
 
     memories: Mapping[str, Memory] = {}
     sampled = True
-    source = Source()
 
     def span(self, steps: int) -> range:
         """All rounds."""

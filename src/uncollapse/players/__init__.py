@@ -9,6 +9,7 @@ from uncollapse.players.messages import Messages, noted, told
 from uncollapse.players.mixture import Component, Mixed, Mixture, Source, grouped, mixed
 from uncollapse.players.optimizers import SGD, Adam, Optimizer, RMSprop, optimizers
 from uncollapse.players.player import Player
+from uncollapse.players.selection import Selected, Selection, draws
 from uncollapse.players.stack import Stack
 
 __all__ = [
@@ -25,10 +26,13 @@ __all__ = [
     "Optimizer",
     "Player",
     "RMSprop",
+    "Selected",
+    "Selection",
     "Source",
     "Stack",
     "Talk",
     "beside",
+    "draws",
     "grouped",
     "listening",
     "locate",

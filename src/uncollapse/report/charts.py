@@ -77,6 +77,12 @@ CHARTS = (
         "Energy distance; real samples have the line below.", log=True,
     ),
     Chart(
+        "selection", "Selection among the generator's proposals", ("ess", "acceptance"),
+        "Effective sample size: so many of the proposals count. Near 0: take a larger pool, or a "
+        "better generator.",
+        limits=(0, 1),
+    ),
+    Chart(
         "losses", "Losses", ("loss_d", "loss_g"),
         "They show no collapse by themselves: look at the charts above for that.",
     ),
@@ -136,6 +142,8 @@ WORDS = {
     "distinct_4": "distinct-4",
     "copied": "copied lines",
     "repeated": "repeated lines",
+    "ess": "effective sample size",
+    "acceptance": "accepted",
     "loss_d": "discriminator",
     "loss_g": "generator",
     "d_real": "of real samples",

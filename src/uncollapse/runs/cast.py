@@ -97,9 +97,35 @@ class Cast:
             self.generator, state, weights, self.shape, self.config.latent
         )
 
+    def selected(
+        self, networks: Sequence[Sequence[Component]], saved: Checkpoint
+    ) -> list[list[Component]]:
+        """The same with what selects among their samples, in games where something does.
+
+        Args:
+            networks: those of each replica, on any device.
+            saved: a checkpoint of when they were so.
+
+        Raises:
+            ConfigError: that needs a network to which nothing leads.
+        """
+        game, kept = self._game, saved.memories
+        if game is None:
+            return [list(replica) for replica in networks]
+        return [
+            [Component(game.selected(c.generator, r, self._bare, kept), c.weight) for c in replica]
+            for r, replica in enumerate(networks)
+        ]
+
+    def _bare(self) -> nn.Module:
+        """A new discriminator of single samples, without what remedies add."""
+        return self._make(
+            factory(self._network("discriminator"), "discriminator", self.shape, None)
+        )
+
     @property
     def _game(self) -> Game | None:
-        """The run's; None if it was an object, and nothing leads to it."""
+        """The run's game, as it was before it; None if nothing leads to it."""
         if "game" in self.given or self.config.game == GIVEN:
             return self.given.get("game")
         return game_names.get(self.config.game)

@@ -32,6 +32,8 @@ BEGUN = "begun"
 """That of step 0, of a run that may go back there."""
 NAMES = (LAST, BEST, *HEALTHY, BEGUN)
 FORMAT = 1
+MEMORY = "memory/"
+"""After it, the names of what a game remembers beside its players."""
 PLAYER, NETWORK = "player/", "/network/"
 """Between them the names of weights have the player's role."""
 OUTPUT = "output/"
@@ -56,6 +58,15 @@ class Checkpoint:
             if name.startswith(PLAYER) and marked:
                 found.setdefault(role, {})[weight] = tensor.cpu()
         return found
+
+    @property
+    def memories(self) -> dict[str, Tensor]:
+        """What the game remembers beside its players, by memory and name: "stages/share"."""
+        return {
+            name.removeprefix(MEMORY): tensor
+            for name, tensor in self.tensors.items()
+            if name.startswith(MEMORY)
+        }
 
 
 def save(

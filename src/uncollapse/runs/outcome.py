@@ -16,6 +16,8 @@ WORDS = {
     "coverage": "coverage {}",
     "precision": "precision {}",
     "repeated": "{} of lines repeated",
+    "ess": "effective sample size {} of the proposals",
+    "acceptance": "{} accepted",
 }
 """What is said of a share."""
 NAMED = 12
@@ -38,6 +40,9 @@ class Standing:
         precision: part of the samples among real ones, in [0, 1].
         js_4: of lines of text, how far 4-grams of characters are from the data's, in bits.
         repeated: part of the lines that repeat another one, in [0, 1].
+        ess: effective sample size of a generator's proposals, where samples are selected among
+            them, as a part of all, in (0, 1].
+        acceptance: how often a chain accepts such a proposal, in (0, 1].
         lost: names of the modes or classes that are lost.
     """
 
@@ -50,6 +55,8 @@ class Standing:
     precision: float | None = None
     js_4: float | None = None
     repeated: float | None = None
+    ess: float | None = None
+    acceptance: float | None = None
     lost: tuple[str, ...] = ()
 
 

@@ -56,7 +56,7 @@ class Run:
         generators: one a replica, in evaluation mode, on the CPU: latents ``[batch, *latent]`` to
             samples ``[batch, *shape]`` in the data's own units. With an EMA, the averaged ones. Of
             a game whose samples come from several networks, one that draws which of them makes a
-            sample, from torch's generator.
+            sample, from torch's generator; of one that selects samples, one that does so.
         remarks: what was worth saying of the networks when it trained, and what went wrong, a line
             each; of a loaded run nothing.
         stopped: why it ended early, by a callback or as it had collapsed; None of one that did
@@ -564,7 +564,8 @@ def load(
         start: which checkpoint, "last" or "best".
         generator: the run's generator (module or factory), where it was given as an object that
             no name leads to.
-        discriminator: likewise; only :attr:`Run.discriminator` asks for it.
+        discriminator: likewise; only :attr:`Run.discriminator` asks for it, and a game whose
+            classifiers are like it.
 
     Raises:
         RunFolderError: no run is there.
@@ -586,12 +587,12 @@ def load(
     weights = saved.tensors.get(checkpoint.MIXTURE, torch.ones(config.replicas, 1))
     prefix = checkpoint.OUTPUT
     output = {k.removeprefix(prefix): v for k, v in saved.tensors.items() if k.startswith(prefix)}
-    components = cast.components(output, weights)
     later = files.verdicts() if start == checkpoint.LAST else []
     verdicts = verdicts_of(files.path, saved.facts, later, config.replicas)
     examples = [examples_of(saved, member) for member in range(config.replicas)]
     step, data = int(saved.facts["step"]), described(saved)
     acts = history.tried
+    components = cast.selected(cast.components(output, weights), saved)
     return Run(config, step, components, data, files, cast, verdicts, examples, acts=acts)
 
 

@@ -19,7 +19,9 @@ def finished(training: Training, folder: RunFolder | None, rows: list[Row]) -> R
     networks = training.output.separate()
     for component in chain(*networks):
         component.generator.cpu()
-    cast = Cast.of(training.config, training.checkpoint(), **training.given)
+    saved = training.checkpoint()
+    cast = Cast.of(training.config, saved, **training.given)
+    networks = cast.selected(networks, saved)
     config, step, data = training.config, training.step, training.data.to("cpu")
     verdicts, examples = _watched(training)
     acts = training.history.tried
@@ -39,6 +41,7 @@ def standing(
     """
     config, networks = training.config, training.output.separate()
     cast = Cast.of(config, saved, **training.given)
+    networks = cast.selected(networks, saved)
     step, data, (verdicts, examples) = training.step, described(saved), _watched(training)
     acts = training.history.tried
     return Run(config, step, networks, data, folder, cast, verdicts, examples, rows, acts)

@@ -42,6 +42,7 @@ class Gradients:
     def expect(self, wanted: bool) -> None:
         """Called before each round: whether norms of its last updates will be asked for."""
         self._wanted = wanted
+        self._norms = {}  # who does not learn has none
         for name, role in ROLES.items():
             player = self._players.get(role)
             if player is not None and self._heard.get(name) is not player:  # it may be a new one

@@ -156,6 +156,8 @@ def look(
                 measured = training.data.form.measured(real)
                 row[f"{REAL}energy_distance"] = expected_energy_distance(measured, SCORED)
             row |= facts | ({"lacks": looks.lacks} if looks.lacks else {})
+    for row, own in zip(rows, training.game.measured, strict=False):  # it may have none
+        row |= own
     recorder.measure(step, rows)
     for member, row in enumerate(rows):
         watching.take_lost(member, row)

@@ -72,6 +72,8 @@ class Recorder:
         Raises:
             NonFiniteError: a number is NaN or infinite.
         """
+        if self.waiting and self.waiting[0][1].keys() != observation.keys():
+            self.flush()  # others play from now on
         self.waiting.append((step, observation))
         if recorded(step) or all(t.is_cpu for t in observation.values()):
             self._look(step, gradients)

@@ -25,7 +25,7 @@ from uncollapse.players import Mixture, Optimizer, Stack
 from uncollapse.ranks import Ranks
 from uncollapse.remedies import Remedy, check_batch, drawn, equipped, judged_shape
 from uncollapse.runs.acts import CHANGED, History
-from uncollapse.runs.checkpoint import MIXTURE, OUTPUT, Checkpoint
+from uncollapse.runs.checkpoint import MEMORY, MIXTURE, OUTPUT, Checkpoint
 from uncollapse.runs.chunks import in_chunks
 from uncollapse.runs.config import Config
 from uncollapse.runs.networks import Factory
@@ -334,7 +334,7 @@ class Training:
         return (
             {f"player/{role}": player for role, player in self.game.players.items()}
             | {f"remedy/{i}": remedy for i, remedy in enumerate(self.remedies)}
-            | {f"memory/{name}": memory for name, memory in self.game.memories.items()}
+            | {f"{MEMORY}{name}": memory for name, memory in self.game.memories.items()}
             | {"draw": self.draw}
         )
 

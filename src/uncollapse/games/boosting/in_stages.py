@@ -13,9 +13,9 @@ from torch import Tensor
 from uncollapse.errors import ConfigError
 from uncollapse.games.boosting.stages import Stages
 from uncollapse.games.duel import Duel
-from uncollapse.games.game import Draw, Memory, Observation, Part, Table
+from uncollapse.games.game import Draw, Memory, Observation, Part, Plain, Table
 from uncollapse.games.shown import Shown
-from uncollapse.players import Heads, Mixture, Player, Source, Stack
+from uncollapse.players import Heads, Mixture, Player, Stack
 from uncollapse.remedies import Match, judged_as_one
 from uncollapse.streams import Ambient, Streams, derive_seed
 
@@ -36,7 +36,7 @@ class Next(NamedTuple):
 
 
 @dataclass
-class InStages(ABC):
+class InStages(Plain, ABC):
     """Components that learn one after another, each in a duel of its own.
 
     The rounds of a run are divided evenly among them. At the end of a stage the component joins
@@ -63,7 +63,6 @@ class InStages(ABC):
     spread: ClassVar[tuple[str, ...]] = ()
     parts: ClassVar[Mapping[str, Part]] = {}
     heads: ClassVar[Heads] = Heads()
-    source: ClassVar[Source] = Source()
 
     def __post_init__(self) -> None:
         if self.components < 1:
@@ -162,8 +161,8 @@ class InStages(ABC):
         return draw.weights / draw.weights.sum(1, keepdim=True)
 
 
-def judged(judges: Stack, draw: Draw, batch: int = 0) -> Tensor:
-    """Logits of all training points, float64 ``[replica, point]``, in evaluation mode.
+def judged(judges: Stack, draw: Draw, batch: int = 0, points: Tensor | None = None) -> Tensor:
+    """Logits of training points, float64 ``[replica, point]``, in evaluation mode.
 
     Of a patch map its mean.
 
@@ -172,11 +171,13 @@ def judged(judges: Stack, draw: Draw, batch: int = 0) -> Tensor:
         draw: of the points.
         batch: how many are judged at once: as many as judges have learned with, as they may compare
             samples of a batch. 0 where nobody says.
+        points: which ones, by number; all by default.
     """
     ambient = Ambient(range(len(judges)), "judging")
-    logits, count, size = [], draw.points(), batch or AT_ONCE
+    points = torch.arange(draw.points()) if points is None else points
+    logits, count, size = [], len(points), batch or AT_ONCE
     # The last batch is filled up with the first points, whose logits are known by then.
-    for index in torch.split(torch.arange(-(-count // size) * size) % count, size):
+    for index in torch.split(points[torch.arange(-(-count // size) * size) % count], size):
         x_b = draw.taken(index)
         seen = judges.evaluate(x_b.expand(len(judges), *x_b.shape), ambient)
         logits.append(seen.reshape(len(judges), len(index), -1).mean(2).cpu().double())
