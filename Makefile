@@ -27,6 +27,7 @@ bench: $(READY)
 	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/training_step.py
 	$(BIN)/python bench/sgan_round.py
+	$(BIN)/python bench/many_networks_speed.py
 	$(BIN)/python bench/stochastic_layer.py
 	$(BIN)/python bench/metrics.py
 	$(BIN)/python bench/remedies_cost.py

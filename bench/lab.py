@@ -30,6 +30,7 @@ class Lab:
         seeds: one a replica.
         at_once: whether members run all at once.
         remedies: who else takes part.
+        steps: rounds that a game with stages divides among them.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Lab:
         at_once: bool = False,
         device: str = "cpu",
         remedies: Sequence[Remedy] = (),
+        steps: int = 0,
     ) -> None:
         where = torch.device(device)
         self.latent = uc.nets.resolve(network).latent
@@ -64,6 +66,7 @@ class Lab:
                 seeds=list(seeds),
                 device=where,
                 at_once=at_once,
+                steps=steps,
             )
         )
         self.draw = DataDraw(data.to(where), drawn(remedies, batch), (self.latent,), seeds, where)

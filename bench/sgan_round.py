@@ -15,19 +15,15 @@ from __future__ import annotations
 
 import argparse
 import copy
-import multiprocessing as mp
-import resource
 import statistics
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 import uncollapse as uc
+from contest import Contender, Step
 from lab import Lab
 from uncollapse.memory import keep_freed_memory
 from uncollapse.nets import DCGAN, MLP, Family
@@ -66,7 +62,7 @@ class Pair:
         self.opt_d = torch.optim.Adam(self.D.parameters(), lr=LR, betas=BETAS)
 
 
-def by_hand(case: Case, device: str) -> Callable[[], object]:
+def by_hand(case: Case, device: str) -> Step:
     """Algorithm 1 as the paper prints it, with I_D = 1, in plain PyTorch."""
     data, batch = case.data(device), case.batch
     pairs = [Pair(case, tuple(data.shape[1:]), device) for _ in range(case.pairs)]
@@ -113,7 +109,7 @@ def by_hand(case: Case, device: str) -> Callable[[], object]:
     return a_round
 
 
-def ours(case: Case, device: str, at_once: bool) -> Callable[[], object]:
+def ours(case: Case, device: str, at_once: bool) -> Step:
     """Our round, as a run plays it."""
     lab = Lab(
         uc.games.SGAN(case.pairs),
@@ -127,62 +123,17 @@ def ours(case: Case, device: str, at_once: bool) -> Callable[[], object]:
     return lambda: lab.play(1)
 
 
-def serve(pipe: Connection, case: Case, which: str, device: str) -> None:
-    """A contender in its own process: plays as many rounds as it is told to."""
-    torch.manual_seed(0)
-    before = _peak(device)
+def make(case: Case, which: str, device: str) -> Step:
+    """A contender's round."""
     if which == BY_HAND:
-        step = by_hand(case, device)
-    else:
-        keep_freed_memory()
-        step = ours(case, device, which == AT_ONCE)
-    for _ in range(2):
-        step()
-    with FlopCounterMode(display=False) as counter:
-        step()
-    pipe.send(counter.get_total_flops())
-    # One thread's time is the process's own, on which other work on the machine has less hold.
-    alone = device == "cpu" and torch.get_num_threads() == 1
-    clock = time.process_time if alone else time.perf_counter
-    while (rounds := pipe.recv()) > 0:
-        begun = clock()
-        for _ in range(rounds):
-            step()
-        if device != "cpu":
-            torch.cuda.synchronize()
-        pipe.send(clock() - begun)
-    pipe.send(_peak(device) - before)
+        return by_hand(case, device)
+    keep_freed_memory()
+    return ours(case, device, which == AT_ONCE)
 
 
-def _peak(device: str) -> float:
-    """Most memory so far, in MB."""
-    if device != "cpu":
-        return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-
-
-class Contender:
-    """Somebody who plays in another process."""
-
-    def __init__(self, case: Case, which: str, device: str) -> None:
-        self.case = case
-        context = mp.get_context("spawn")
-        self.pipe, there = context.Pipe()
-        self.process = context.Process(target=serve, args=(there, case, which, device), daemon=True)
-        self.process.start()
-        self.flops = self.pipe.recv()
-        self.times: list[float] = []
-
-    def turn(self) -> None:
-        self.pipe.send(self.case.rounds)
-        self.times.append(self.pipe.recv() / self.case.rounds)
-
-    def end(self) -> float:
-        """Its peak memory, over what it had when it began."""
-        self.pipe.send(0)
-        peak: float = self.pipe.recv()
-        self.process.join()
-        return peak
+def contender(case: Case, which: str, device: str) -> Contender:
+    """Somebody who plays in a process of its own."""
+    return Contender(make, (case, which, device), case.rounds, device)
 
 
 def product_rate(device: str) -> float:
@@ -202,21 +153,21 @@ def faster(case: Case, device: str) -> str:
     """The way that members run faster, by a short trial."""
     times = {}
     for which in (ONE_BY_ONE, AT_ONCE):
-        contender = Contender(case, which, device)
+        one = contender(case, which, device)
         for _ in range(3):
-            contender.turn()
-        contender.end()
-        times[which] = statistics.median(contender.times)
+            one.turn()
+        one.end()
+        times[which] = statistics.median(one.times)
     return min(times, key=lambda which: times[which])
 
 
 def compare(case: Case, device: str, turns: int) -> None:
     """One row: a plain transcription against ours."""
     way = faster(case, device)
-    hand, mine = Contender(case, BY_HAND, device), Contender(case, way, device)
+    hand, mine = contender(case, BY_HAND, device), contender(case, way, device)
     for turn in range(turns):
-        for contender in (hand, mine) if turn % 2 == 0 else (mine, hand):
-            contender.turn()
+        for one in (hand, mine) if turn % 2 == 0 else (mine, hand):
+            one.turn()
     ratios = sorted(a / b for a, b in zip(hand.times, mine.times, strict=True))
     low, high = ratios[len(ratios) // 4], ratios[-1 - len(ratios) // 4]
     seconds = statistics.median(mine.times)
@@ -237,7 +188,7 @@ def scaling(family: Family, batch: int, device: str) -> None:
         case = Case("", family, False, batch, pairs, max(1, 20 // pairs), 0)
         times = {}
         for way in (ONE_BY_ONE, AT_ONCE)[: 1 if pairs == 1 else 2]:
-            mine = Contender(case, way, device)
+            mine = contender(case, way, device)
             for _ in range(5):
                 mine.turn()
             mine.end()

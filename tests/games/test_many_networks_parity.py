@@ -10,11 +10,12 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.func import functional_call
 from torch.nn.functional import binary_cross_entropy as bce_of_chance
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 from torch.nn.functional import cosine_similarity, cross_entropy
 
-from uncollapse import objectives
+from uncollapse import objectives, remedies
 from uncollapse.games import GMAN, MADGAN, MGAN, Table
 from uncollapse.players import optimizers
 
@@ -54,13 +55,13 @@ def discriminator():
     ).double()
 
 
-def seat(game, optimizer, loss="non-saturating", at_once=False):
+def seat(game, optimizer, loss="non-saturating", at_once=False, cures=()):
     game.set_up(
         Table(
             generator=generator,
             discriminator=discriminator,
             objective=objectives.get(loss),
-            remedies=[],
+            remedies=[remedies.registry.get(cure) for cure in cures],
             optimizer=optimizers.get(optimizer),
             lr=(LR["generator"], LR["discriminator"]),
             critic_steps=CRITIC_STEPS,
@@ -152,6 +153,42 @@ def test_madgan(optimizer, loss, balance, sharing, at_once):
     seen = played(game)
     assert_same(game, generator=G, discriminator=[D])
     assert seen["loss_g"].item() == pytest.approx(loss_g.item() / K)
+
+
+@pytest.mark.parametrize("balance", ["1:1", "K:1"])
+def test_madgan_unrolled_in_the_zero_sum_game(balance):
+    """Generators lower what theorem 1 is about, ``E log p_0(x) + Σ_k E log(1 - p_0(G_k(z)))``, of
+    the D that answers; with K:1 real samples count K times in both players' loss."""
+    game = seat(MADGAN(K, balance=balance, sharing="none"), "sgd", "minimax", cures=["unrolling:2"])
+    G, (D,) = copies(game, "generator"), copies(game, "discriminator")
+    count = {"1:1": 1, "K:1": K}[balance]
+
+    def lesson(weights, real, fakes):
+        outputs = functional_call(D, weights, (real,)), functional_call(D, weights, (fakes,))
+        owner = torch.arange(1, K + 1).repeat_interleave(SIZE)
+        loss = count / K * cross_entropy(outputs[0], torch.zeros(K * SIZE).long())
+        return loss + cross_entropy(outputs[1], owner)
+
+    draw = Playback()
+    opt_d = torch.optim.SGD(D.parameters(), LR["discriminator"])
+    for _ in range(CRITIC_STEPS):
+        real, z = draw.real()[0], blocks(draw.latents()[0])
+        fakes = torch.cat([G[k](z[k]) for k in range(K)]).detach()
+        step(opt_d, lesson(dict(D.named_parameters()), real, fakes))
+    z = blocks(draw.latents()[0])
+    fakes = torch.cat([G[k](z[k]) for k in range(K)])
+    weights = dict(D.named_parameters())
+    for _ in range(2):
+        slopes = torch.autograd.grad(
+            lesson(weights, real, fakes), list(weights.values()), create_graph=True
+        )
+        both = zip(weights.items(), slopes, strict=True)
+        weights = {name: w - LR["discriminator"] * slope for (name, w), slope in both}
+    chance = [functional_call(D, weights, (x,)).softmax(1)[:, 0] for x in (real, *blocks(fakes))]
+    loss = count * chance[0].log().mean() + sum((1 - p).log().mean() for p in chance[1:])
+    step(torch.optim.SGD(weights_of(*G), LR["generator"]), loss)
+    game.step(Playback())
+    assert_same(game, generator=G, discriminator=[D])
 
 
 @pytest.mark.parametrize(("over", "optimizer"), [("mean", "sgd"), ("max", "sgd"), ("mean", "adam")])

@@ -21,7 +21,7 @@ def naive(real, fake):
 
     (values, u), (its, w) = spectrum(real), spectrum(fake)
     weights = (values - values.min()) / (values.max() - values.min())
-    return ((values - its) ** 2).sum() - (weights * (u * w).sum(0) ** 2).sum()
+    return np.abs(values - its).sum() - (weights * np.abs((u * w).sum(0))).sum()
 
 
 def term(real, fake, weight=1.0):
@@ -41,9 +41,17 @@ def test_closed_form():
     """Real: 3 of 4 along one axis; fakes: all of them. Eigenvalues 3/4 and 1/4 against 1 and 0."""
     x, y = [1.0, 0.0], [0.0, 2.0]
     real, fake = torch.tensor([x, x, y, x]), torch.tensor([x, x, x, x])
-    assert term(real, fake).item() == pytest.approx(2 / 16 - 1)
+    assert term(real, fake).item() == pytest.approx(2 / 4 - 1)
     spread = torch.tensor([x, y, x, x])
     assert term(real, spread).item() == pytest.approx(-1 - 1 / 3)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_cosine_counts_as_it_is_and_not_its_square(sign):
+    """All of a batch in one direction: the two are 60 degrees apart, or 120 by another sign."""
+    real = torch.tensor([[3.0, 0.0]]).expand(4, 2)
+    fake = sign * torch.tensor([[0.5, math.sqrt(3) / 2]]).expand(4, 2)
+    assert term(real, fake).item() == pytest.approx(-0.5)
 
 
 def test_order_and_signs_mean_nothing():

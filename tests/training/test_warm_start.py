@@ -89,6 +89,31 @@ def test_what_does_not_fit_is_one_line(begun, tmp_path):
         assert "\n" not in str(caught.value)
 
 
+def test_generators_of_mgan_begin_alike_and_its_classifier_parts_them(begun):
+    words = {"init": begun, "game": "mgan:3,beta=1", "replicas": 2, "remedies": []}
+    run = uc.train("ring8", **(STILL | words))
+    pair, mine = begun.cast.players, run.cast.players
+    copied = {n: t.repeat_interleave(3, 0) for n, t in pair["generator"].items()}
+    close(mine["generator"], copied)
+    for name, tensor in pair["discriminator"].items():
+        torch.testing.assert_close(mine["discriminator"][name][:, : tensor.shape[1]], tensor)
+    last = list(mine["discriminator"].values())[-2]
+    assert last.shape[1] == 4
+    assert last[:, 1:].abs().min() > 1e-6
+    later = uc.train("ring8", **(STILL | words | {"lr": 0.01, "steps": 5}))
+    first = next(iter(later.cast.players["generator"].values()))  # all others are shared
+    assert (first[0] - first[1]).abs().max() > 0.01
+
+
+def test_generators_of_madgan_do_not_begin_as_one(begun):
+    words = STILL | {"init": begun, "remedies": []}
+    two = uc.train("ring8", game="madgan:2,sharing=none", **words)  # from two replicas
+    close(two.cast.players["generator"], begun.cast.players["generator"])
+    for game in ("madgan:3", "madgan:3,similarity=mean"):
+        with pytest.raises(ConfigError, match=r"init .*: madgan would begin with 3 copies of one"):
+            uc.train("ring8", game=game, **words)
+
+
 def test_objects_come_with_a_run_in_memory_and_are_asked_for_of_a_folder(points, tmp_path):
     nets = {
         "generator": nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2)),

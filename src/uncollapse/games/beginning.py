@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from uncollapse.errors import CheckpointError, ConfigError
@@ -18,7 +19,9 @@ class Beginning:
 
     A player begins from the one of the same role if there are as many of them, one by one.
     Otherwise all of its networks begin from the pair that the run's samples come from: from that
-    of the same replica if there are as many replicas, else from the first replica's.
+    of the same replica if there are as many replicas, else from the first replica's. A
+    discriminator that also tells classes takes over its logit from one that does not; the classes
+    are new.
 
     Args:
         name: what messages call the run.
@@ -27,6 +30,10 @@ class Beginning:
 
     name: str
     players: Mapping[str, Mapping[str, Tensor]]
+
+    def has(self, role: str, count: int) -> bool:
+        """Whether the run has as many networks of a role, so that each begins from its own."""
+        return _count(self.players.get(role, {})) == count
 
     def fill(
         self,
@@ -37,6 +44,7 @@ class Beginning:
         here: range,
         whole: int,
         group: int,
+        classes: int = 0,
     ) -> None:
         """Puts the earlier run's weights into new networks.
 
@@ -47,13 +55,14 @@ class Beginning:
             here: the members' numbers among all processes' members.
             whole: how many these are.
             group: how many members in a row belong to one replica.
+            classes: what they tell beside one logit.
 
         Raises:
             ConfigError: they do not fit, or the run has none of this kind.
         """
         own = self.players.get(role, {})
         pair = self.players.get(kind, {})
-        if _count(own) == whole:
+        if self.has(role, whole):
             saved, rows = own, list(here)
         elif pair:
             same = _count(pair) == len(networks) // group
@@ -61,8 +70,9 @@ class Beginning:
         else:
             raise ConfigError(f"init {self.name}: that run has no {kind} to begin from")
         stack = Stack(networks, Ambient([0] * len(networks), "beginning"))
+        begun = {name: tensor[rows] for name, tensor in saved.items()}
         try:
-            stack.restore({name: tensor[rows] for name, tensor in saved.items()})
+            stack.restore(_widened(begun, stack.state()) if classes else begun)
         except CheckpointError as error:
             what = str(error).partition(": ")[2]
             raise ConfigError(
@@ -70,6 +80,17 @@ class Beginning:
                 f"{kind}'s settings, and packing or layers that remedies or the game add must be "
                 "the same"
             ) from None
+
+
+def _widened(begun: Mapping[str, Tensor], mine: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state with the outputs ``[member, 1 + classes, ...]`` of which it has the first alone."""
+    wide = dict(begun)
+    for name, one in begun.items():
+        every = mine.get(name, one)
+        narrow = one.dim() > 1 and one.shape[1] == 1 < every.shape[1]
+        if narrow and one.shape[2:] == every.shape[2:]:
+            wide[name] = torch.cat([one.to(every), every[:, 1:]], 1)
+    return wide
 
 
 def _count(state: Mapping[str, Tensor]) -> int:

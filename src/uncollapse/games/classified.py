@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, softplus
 
 from uncollapse.objectives import Judgement, Objective
 from uncollapse.objectives.penalties import Critic
@@ -63,17 +63,24 @@ class Classified(Objective):
         outputs = torch.cat(telling.heard[:2], 1)[:, count : 2 * count]  # fakes follow real ones
         loss = judged.loss + self._whose(telling, outputs)
         if self.real_share != 1:
-            real_loss = torch.nn.functional.softplus(-judged.real)
+            real_loss = softplus(-judged.real)
             loss = loss + (self.real_share - 1) * real_loss.reshape(*loss.shape, -1).mean(2)
         return judged._replace(loss=loss)
 
     def generator(self, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
-        """As for :class:`Objective`."""
-        if self.classes == 1 or not self.beta:
+        """As for :class:`Objective`.
+
+        Where real samples have a part in it (a critic that answers), they weigh as in D's loss.
+        """
+        if self.classes == 1:
             return super().generator(critic, real, fake)
         telling = _Telling(critic)
         loss = super().generator(telling, real, fake)
-        return loss + self.beta * self._whose(telling, telling.heard[0])  # fakes are judged first
+        told, *others = telling.heard  # fakes are judged first
+        if others and self.real_share != 1:
+            real_loss = softplus(-telling.critic.heads.logit(others[0], 2))
+            loss = loss + (1 - self.real_share) * real_loss.reshape(*loss.shape, -1).mean(2)
+        return loss + self.beta * self._whose(telling, told) if self.beta else loss
 
     def _whose(self, telling: _Telling, outputs: Tensor) -> Tensor:
         """The cross-entropy, ``[member, batch]``; of a patch map its mean."""

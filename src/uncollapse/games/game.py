@@ -265,7 +265,7 @@ class Table:
             heads: what they say beside real or fake.
         """
         make = equipped(self.remedies, lambda: heads.equip(self.discriminator()))
-        networks = self._networks(role, "discriminator", make)
+        networks = self._networks(role, "discriminator", make, heads.classes)
         if sharing:
             tie(networks, self.group, lower_layers(networks[0], sharing, first=True))
         player = self._seat(role, networks, self.lr[1])
@@ -330,7 +330,9 @@ class Table:
         """Random numbers for one purpose, one stream a member."""
         return Streams(self.seeds, purpose, self.device)
 
-    def _networks(self, role: str, kind: str, make: Callable[[], nn.Module]) -> list[nn.Module]:
+    def _networks(
+        self, role: str, kind: str, make: Callable[[], nn.Module], classes: int = 0
+    ) -> list[nn.Module]:
         birth = Ambient(self.seeds, f"{role}/birth", self.device)
         networks = [birth.run(m, make).to(self.device) for m in range(len(self.seeds))]
         weights = [{id(p) for p in (*n.parameters(), *n.buffers())} for n in networks]
@@ -340,7 +342,9 @@ class Table:
         if self.beginning is not None:
             here = range(self.first, self.first + len(networks))
             whole = self.whole or len(networks)
-            self.beginning.fill(networks, role, kind, here=here, whole=whole, group=self.group)
+            self.beginning.fill(
+                networks, role, kind, here=here, whole=whole, group=self.group, classes=classes
+            )
         return networks
 
     def _seat(self, role: str, networks: list[nn.Module], lr: float) -> Player:

@@ -80,9 +80,17 @@ class MADGAN(Generators):
 
         Raises:
             ConfigError: an objective that has no classes, a discriminator that gets none,
-                generators that cannot share layers, or a remedy that mixes fakes.
+                generators that cannot share layers or would all begin as one, or a remedy that
+                mixes fakes.
         """
         K = self.generators
+        begun = table.beginning
+        if K > 1 and begun is not None and not begun.has("generator", K * len(table.seeds)):
+            raise ConfigError(
+                f"init {begun.name}: madgan would begin with {K} copies of one generator, and "
+                f"nothing in their loss says which is which, so that they stay alike: begin from "
+                f"a run of {K} generators, as ensemble:{K} has, or take mgan"
+            )
         if self.heads.classes and table.objective.loss not in LOSSES:
             raise ConfigError(
                 f"madgan: its discriminator is a softmax of classes, which {table.objective.loss} "

@@ -95,10 +95,15 @@ class AtOnce(Stack):
         return self._ran(self._all, self._own(x_mb))
 
     def _rowed(self) -> dict[str, Tensor]:
-        """Every tensor with one row a member, shared ones repeated."""
+        """Every tensor with one row a member, shared ones repeated; what all share is no copy."""
         if not self.rows:
             return self.tensors
-        rows = {name: self.tensors[name][rows] for name, rows in self.rows.items()}
+        whole = {name: self.tensors[name] for name in self.rows}
+        rows = {
+            name: tensor[self.rows[name]] if len(tensor) > 1 else tensor.expand(self.count, *size)
+            for name, tensor in whole.items()
+            for size in [tensor.shape[1:]]
+        }
         return self.tensors | rows
 
     def _all(self, tensors: dict[str, Tensor], x_mb: Tensor) -> Tensor:
@@ -315,9 +320,15 @@ def _one_by_one(module: nn.Module, prefix: str) -> Step:
 
 
 def _linear(weight: str, bias: str | None) -> Step:
-    """``x Wᵀ + b`` of all members in one batched product."""
+    """``x Wᵀ + b`` of all members in one batched product, or a plain one if they share W and b."""
 
     def step(tensors: dict[str, Tensor], x_mb: Tensor) -> Tensor:
+        own = [tensors[name] for name in (weight, bias) if name is not None]
+        if all(tensor.stride(0) == 0 for tensor in own):
+            one, *others = (tensor[0] for tensor in own)
+            rows_b = x_mb.flatten(0, -2)
+            y_b = torch.addmm(others[0], rows_b, one) if others else rows_b @ one
+            return y_b.reshape(*x_mb.shape[:-1], -1)
         rows_mb = x_mb if x_mb.dim() == 3 else x_mb.flatten(1, -2)
         if bias is None:
             y_mb = torch.bmm(rows_mb, tensors[weight])

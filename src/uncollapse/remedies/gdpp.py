@@ -13,12 +13,12 @@ from uncollapse.errors import ConfigError
 from uncollapse.remedies.of_features import OfFeatures
 
 CLOSE = 1e-9
-"""Eigenvalues (of a kernel of trace 1) nearer than this have no directions of their own."""
+"""Eigenvalues (of a kernel of trace 1) nearer than this, or to 0, have no directions."""
 
 
 @dataclass(frozen=True)
 class GDPP(OfFeatures):
-    """``Σᵢ (λᵢ - λ'ᵢ)² - Σᵢ λ̂ᵢ cos²(uᵢ, u'ᵢ)`` in G's loss (Elfeki et al. 2019, eq. 5).
+    """``Σᵢ |λᵢ - λ'ᵢ| - Σᵢ λ̂ᵢ |cos(uᵢ, u'ᵢ)|`` in G's loss (Elfeki et al. 2019, eq. 5).
 
     φ are D's features of a batch, each sample's of length 1, B the batch's size. λ and v are the
     eigenvalues and eigenvectors of the kernel ``φ φᵀ / B`` of real samples, λ' and v' those of
@@ -27,8 +27,8 @@ class GDPP(OfFeatures):
     An eigenvector's sign is arbitrary, and its entries belong to samples in their order in the
     batch, where no real sample belongs to a fake one: the cosine of v and v' says nothing. So
     ``u = φᵀ v / |φᵀ v|`` is compared, the same eigenvector in the space of features (that of
-    ``φᵀ φ / B``, with the same λ), and the cosine is squared. The term depends neither on signs nor
-    on the order of samples.
+    ``φᵀ φ / B``, with the same λ), with that sign of u' with which the two agree. The term depends
+    neither on signs nor on the order of samples.
 
     In a loop of one's own::
 
@@ -56,13 +56,14 @@ class GDPP(OfFeatures):
         count = min(len(real_b), len(fake_b))
         real_i, real_v = _largest(real_b, count)
         fake_i, fake_v = _largest(fake_b, count)
-        magnitude = (real_i - fake_i).square().sum()
+        magnitude = (real_i - fake_i).abs().sum()
         weight_i = real_i.detach() - real_i.detach().min()
         weight_i = weight_i / weight_i.max().clamp_min(CLOSE)
         # u = φᵀ v / √(B λ), so that cos(u, u') = vᵀ φ φ'ᵀ v' / √(B λ B' λ').
         inner_i = (real_v * (real_b @ fake_b.T @ fake_v)).sum(0)
-        lengths_i = real_i * len(real_b) * fake_i * len(fake_b)
-        alike_i = inner_i.square() / lengths_i.clamp_min(CLOSE)
+        there_i = (real_i > CLOSE) & (fake_i > CLOSE)
+        square_i = real_i * len(real_b) * fake_i * len(fake_b)
+        alike_i = (inner_i / square_i.where(there_i, 1.0).sqrt()).where(there_i, 0.0).abs()
         return self.weight * (magnitude - (weight_i * alike_i).sum())
 
     def check_batch(self, batch: int) -> None:
