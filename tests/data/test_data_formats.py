@@ -419,7 +419,7 @@ def test_parquet(tmp_path):
     assert (whole(dataset) == np.stack([RED, letter(32)])).all()
     assert [dataset.classes[i] for i in dataset.labels(torch.arange(2))] == ["dog", "cat"]
     table(path, [jpeg(RED), None], [1, 0])
-    with pytest.raises(DataError, match="row 1, holds no bytes"):
+    with pytest.raises(DataError, match="row 1 holds no bytes"):
         data.load(f"parquet:{path}")
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(DataError, match="cannot be read as parquet"):
