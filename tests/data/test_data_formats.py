@@ -160,6 +160,9 @@ def test_svhn_axes_and_zero(tmp_path):
     savemat(tmp_path / "train_32x32.mat", {"X": images, "y": np.array([[11], [7]], np.uint8)})
     with pytest.raises(DataError, match="labels other than"):
         data.load(f"svhn:{tmp_path}")
+    savemat(tmp_path / "train_32x32.mat", {"X": images, "y": np.array([[np.nan], [7.5]])})
+    with pytest.raises(DataError, match="labels other than"):
+        data.load(f"svhn:{tmp_path}")
     savemat(tmp_path / "train_32x32.mat", {"X": images, "y": np.array([[1]], np.uint8)})
     with pytest.raises(DataError, match="1 labels for 2 images"):
         data.load(f"svhn:{tmp_path}")
@@ -175,6 +178,12 @@ def test_downsampled_imagenet(tmp_path, save):
     save(tmp_path / "train_data_batch_1.npz", data=pixels, labels=np.array([0, 3]))
     with pytest.raises(DataError, match="labels other than 1 to 1000"):
         data.load(f"imagenet-small:{tmp_path}")
+    save(tmp_path / "train_data_batch_1.npz", data=pixels, labels=np.array([1, 3]))
+    content = (tmp_path / "train_data_batch_1.npz").read_bytes()
+    (tmp_path / "train_data_batch_1.npz").write_bytes(content.replace(b"(2, 3072)", b"(-2,3072)"))
+    if save is np.savez:
+        with pytest.raises(DataError, match="shape is not valid"):
+            data.load(f"imagenet-small:{tmp_path}")
     mark = tmp_path / "ran"
     hostile = np.array([Command(mark)], object)
     save(tmp_path / "train_data_batch_1.npz", data=hostile, labels=hostile)
@@ -260,6 +269,10 @@ def test_lmdb_that_is_cut_off_or_holds_pickles(tmp_path):
     (path / "data.mdb").write_bytes(content[: len(content) // 2])
     with pytest.raises(DataError, match="cut off"):
         data.load(f"lmdb:{path}")
+    for filled in (len(content) // 2, 2 * 4096):  # as a copy that was broken off may leave it
+        (path / "data.mdb").write_bytes(content[:filled] + bytes(len(content) - filled))
+        with pytest.raises(DataError, match="copied in part"):
+            data.load(f"lmdb:{path}")
     (path / "data.mdb").write_bytes(b"x" * 5000)
     with pytest.raises(DataError, match="no LMDB database"):
         data.load(f"lmdb:{path}")
@@ -406,11 +419,18 @@ def test_parquet(tmp_path):
     assert (whole(dataset) == np.stack([RED, letter(32)])).all()
     assert [dataset.classes[i] for i in dataset.labels(torch.arange(2))] == ["dog", "cat"]
     table(path, [jpeg(RED), None], [1, 0])
-    with pytest.raises(DataError, match="row 1, holds no bytes"):
+    with pytest.raises(DataError, match="row 1 holds no bytes"):
         data.load(f"parquet:{path}")
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(DataError, match="cannot be read as parquet"):
         data.load(f"parquet:{path}")
+
+
+def test_parquet_whose_images_lie_deeper_is_one_line(tmp_path):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    pq.write_table(pa.table({"image": [{"image": {"bytes": b"x"}}]}), tmp_path / "x.parquet")
+    with pytest.raises(DataError, match="none of them of images; table:"):
+        data.load(f"parquet:{tmp_path}/x.parquet")
 
 
 def test_hugging_face_reads_the_same(tmp_path, monkeypatch):

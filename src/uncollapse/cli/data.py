@@ -60,8 +60,10 @@ def data_show_command(data: str, out: Path | None, words: dict[str, Any]) -> int
     if dataset.modes is not None:
         print(f"modes: {len(dataset.modes.means)}, standard deviation {dataset.modes.std:g}")
     if dataset.classes:
-        names = ", ".join(dataset.classes[:10]) + (", …" if len(dataset.classes) > 10 else "")
-        print(f"classes: {len(dataset.classes)} ({names})")
+        mark = "; " if any(", " in name for name in dataset.classes) else ", "
+        more = f"{mark}…" if len(dataset.classes) > 10 else ""
+        names = f"{mark.join(dataset.classes[:10])}{more}"
+        print(harmless(f"classes: {len(dataset.classes)} ({names})"))
     if out is not None:
         if out.suffix != dataset.form.ending:
             raise ConfigError(f"--out must end in {dataset.form.ending}, not '{out.name}'")

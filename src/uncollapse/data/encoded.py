@@ -11,7 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -116,6 +116,16 @@ def image_records(
     ).without_axes()
 
 
+class Called(NamedTuple):
+    """What errors call an image, found out where there are any."""
+
+    records: Records
+    number: int
+
+    def __str__(self) -> str:
+        return self.records.called(self.number)
+
+
 class Decoded:
     """The pixels of records, each decoded when it is asked for.
 
@@ -147,7 +157,7 @@ class Decoded:
         Raises:
             DataError: it cannot be read, or has more than 8 bits a pixel.
         """
-        called = self.records.called(number)
+        called = Called(self.records, number)
         page = decode(self.records.content(number), called, self.size, self.choices)
         if page.deepest:
             raise DataError(f"{called} has 16 bits a pixel; of so many images 8 bits are read")
@@ -163,8 +173,9 @@ class Decoded:
             except DataError as error:
                 first = first or error
                 continue
-            # grey files stay one plane until here
-            return np.ascontiguousarray(np.broadcast_to(pixels, self.shape), np.uint8)
+            if pixels.shape != self.shape:  # grey files stay one plane until here
+                pixels = np.broadcast_to(pixels, self.shape)
+            return np.ascontiguousarray(pixels, np.uint8)
         assert first is not None
         advice = "" if self.choices.skip_unreadable else "; --skip-unreadable takes the next one"
         raise DataError(f"{first}{advice}")
@@ -376,7 +387,7 @@ def _read_all(
 
     def attempt(number: int) -> list[Page] | DataError:
         try:
-            called = records.called(number)
+            called = Called(records, number)
             return decode_pages(records.content(number), called, size, reading.choices, most)
         except DataError as error:
             return error

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageColor, ImageOps, ImageSequence
+from PIL import ExifTags, Image, ImageColor, ImageOps, ImageSequence
 
 from uncollapse.data.pixels import Size, sides
 from uncollapse.data.reading import Choices
@@ -18,6 +18,7 @@ COLOURS = ("grey", "rgb")
 WHITE = "white"
 MOST_PIXELS = 2**26
 """Of an image once it is unpacked; a file of a few bytes may claim any number."""
+ORIENTATION = ExifTags.Base.Orientation
 _BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"P5", b"P6")
 
 
@@ -72,19 +73,19 @@ def is_image(content: bytes | memoryview) -> bool:
     return head.startswith(_BEGINNINGS) or (head[:4] == b"RIFF" and head[8:] == b"WEBP")
 
 
-def decode(content: bytes, called: str, size: Size | None, choices: Choices) -> Page:
+def decode(content: bytes, called: object, size: Size | None, choices: Choices) -> Page:
     """The first page of an image file's bytes; otherwise as :func:`decode_pages`."""
     return decode_pages(content, called, size, choices, most=1)[0]
 
 
 def decode_pages(
-    content: bytes, called: str, size: Size | None, choices: Choices, most: int | None = None
+    content: bytes, called: object, size: Size | None, choices: Choices, most: int | None = None
 ) -> list[Page]:
     """The pages of an image file's bytes, as :func:`read_pages`.
 
     Args:
         content: of the file.
-        called: what errors call it.
+        called: what errors call it, made a text by them.
         size: likewise; None leaves images as they are.
         choices: colour and background are heeded.
         most: pages that are taken; None for all.
@@ -127,8 +128,9 @@ def _is_cut(image: Image.Image) -> bool:
     return any(";16" in str(part) for tile in getattr(image, "tile", ()) for part in tile)
 
 
-def _page(image: Image.Image, size: Size | None, choices: Choices, called: str) -> Page:
-    image = ImageOps.exif_transpose(image)
+def _page(image: Image.Image, size: Size | None, choices: Choices, called: object) -> Page:
+    if image.getexif().get(ORIENTATION, 1) != 1:  # else it would be copied
+        image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I;16") or (image.mode == "I" and _fits_16(image)):  # such as PGM
         return _deep(image, size, choices)
     if image.mode in ("I", "F"):

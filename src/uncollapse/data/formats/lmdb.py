@@ -1,7 +1,8 @@
 """LMDB databases whose values are image files, in the order of their keys.
 
 Opened without a lock and for reading only, so nothing is written beside them. What the file claims
-to hold is compared with its size first: LMDB maps it, and reading past its end ends the process.
+to hold is compared with its size first, and its pages are looked at: LMDB maps it, and reading past
+its end, or a page that was never written, ends the process.
 """
 
 from __future__ import annotations
@@ -25,8 +26,14 @@ from uncollapse.data.reading import Reading
 from uncollapse.errors import DataError
 
 MAGIC = 0xBEEFC0DE
-META = struct.Struct("<II16xI44x48xQQ")
-"""From byte 16 of a meta page: mark, version, page size, and after two tables the last page."""
+META = struct.Struct("<II16xI44x6xH32xQQQ")
+"""From byte 16 of a meta page: mark, version, page size; of the table of values depth and root; the
+last page, and which change it was."""
+HEAD = np.dtype([("number", "<u8"), ("pad", "<u2"), ("kind", "<u2"), ("lower", "<u2")])
+"""What each page begins with: its number, what it is, and where its list of nodes ends."""
+BRANCH, LEAF = 1, 2
+NODES = 16
+"""Where in a page that list begins."""
 LEAST = 64
 """Bytes of a value, below which it is no image, but a note such as a count."""
 _OPEN: WeakValueDictionary[tuple[int, str], Any] = WeakValueDictionary()
@@ -132,7 +139,7 @@ class Database:
 
 
 def check(folder: Path) -> None:
-    """Whether a database is what it claims to be, as far as its first two pages tell.
+    """Whether a database is what it claims to be, as far as its pages' beginnings tell.
 
     Raises:
         DataError: not LMDB, of a machine of 32 bits or another byte order, or cut off.
@@ -147,12 +154,46 @@ def check(folder: Path) -> None:
         raise DataError(f"{file} is no LMDB database of a 64-bit machine")
     page = META.unpack_from(head, 16)[2]
     metas = [META.unpack_from(head, at) for at in (16, 16 + page) if at + META.size <= len(head)]
-    last = max(metas, key=lambda meta: meta[4])[3]
+    depth, root, last, _ = max(metas, key=lambda meta: meta[-1])[3:]
     length = os.path.getsize(file)
     if not 256 <= page <= 2**16 or len(metas) < 2 or length < (last + 1) * page:
         raise DataError(
             f"{file} is cut off: {length:,} bytes of the {(last + 1) * page:,} that it uses"
         )
+    if depth and not _is_whole(np.memmap(file, np.uint8, "r"), page, root, depth, last):
+        raise DataError(f"{file} is damaged, or was copied in part: pages within it are missing")
+
+
+def _is_whole(content: NDArray[np.uint8], page: int, root: int, depth: int, last: int) -> bool:
+    """Whether the pages of a tree are where it says, down to its leaves.
+
+    LMDB ends the process where they are not, as in a file of the right size that was not filled.
+    """
+    pages = content[: (last + 1) * page].reshape(-1, page)
+    numbers = np.array([root], np.uint64)
+    for level in range(depth):
+        if (numbers > last).any():
+            return False
+        wanted = LEAF if level == depth - 1 else BRANCH
+        children = []
+        for some in np.array_split(numbers, len(numbers) // 10_000 + 1):
+            heads = pages[some, : HEAD.itemsize].copy().view(HEAD)[:, 0]
+            if not ((heads["number"] == some) & (heads["kind"] & 3 == wanted)).all():
+                return False
+            if wanted == LEAF:
+                continue
+            for number, lower in zip(some.tolist(), heads["lower"].tolist(), strict=True):
+                if lower % 2 or not NODES < lower <= page:
+                    return False
+                places = pages[number, NODES:lower].view("<u2")
+                if (places > page - 8).any():
+                    return False
+                # a child's number is in the first six bytes of a node
+                nodes = pages[number][places[:, None] + np.arange(6)].astype(np.uint64)
+                children.append((nodes << (8 * np.arange(6, dtype=np.uint64))).sum(1))
+        if wanted == BRANCH:
+            numbers = np.concatenate(children)
+    return True
 
 
 def is_database(folder: Path) -> bool:

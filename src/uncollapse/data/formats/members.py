@@ -147,7 +147,8 @@ def mapped_array(file: Path, name: str) -> NDArray[Any]:
         return array
     with open(file, "rb") as opened:
         opened.seek(member.header_offset)
-        mark, length, extra = LOCAL.unpack(opened.read(LOCAL.size))
+        head = opened.read(LOCAL.size)
+        mark, length, extra = LOCAL.unpack(head) if len(head) == LOCAL.size else (b"", 0, 0)
         if mark != b"PK\3\4":
             raise ValueError("its zip is damaged")
         opened.seek(length + extra, os.SEEK_CUR)
@@ -160,4 +161,6 @@ def mapped_array(file: Path, name: str) -> NDArray[Any]:
         shape, fortran, dtype = reader(opened)
         if dtype.hasobject:
             raise ValueError("it holds Python objects (it would need pickle, which can run code)")
+        if any(side < 0 for side in shape):
+            raise ValueError(f"shape is not valid: {shape}")
         return np.memmap(file, dtype, "r", opened.tell(), shape, "F" if fortran else "C")

@@ -94,7 +94,7 @@ class Table:
     def called(self, number: int) -> str:
         """Its file and row."""
         place = int(np.searchsorted(self._ends, number, "right")) - 1
-        return f"{self.files[self._groups[place][0]]}, row {number:,},"
+        return f"{self.files[self._groups[place][0]]}: row {number:,}"
 
     def digest(self) -> str:
         """Of the files' sizes and rows."""
@@ -157,12 +157,8 @@ class Table:
 
 def _column(schema: Any, reading: Reading, file: Path) -> str:
     """Which column holds the images."""
-    fields = {field.name: str(field.type) for field in schema}
-    likely = [
-        name
-        for name, kind in fields.items()
-        if kind.endswith("binary") or (kind.startswith("struct<") and "bytes: " in kind)
-    ]
+    fields = [field.name for field in schema]
+    likely = [field.name for field in schema if _holds_bytes(field.type)]
     key = reading.choice("key")
     if key is not None:
         if key not in likely:
@@ -171,17 +167,25 @@ def _column(schema: Any, reading: Reading, file: Path) -> str:
     named: list[str] = [name for name in likely if name.lower() in NAMES] or likely
     if not likely:
         raise DataError(
-            f"{file} has columns {_list(list(fields))}, none of them of images; table:{file} "
+            f"{file} has columns {_list(fields)}, none of them of images; table:{file} "
             "reads rows of numbers and words"
         )
     if len(named) != 1:
         raise DataError(
-            f"{file} has columns {_list(list(fields))}, of bytes {_list(likely)}: which are the "
+            f"{file} has columns {_list(fields)}, of bytes {_list(likely)}: which are the "
             "images? Say --key NAME"
         )
     if len(likely) > 1:
         reading.guess(f"images are column '{named[0]}'", "--key NAME")
     return named[0]
+
+
+def _holds_bytes(kind: Any) -> bool:
+    """Whether a column's type is bytes, or a struct with a field of them called so."""
+    if str(kind).startswith("struct<"):
+        place = kind.get_field_index("bytes")
+        return place >= 0 and str(kind.field(place).type).endswith(("binary", "null"))
+    return str(kind).endswith("binary")
 
 
 def _list(names: Sequence[str]) -> str:

@@ -48,11 +48,11 @@ def read(path: str, *, name: str, reading: Reading, like: Dataset | None = None)
         raise DataError(
             f"{file}: X is {images.dtype} {list(images.shape)}, not uint8 [32, 32, 3, n]"
         )
+    if not np.isin(labels, range(11)).all():
+        raise DataError(f"{file} has labels other than 1 to 10 (which is the digit 0)")
     numbers = labels.reshape(-1).astype(np.int64)
     if len(numbers) != images.shape[3]:
         raise DataError(f"{file} has {len(numbers):,} labels for {images.shape[3]:,} images")
-    if ((numbers < 0) | (numbers > 10)).any():
-        raise DataError(f"{file} has labels other than 1 to 10 (which is the digit 0)")
     return raw_images(
         [images.transpose(3, 2, 0, 1)],
         numbers % 10,
