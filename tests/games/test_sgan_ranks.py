@@ -11,6 +11,7 @@ from processes import together
 from uncollapse import objectives
 from uncollapse.errors import ConfigError
 from uncollapse.games import SGAN, Table
+from uncollapse.nets import stochastic
 from uncollapse.players import optimizers
 from uncollapse.ranks import Ranks, join
 from uncollapse.training.draw import DataDraw
@@ -20,11 +21,12 @@ LOCAL = ("local generator", "local discriminator", "messenger")
 
 
 # As in test_sgan: nothing whose gradient is pure rounding, which Adam would blow up.
-def generator(norm):
+def generator(norm, bank=1):
     middle = [nn.BatchNorm1d(6)] if norm else []
-    return nn.Sequential(
+    made = nn.Sequential(
         nn.Linear(LATENT, 6, bias=not norm), *middle, nn.Tanh(), nn.Linear(6, 2)
     ).double()
+    return stochastic(made, layers=2, bank=bank) if bank > 1 else made
 
 
 def discriminator(norm, bias):
@@ -34,7 +36,9 @@ def discriminator(norm, bias):
     ).double()
 
 
-def seated(ranks, settings, objective, norm=False, at_once=False, optimizer="adam", cures=()):
+def seated(
+    ranks, settings, objective, norm=False, at_once=False, optimizer="adam", cures=(), bank=1
+):
     """A game, and what it draws from."""
     values = torch.randn(60, 2, generator=torch.Generator().manual_seed(1)) + 1
     cpu = torch.device("cpu")
@@ -42,7 +46,7 @@ def seated(ranks, settings, objective, norm=False, at_once=False, optimizer="ada
     game = SGAN(**settings)
     game.set_up(
         Table(
-            generator=lambda: generator(norm),
+            generator=lambda: generator(norm, bank),
             discriminator=lambda: discriminator(norm, bias),
             objective=objectives.get(objective),
             remedies=[uc.remedies.registry.get(cure) for cure in cures],
@@ -125,6 +129,11 @@ def test_messengers_remember_where_their_pairs_are(at_once):
 def test_with_remedies_and_batch_norm(objective, norm):
     optimizer = "rmsprop" if norm else "adam"
     words = ({"pairs": 3}, objective, norm, False, optimizer, ("ema:0.9", "weight-clipping:0.3"))
+    assert_equal(play(*words), together(2, play, *words), words)
+
+
+def test_stochastic_generators():
+    words = ({"pairs": 3}, "non-saturating", False, False, "adam", ("ema:0.9",), 8)
     assert_equal(play(*words), together(2, play, *words), words)
 
 

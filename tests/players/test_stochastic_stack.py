@@ -13,6 +13,7 @@ import uncollapse as uc
 from uncollapse.errors import ConfigError
 from uncollapse.nets import Routes, SDeconv, stochastic
 from uncollapse.players import AtOnce, Player, Stack, optimizers
+from uncollapse.players.sharing import tie
 from uncollapse.streams import Ambient
 
 WAYS = [pytest.param(Stack, id="one-by-one"), pytest.param(AtOnce, id="at-once")]
@@ -91,6 +92,33 @@ def test_filters_that_are_not_picked_rest_in_players(way):
     assert any(key.startswith("optimizer/") for key in resting)
     assert all(torch.equal(after[key], before[key]) for key in resting)
     assert not all(torch.equal(after[key], before[key]) for key in after if ".bank.2." in key)
+
+
+def test_members_that_share_stochastic_layers_are_the_same_at_once():
+    players = []
+    for way in (Stack, AtOnce):
+        birth = Ambient([1, 2, 3], "birth")
+        networks = [birth.run(m, own) for m in range(3)]
+        tie(networks, 3, [f"inner.2.bank.{k}.{name}" for k in range(3) for name in ("weight",)])
+        stack = way(networks, Ambient([1, 2, 3], "life"))
+        players.append(Player(stack, optimizers.get("adam"), 0.1))
+    for step in range(3):
+        players[1] = players[1].clone()
+        x_mb = torch.randn(3, 4, 3, generator=torch.Generator().manual_seed(step))
+        for player in players:
+            fix(player, [step % 3, 0, step % 3, 0])
+            player.update(player(x_mb).square().flatten(2).mean(2))
+    one, two = (player.state() for player in players)
+    assert one.keys() == two.keys()
+    for key, tensor in one.items():
+        torch.testing.assert_close(two[key], tensor, rtol=1e-4, atol=1e-5)
+    shared = two["network/inner.2.bank.0.weight"]
+    assert torch.equal(shared[0], shared[2])
+    assert all(player.stack.shares for player in players)
+    assert len(players[1].parameters) == 3 * (3 + 3 + 3) + 3 + 2  # the rest, and two of batch norm
+    again = players[1].clone()
+    again.restore(one)
+    assert all(torch.equal(again.state()[key], tensor) for key, tensor in one.items())
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -23,6 +23,7 @@ import uncollapse as uc
 from float64 import Double
 from uncollapse.errors import ConfigError
 from uncollapse.games import SGAN, Duel
+from uncollapse.nets import Routes, stochastic
 from uncollapse.players import optimizers
 from uncollapse.remedies import HistoricalAveraging, Packing, Unrolling, WeightClipping, registry
 
@@ -388,3 +389,26 @@ def test_by_name():
     assert registry.get("unrolling:10") == Unrolling(10)
     with pytest.raises(ConfigError, match="k must be 0 or more"):
         Unrolling(-1)
+
+
+def test_imagined_updates_and_penalties_meet_the_picks_of_the_round():
+    """A stochastic generator is asked no more often, so that all of it is about the same picks."""
+    asked = []
+    for remedies, objective in (
+        ([], "non-saturating"),
+        ([], "dragan"),
+        ([Unrolling(3)], "non-saturating"),
+    ):
+        game = seat(
+            *remedies,
+            make_g=lambda: stochastic(generator(), layers=2, bank=3),
+            seeds=(1,),
+            objective=objective,
+        )
+        seen = []
+        for layer in Routes(game.players["generator"].stack.architecture).layers:
+            layer.register_forward_hook(lambda layer, *_, seen=seen: seen.append(layer.last))
+        play(game, 2)
+        asked.append(seen)
+    assert asked[0] == asked[1] == asked[2]
+    assert len(asked[0]) >= 4

@@ -15,7 +15,7 @@ from uncollapse.nets.family import Generator
 from uncollapse.nets.stochastic import may_rest
 from uncollapse.players.hearing import listening, locate
 from uncollapse.players.layers import ELEMENTWISE, judges_samples_alone, may_overwrite, watched
-from uncollapse.players.stack import Judged, Stack, _cannot_take
+from uncollapse.players.stack import Judged, Stack, _cannot_take, _once
 from uncollapse.streams import Ambient
 
 Step = Callable[[dict[str, Tensor], Tensor], Tensor]
@@ -35,6 +35,7 @@ class AtOnce(Stack):
 
     Weights that a batch may leave out (stochastic layers') are no stacked tensor but one tensor for
     each member, as one member's may learn while another's stay: such layers run member by member.
+    Those that members share are one tensor under several names.
 
     Args:
         networks: the members; their weights are copied.
@@ -59,23 +60,25 @@ class AtOnce(Stack):
         self.tensors: dict[str, Tensor] = {}
         self.rows: dict[str, Tensor] = {}  # of shared weights: which row is whose
         self.apart = may_rest(self.skeleton)
+        self.common = False
         columns = [dict(n.named_parameters()) | dict(n.named_buffers()) for n in networks]
         for name, first in columns[0].items():
             column = [tensors[name] for tensors in columns]
             different = list({id(tensor): tensor for tensor in column}.values())
+            shared = len(different) < len(column)
+            self.common = self.common or shared
             if name in self.apart:
-                if len(different) < len(column):
-                    raise ConfigError(
-                        "networks share a stochastic layer: members cannot run all at once"
-                    )
+                own = {
+                    id(tensor): tensor.detach().clone().requires_grad_(first.requires_grad)
+                    for tensor in different
+                }
                 for member, tensor in enumerate(column):
-                    own = tensor.detach().clone().requires_grad_(first.requires_grad)
-                    self.tensors[_own_name(name, member)] = own
+                    self.tensors[_own_name(name, member)] = own[id(tensor)]
                 continue
             stacked = torch.stack([tensor.detach() for tensor in different])
             stacked = stacked.mT.contiguous() if name in self.transposed else stacked
             self.tensors[name] = stacked.requires_grad_(first.requires_grad)
-            if len(different) < len(column):
+            if shared:
                 number = {id(tensor): row for row, tensor in enumerate(different)}
                 self.rows[name] = torch.tensor([number[id(t)] for t in column]).to(stacked.device)
         self.overwrites = may_overwrite(self.skeleton)
@@ -177,17 +180,18 @@ class AtOnce(Stack):
         twin = copy.copy(self)
         twin.ambient = self.ambient.copy()
         twin.skeleton = self._copied([self.skeleton])[0]
-        twin.tensors = {
-            name: tensor.detach().clone().requires_grad_(tensor.requires_grad)
-            for name, tensor in self.tensors.items()
+        copies = {
+            id(tensor): tensor.detach().clone().requires_grad_(tensor.requires_grad)
+            for tensor in self.tensors.values()
         }
+        twin.tensors = {name: copies[id(tensor)] for name, tensor in self.tensors.items()}
         twin.steps = _plan(twin.skeleton, "", set())
         return twin
 
     def weights(self) -> list[Tensor]:
         """Every stacked weight, trainable or not."""
         names = (name for name, _ in self.skeleton.named_parameters())
-        return [tensor for name in names for tensor in self._of(name)]
+        return _once(tensor for name in names for tensor in self._of(name))
 
     def _of(self, name: str) -> list[Tensor]:
         """What there is under a name: one stacked tensor, or one for each member."""
@@ -202,7 +206,7 @@ class AtOnce(Stack):
     @property
     def shares(self) -> bool:
         """As for :class:`Stack`."""
-        return bool(self.rows)
+        return self.common
 
     def by_member(self, weights: Sequence[Tensor], tensors: Sequence[Tensor]) -> list[list[Tensor]]:
         """As for :class:`Stack`."""
