@@ -80,7 +80,7 @@ def boosted(name: str, classifiers: int) -> None:
     data = uc.data.load(name)
     if classifiers == 1:
         row(data, f"duel, {UPDATES}", reselected(run, "mh", 1))
-        for rule, pool in (("mh", 16), ("mh", 256), ("sir", 64)):
+        for rule, pool in (("mh", 16), ("sir", 64)):
             row(data, f"1, {rule}, {pool}", reselected(run, rule, pool), worth)
     row(data, f"{classifiers}, mh, 64", reselected(run, "mh", 64), worth)
 

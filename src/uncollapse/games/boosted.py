@@ -44,7 +44,7 @@ class Boosted:
     The last ``classifiers * rounds`` rounds of a run are the classifiers', one update each; the
     pair rests by then, and so do all remedies. A classifier is a network of the discriminator's
     architecture, without what remedies add to it, and learns with the discriminator's optimiser and
-    rate. It is calibrated on points that it does not learn from.
+    rate, which falls to 0 linearly. It is calibrated on points that it does not learn from.
 
     Only the pair begins from an earlier run (``init``).
 
@@ -169,6 +169,8 @@ class Boosted:
     def _learn(self, draw: Draw) -> Observation:
         """The present classifier learns from as many data as samples, once."""
         C, source = self.players["classifier"], draw.of("classifier", 1)
+        for group in C.optimizer.param_groups:
+            group["lr"] = C.lr * self.ratios.left(self.table.steps, self.rounds)
         told = self.judging.judge(C, source.real(), self._selected(source, self.ratios.rounds))
         C.update(told.loss)
         return {

@@ -61,6 +61,11 @@ class Ratios:
         left = self.count - self.stage + 1
         return self.begun + max(1, (steps - self.begun) // left)
 
+    def left(self, steps: int, each: int) -> float:
+        """The part of the present stage that is still to be played, in (0, 1]."""
+        end = self.end(steps, each)
+        return (end - self.rounds) / (end - self.begun)
+
     def go_on(self) -> None:
         """The next stage begins."""
         if self.stage == 0:
@@ -116,7 +121,9 @@ def slope(real: Tensor, fake: Tensor) -> float:
 
     Returns:
         1 of a calibrated classifier, less of one that is too sure; 0 of one that is no better than
-        chance, so that it changes nothing.
+        chance, so that it changes nothing. At most 1: of one that has not learned all yet the best
+        slope is larger, as logits are too small where they should be largest; but all of them would
+        grow, also those that are wrong between modes.
     """
     logit = torch.cat([real, fake])
     if not logit.isfinite().all():
@@ -144,7 +151,7 @@ def slope(real: Tensor, fake: Tensor) -> float:
         theta = theta - length * step
         if float(step.abs().max()) < 1e-10:
             break
-    return max(0.0, float(theta[0] / scale))
+    return min(1.0, max(0.0, float(theta[0] / scale)))
 
 
 def _aimed(count: int) -> Tensor:
