@@ -64,6 +64,8 @@ class Lab:
                 seeds=list(seeds),
                 device=where,
                 at_once=at_once,
+                shape=data.shape,
+                latent=(self.latent,),
             )
         )
         self.draw = DataDraw(data.to(where), drawn(remedies, batch), (self.latent,), seeds, where)
