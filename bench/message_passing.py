@@ -1,8 +1,8 @@
 """What message passing costs beside the plain GAN, and how many rounds of talk a sample needs.
 
 The first is processor time: rounds of several games, of the same networks and batch, in turns in
-one process. The second is asked of a trained run: how far samples move if their first rounds are
-left out, in parts of how far two samples of the run are apart.
+one process. The second is asked of a trained run: how far samples are from the data, by the number
+of rounds that they take.
 
     python bench/message_passing.py                  # the cost, about a minute
     python bench/message_passing.py --talk RUN       # the rounds, of a run of message-passing
@@ -18,7 +18,6 @@ import torch
 
 import uncollapse as uc
 from lab import Lab
-from uncollapse.players.conversation import Society
 
 GAMES = ("duel", "madgan:2", "message-passing:2", "message-passing:4")
 CASES = {
@@ -26,9 +25,9 @@ CASES = {
     "images of 32 x 32, dcgan of width 64, batch 32": ((1, 32, 32), "dcgan:width=64", 32),
 }
 TURNS = 10
-LONG = 8
-"""Rounds to compare with."""
-SAMPLES = 1000
+MOST = 8
+"""Rounds to look at."""
+SAMPLES = 2000
 
 
 def cost() -> None:
@@ -55,18 +54,19 @@ def cost() -> None:
 
 @torch.no_grad()
 def talk(folder: str) -> None:
-    """How far samples move if they hear only the last r rounds."""
+    """How far samples are from the data if they take so many rounds."""
     run = uc.load(folder)
-    first = run.components[0].generator
-    society = next(module for module in first.modules() if isinstance(module, Society))
-    noise = torch.randn(SAMPLES, LONG, *run.latent[1:], generator=torch.Generator().manual_seed(0))
-    whole = first(noise)
-    apart = torch.pdist(whole.flatten(1)).mean()
-    generators = len(society.generators)
-    print(f"{folder}: {generators} generators, samples {float(apart):.3g} apart on average")
-    for rounds in range(1, LONG):
-        moved = (first(noise[:, LONG - rounds :]) - whole).flatten(1).norm(dim=1).mean()
-        print(f"  {rounds} rounds: moved by {float(moved / apart):.2g} of that")
+    data = uc.data.load(run.config.data)
+    everywhere = torch.Generator().manual_seed(0)
+    real = data.restore(data.take(torch.randint(len(data), (SAMPLES,), generator=everywhere)))
+    noise = torch.randn(SAMPLES, MOST, *run.latent[1:], generator=everywhere)
+    for replica, generator in enumerate(run.generators):
+        found = []
+        for rounds in range(2, MOST + 1):
+            torch.manual_seed(0)
+            far = uc.metrics.energy_distance(generator(noise[:, :rounds]), real)
+            found.append(f"{rounds}: {float(far):.3f}")
+        print(f"seed {replica}, distance by rounds  ", ", ".join(found))
 
 
 if __name__ == "__main__":
