@@ -67,6 +67,8 @@ class Lab:
                 device=where,
                 at_once=at_once,
                 steps=steps,
+                shape=data.shape,
+                latent=(self.latent,),
             )
         )
         self.draw = DataDraw(data.to(where), drawn(remedies, batch), (self.latent,), seeds, where)

@@ -1,6 +1,7 @@
 """Message passing: the round, its two objectives, and samples that roll the chain."""
 
 import copy
+import math
 
 import pytest
 import torch
@@ -11,9 +12,10 @@ from torch.nn.functional import softplus
 import uncollapse as uc
 from uncollapse.errors import CheckpointError, ConfigError
 from uncollapse.games import MessagePassing
-from uncollapse.games.message_passing import Notes, behind
-from uncollapse.players import Messages, noted, told
+from uncollapse.games.message_passing import behind
+from uncollapse.players import Messages, Notes, noted, told
 from uncollapse.players.conversation import Talk
+from uncollapse.players.messages import chosen
 
 SIZE = BATCH // 2
 RATE = 0.05
@@ -226,6 +228,17 @@ def test_samples_of_any_shape_are_listened_to(shape):
 # Samples.
 
 
+def phi(z):
+    return 0.5 * (1 + math.erf(z / 2**0.5))
+
+
+def test_every_note_is_gone_on_from_as_often():
+    known, latents = torch.arange(5.0).reshape(5, 1, 1).expand(5, 2, 1), torch.randn(20000, 2, 3)
+    counts = chosen(known, latents)[:, 0, 0].long().bincount()
+    assert ((counts - 4000).abs() < 5 * 57).all()
+    assert chosen(known, torch.full((1, 2, 3), 40.0))[0, 0, 0] == 4
+
+
 WORDS = {
     "recipe": "gan",
     "generator": "mlp:width=8,depth=1,latent=4",
@@ -237,20 +250,22 @@ WORDS = {
 }
 
 
-def test_samples_roll_the_chain_as_it_was_rolled_in_training(tmp_path, command):
+def test_samples_roll_the_chain_as_it_was_rolled_in_training(tmp_path, points, command):
     game = MessagePassing(rounds=3)
-    run = uc.train("ring8", game=game, out=tmp_path / "run", **WORDS)
+    run = uc.train(points, game=game, out=tmp_path / "run", **WORDS)
     assert run.latent == (3, 2, 4)
     latents = torch.randn(5, 3, 2, 4)
     voices = [component.generator.network for component in run.components]
     assert voices[0].society is voices[1].society
     generators, speech = voices[0].society.generators, voices[0].society.messages
-    given = latents[:, 0]
+    notes = voices[0].society.notes
+    assert notes.shape == (6, 2, 2 + 4)
+    assert not torch.allclose(notes[:, 0, 2:4], notes[:, 1, 2:4])
+    present = torch.stack([notes[int(6 * phi(float(z)))] for z in latents[:, 0, 0, 0]])
     for following in latents[:, 1:].unbind(1):
+        given = torch.cat([speech(present), following[..., 2:]], 2)
         made = torch.stack([g(given[:, k]) for k, g in enumerate(generators)], 1)
-        heard = speech(torch.cat([made, given], 2))
-        assert heard.shape == (5, 2, 2)
-        given = torch.cat([heard, following[..., 2:]], 2)
+        present = torch.cat([made, given], 2)
     for k, voice in enumerate(voices):
         torch.testing.assert_close(voice(latents), generators[k](given[:, k]))
     many = run.sample(1500, seed=2)
@@ -271,17 +286,17 @@ def test_samples_roll_the_chain_as_it_was_rolled_in_training(tmp_path, command):
     assert (code, "Voice is none" in err, err.count("\n")) == (2, True, 1)
 
 
-def test_an_average_talks_too_and_a_warm_start_takes_the_messages_over(tmp_path):
-    run = uc.train("ring8", game="message-passing", remedies=["ema:0.5"], **WORDS)
+def test_an_average_talks_too_and_a_warm_start_takes_the_messages_over(points):
+    run = uc.train(points, game="message-passing", remedies=["ema:0.5"], **WORDS)
     live = run.cast.players["generator"]
     name, learned = next(iter(live.items()))
     kept = dict(run.components[1].generator.network.society.generators[1].named_parameters())[name]
     assert not torch.equal(kept, learned[1])
-    following = uc.train("ring8", game="message-passing", init=run, **(WORDS | {"lr": 1e-9}))
+    following = uc.train(points, game="message-passing", init=run, **(WORDS | {"lr": 1e-9}))
     before, after = (r.cast.players["messages"]["speaker.weight"] for r in (run, following))
     torch.testing.assert_close(before, after)
-    duel = uc.train("ring8", **WORDS)
-    assert uc.train("ring8", game="message-passing", init=duel, **WORDS).step == 3
+    duel = uc.train(points, **WORDS)  # it has none
+    assert uc.train(points, game="message-passing", init=duel, **WORDS).step == 3
 
 
 def test_notes_of_something_else_are_refused():

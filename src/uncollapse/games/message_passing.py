@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import relu
 
-from uncollapse.errors import CheckpointError, ConfigError
+from uncollapse.errors import ConfigError
 from uncollapse.games.blocks import Blocks, evenly
 from uncollapse.games.game import Draw, Memory, Observation, Part, Table, WholeRun, mean_by_member
 from uncollapse.games.shown import Shown
@@ -19,6 +19,7 @@ from uncollapse.players import (
     Conversation,
     Heads,
     Mixture,
+    Notes,
     Player,
     Source,
     Talk,
@@ -48,7 +49,8 @@ class MessagePassing(WholeRun):
         generators: K, at least 1; with 1 nobody is there to talk to, and it is the plain GAN.
         message: numbers of a message, which take the place of the first ones of a latent; 0 for
             half of the latent's noise.
-        rounds: how many rounds of talk a sample takes, once trained; at least 2.
+        rounds: of talk that a sample takes; it goes on from the last one in training, which is the
+            first of them. At least 2.
         competing: weight of the competing objective, 0 or more.
         conceding: weight of the conceding objective, likewise.
 
@@ -118,7 +120,9 @@ class MessagePassing(WholeRun):
         if isinstance(source, Talk):
             sizes = stack.architecture, table.shape, table.latent
             self.players["messages"] = table.seat_other("messages", lambda: source.messages(*sizes))
-            self.output = Conversation(stack, self.output.weights, self.players["messages"].stack)
+            self.output = Conversation(
+                stack, self.output.weights, self.players["messages"].stack, self.notes
+            )
             self.memories = {"notes": self.notes}
         self.randomness = {"penalty": table.streams("penalty")}
         sides = ("generator", "discriminator")
@@ -209,37 +213,3 @@ def behind(score_kb: Tensor) -> Tensor:
     """
     apart_kjb = score_kb.detach()[None] - score_kb[:, None]
     return relu(apart_kjb).sum(1) / (len(score_kb) - 1)
-
-
-class Notes:
-    """What generators made in the last round, and of what.
-
-    Args:
-        device: where it is.
-
-    Attributes:
-        newest: ``[replica, size, K, sample + latent]``; None before the first round.
-    """
-
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
-        self.newest: Tensor | None = None
-
-    def take(self, notes_rbk: Tensor) -> None:
-        """Keeps a round's."""
-        self.newest = notes_rbk.detach().clone(memory_format=torch.contiguous_format)
-
-    def state(self) -> dict[str, Tensor]:
-        """The newest ones."""
-        return {} if self.newest is None else {"newest": self.newest}
-
-    def restore(self, state: dict[str, Tensor]) -> None:
-        """Goes on from a saved :meth:`state`.
-
-        Raises:
-            CheckpointError: it is of something else.
-        """
-        if state.keys() - {"newest"}:
-            raise CheckpointError("the checkpoint is of no run whose generators pass messages")
-        newest = state.get("newest")
-        self.newest = None if newest is None else newest.to(self.device, copy=True)

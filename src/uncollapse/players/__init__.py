@@ -1,7 +1,7 @@
 """Who plays: stacks of networks with a member axis, and the optimisers that train them."""
 
 from uncollapse.players.at_once import AtOnce
-from uncollapse.players.conversation import Conversation, Talk, beside, of_members
+from uncollapse.players.conversation import Conversation, Notes, Talk, beside, of_members
 from uncollapse.players.heads import Heads
 from uncollapse.players.hearing import listening, locate, unwrapped
 from uncollapse.players.imagined import ImaginedUpdates
@@ -23,6 +23,7 @@ __all__ = [
     "Messages",
     "Mixed",
     "Mixture",
+    "Notes",
     "Optimizer",
     "Player",
     "RMSprop",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from uncollapse import nets
-from uncollapse.errors import ConfigError
+from uncollapse.errors import CheckpointError, ConfigError
 from uncollapse.players.heads import Heads
 from uncollapse.players.messages import Messages, rolled
 from uncollapse.players.mixture import Component, Mixture, Source
@@ -23,11 +23,12 @@ class Talk(Source):
     """K generators that tell each other messages, round after round.
 
     A sample is made of the latents of all generators in all rounds, ``[rounds, K, *latent]``. So it
-    is a function of its own latents alone, however many samples are made at once.
+    is a function of its own latents alone, however many samples are made at once. Its talk goes on
+    from one of those that the generators had when they learned last.
 
     Args:
         generators: K, at least 2.
-        rounds: how many a sample takes; the first one hears noise, the last one makes it.
+        rounds: how many a sample takes; the first one is known, the last one makes the sample.
         message: numbers of a message; 0 for half of a generator's noise.
     """
 
@@ -74,10 +75,12 @@ class Talk(Source):
         latent: tuple[int, ...],
     ) -> list[list[Component]]:
         """As for :class:`Source`."""
-        societies = []
+        societies: list[Society] = []
         for _ in weights:
             generators = [make() for _ in range(self.generators)]
-            societies.append(Society(generators, self.messages(generators[0], shape, latent)))
+            messages = self.messages(generators[0], shape, latent)
+            known = state["notes"][len(societies)] if "notes" in state else None
+            societies.append(Society(generators, messages, known))
         Stack(societies, Ambient(range(len(societies)), "load")).restore(dict(state))
         return voices(societies, weights)
 
@@ -89,11 +92,13 @@ class Conversation(Mixture):
         stack: the generators, K in a row for each replica.
         weights: as for :class:`Mixture`.
         messages: the networks that make messages, one for each replica.
+        notes: of their last round.
     """
 
-    def __init__(self, stack: Stack, weights: Tensor, messages: Stack) -> None:
+    def __init__(self, stack: Stack, weights: Tensor, messages: Stack, notes: Notes) -> None:
         super().__init__(stack, weights)
         self.messages = messages
+        self.notes = notes
 
     def made(self, latents_rb: Tensor, ambient: Ambient) -> Tensor:
         """Samples of all generators, of latents ``[replica, batch, rounds, K, *latent]``."""
@@ -105,14 +110,17 @@ class Conversation(Mixture):
         def speak(notes_rbk: Tensor) -> Tensor:
             return self.messages.evaluate(notes_rbk, ambient)
 
-        given_rbk = rolled(latents_rb.unbind(2), make, speak, 3)
+        given_rbk = rolled(latents_rb.unbind(2), self.notes.newest, make, speak, 3)
         return self.stack.evaluate(of_members(given_rbk), of_each)
 
     def separate(self) -> list[list[Component]]:
         """As for :class:`Mixture`; those of a replica hear the same ones."""
         generators, messages = self.stack.separate(), self.messages.separate()
-        groups = [generators[i : i + self.components] for i in self._first]
-        return voices([Society(g, m) for g, m in zip(groups, messages, strict=True)], self.weights)
+        societies = [
+            Society(generators[r * self.components :][: self.components], messages[r], notes)
+            for r, notes in enumerate(self.notes.copies(len(messages)))
+        ]
+        return voices(societies, self.weights)
 
     def state(self) -> dict[str, Tensor]:
         """Weights and buffers of each replica's networks together, by name, ``[replica, ...]``."""
@@ -121,11 +129,47 @@ class Conversation(Mixture):
             for name, tensor in self.stack.state().items()
             for k in range(self.components)
         }
-        return generators | {f"messages.{n}": t for n, t in self.messages.state().items()}
+        messages = {f"messages.{n}": t for n, t in self.messages.state().items()}
+        known = {} if self.notes.newest is None else {"notes": self.notes.newest}
+        return generators | messages | known
 
-    @property
-    def _first(self) -> range:
-        return range(0, len(self.stack), self.components)
+
+class Notes:
+    """What generators made in the last round, and of what.
+
+    Args:
+        device: where it is.
+
+    Attributes:
+        newest: ``[replica, size, K, sample + latent]``; None before the first round.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.newest: Tensor | None = None
+
+    def take(self, notes_rbk: Tensor) -> None:
+        """Keeps a round's."""
+        self.newest = notes_rbk.detach().clone(memory_format=torch.contiguous_format)
+
+    def copies(self, replicas: int) -> list[Tensor | None]:
+        """Each replica's."""
+        return [None] * replicas if self.newest is None else list(self.newest.clone())
+
+    def state(self) -> dict[str, Tensor]:
+        """The newest ones."""
+        return {} if self.newest is None else {"newest": self.newest.clone()}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Goes on from a saved :meth:`state`.
+
+        Raises:
+            CheckpointError: it is of something else.
+        """
+        if state.keys() - {"newest"}:
+            raise CheckpointError("the checkpoint is of no run whose generators pass messages")
+        newest = state.get("newest")
+        self.newest = None if newest is None else newest.to(self.device, copy=True)
 
 
 class Society(nn.Module):
@@ -134,16 +178,21 @@ class Society(nn.Module):
     Args:
         generators: K of them.
         messages: what they hear of each other.
+        notes: of their last round in training, ``[known, K, note]``, if there has been one.
     """
 
-    def __init__(self, generators: Sequence[nn.Module], messages: nn.Module) -> None:
+    def __init__(
+        self, generators: Sequence[nn.Module], messages: nn.Module, notes: Tensor | None
+    ) -> None:
         super().__init__()
         self.generators = nn.ModuleList(generators)
         self.messages = messages
+        self.notes: Tensor | None
+        self.register_buffer("notes", None if notes is None else notes.clone())
 
     def given(self, latents: Tensor) -> Tensor:
         """What they are given in the last round: of ``[batch, rounds, K, *latent]``."""
-        return rolled(latents.unbind(1), self._make, self.messages, 2)
+        return rolled(latents.unbind(1), self.notes, self._make, self.messages, 2)
 
     def _make(self, given: Tensor) -> Tensor:
         return torch.stack([network(given[:, k]) for k, network in enumerate(self.generators)], 1)

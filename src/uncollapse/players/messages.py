@@ -82,19 +82,41 @@ def told(latents: Tensor, heard: Tensor) -> Tensor:
 
 def rolled(
     rounds: Sequence[Tensor],
+    notes: Tensor | None,
     make: Callable[[Tensor], Tensor],
     speak: Callable[[Tensor], Tensor],
     axes: int,
 ) -> Tensor:
-    """What generators are given in the last of some rounds; in the first one they hear noise.
+    """What generators are given in the last of some rounds of talk.
 
     Args:
-        rounds: the latents of each, ``[…, K, *latent]``.
+        rounds: the latents of each, ``[…, K, *latent]``. The first ones only say with which of the
+            known notes a sample's talk goes on: see :func:`chosen`.
+        notes: known ones, as of :func:`chosen`; without any, noise is heard in the first round.
         make: what the K generators make of what they are given, ``[…, K, *shape]``.
         speak: what they hear of notes, ``[…, K, message]``.
         axes: how many axes stand in front of latents, K among them.
     """
     given = rounds[0]
+    present = None if notes is None else chosen(notes, given)
     for latents in rounds[1:]:
-        given = told(latents, speak(noted(make(given), given, axes)))
+        if present is None:
+            present = noted(make(given), given, axes)
+        given, present = told(latents, speak(present)), None
     return given
+
+
+def chosen(notes: Tensor, latents: Tensor) -> Tensor:
+    """One of the known notes for each sample, all alike: the first number of its latents says it.
+
+    Args:
+        notes: ``[known, K, note]``, or ``[replica, known, K, note]``.
+        latents: ``[batch, K, *latent]``, or ``[replica, batch, K, *latent]``, standard normal.
+
+    Returns:
+        ``[batch, K, note]``, or ``[replica, batch, K, note]``.
+    """
+    if notes.dim() == 4:
+        return torch.stack([chosen(*both) for both in zip(notes, latents, strict=True)])
+    share = 0.5 * torch.erfc(-latents.flatten(1)[:, 0] / 2**0.5)
+    return notes[(share * notes.shape[0]).long().clamp(max=notes.shape[0] - 1)]

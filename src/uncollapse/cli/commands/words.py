@@ -50,8 +50,8 @@ class Words:
     option below wins over it."""
     game: Annotated[str | None, Parameter(group=PLAYERS)] = None
     """Which networks train against which: duel, one generator and one discriminator; sgan; several
-    generators (madgan, mgan), or one after another (adagan, mwu, cascade); several discriminators
-    (gman); samples selected by classifiers (boosted); with settings if you like: sgan:sharing=0.5,
+    generators (madgan, mgan, message-passing), or one after another (adagan, mwu, cascade); several
+    discriminators (gman); samples selected by classifiers (boosted); with settings: sgan:sharing=0.5,
     mgan:generators=10,beta=0.01. Default: the recipe's, mostly duel."""
     pairs: Annotated[Whole | None, Parameter(group=PLAYERS)] = None
     """Local pairs of sgan (alone it means --game sgan). Default: 5."""
