@@ -284,7 +284,7 @@ def assert_ends_like_unstopped(folder, points, tiny, members):
 
 @pytest.mark.parametrize(
     ("stop", "members"),
-    [(3, "one-by-one"), (7, "one-by-one"), (5, "at-once")],
+    [(3, "one-by-one"), (7, "at-once")],
 )
 def test_a_run_goes_on_exactly_inside_stages_and_around_their_changes(
     stop, members, points, tiny, tmp_path
