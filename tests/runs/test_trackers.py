@@ -2,6 +2,7 @@
 
 import csv
 import sys
+import threading
 
 import pytest
 import torch
@@ -197,3 +198,53 @@ def test_a_tracker_that_fails_never_stops_a_training(tmp_path, monkeypatch, caps
     assert len(said) == 2
     assert f"{name}:Refusing failed and is left out" in said[0]
     assert said[1].endswith("OSError: [Errno 28] No space left on device")
+
+
+def test_what_ends_the_program_ends_a_tracker_alone():
+    said = []
+    Guarded("mine", lambda: sys.exit("no key"), said.append)
+    assert said == ["tracker mine failed and is left out from here, the run goes on: "
+                    "SystemExit: no key"]  # fmt: skip
+
+
+def test_csv_files_that_somebody_took_away_are_said(tmp_path):
+    said = []
+    (tmp_path / "csv").mkdir()
+    guarded = Guarded("csv", lambda: TRACKERS["csv"](Tracked(tmp_path, 0, {})), said.append)
+    guarded.numbers([{"step": 1, "member": 0, "loss_d": 1.0}])
+    guarded.flush()
+    assert said == []
+    (tmp_path / "csv" / "verdicts.csv").unlink()
+    files = guarded.tracker.files.values()
+    guarded.flush()
+    assert "FileNotFoundError" in said[0]
+    for file in files:
+        file.close()
+    with open(tmp_path / "csv" / "numbers.csv", "a") as file:
+        file.write("2,loss_d,0.5\r\n3,los")  # a kill in the middle of a row
+    again = TRACKERS["csv"](Tracked(tmp_path, 1, {}))
+    again.close("finished")
+    rows = (tmp_path / "csv" / "numbers.csv").read_text().split()
+    assert rows == ["step,name,value", "1,loss_d,1.0"]
+
+
+def test_tensorboards_full_disk_is_one_line(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("tensorboard")
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    said = []
+    start = lambda: TRACKERS["tensorboard"](Tracked(tmp_path, 0, {}))  # noqa: E731
+    guarded = Guarded("tensorboard", start, said.append)
+
+    def full(self, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(RecordWriter, "write", full)
+    guarded.numbers([{"step": 1, "member": 0, "loss_d": 1.0}])
+    guarded.flush()
+    guarded.flush()
+    assert [line.partition("goes on: ")[2] for line in said] == [
+        "OSError: [Errno 28] No space left on device"
+    ]
+    assert capsys.readouterr().err == ""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import io
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from uncollapse.files import write_atomically
 from uncollapse.runs.folder import CSV_FOLDER
 from uncollapse.runs.trackers.tracker import Tracked
 
@@ -31,8 +34,10 @@ class CSV:
         self.files = {}
         for name, columns in FILES.items():
             rows = _kept(folder / name, run.step) if run.step else []
-            self.files[name] = open(folder / name, "w", newline="", encoding="utf-8")  # noqa: SIM115
-            csv.writer(self.files[name]).writerows([columns, *rows])
+            text = io.StringIO(newline="")
+            csv.writer(text).writerows([columns, *rows])
+            write_atomically(folder / name, text.getvalue())  # else a kill here would lose the rows
+            self.files[name] = open(folder / name, "a", newline="", encoding="utf-8")  # noqa: SIM115
 
     @staticmethod
     def check() -> None:
@@ -51,9 +56,14 @@ class CSV:
         self._write("verdicts.csv", [(step, name, text)])
 
     def flush(self) -> None:
-        """Writes the rows out."""
+        """Writes the rows out.
+
+        Raises:
+            FileNotFoundError: somebody has taken a file away: what is written is lost.
+        """
         for file in self.files.values():
             file.flush()
+            os.stat(file.name)
 
     def close(self, state: str) -> None:
         """A row for the state, and the end."""

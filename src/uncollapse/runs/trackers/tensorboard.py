@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from PIL import Image
 
 from uncollapse.runs.folder import TENSORBOARD
 from uncollapse.runs.trackers.tracker import Tracked, need
+
+Hook = Callable[[threading.ExceptHookArgs], Any]
 
 
 class TensorBoard:
@@ -25,6 +28,8 @@ class TensorBoard:
         purge = run.step + 1 if run.step else 0
         self.writer = make(str(run.folder / TENSORBOARD), purge_step=purge)
         self.step = run.step
+        if not isinstance(threading.excepthook, _Quiet):
+            threading.excepthook = _Quiet(threading.excepthook)
         if not run.step:
             self._text("config", json.dumps(dict(run.config), indent=1, default=str), 0)
 
@@ -63,3 +68,17 @@ class TensorBoard:
     def _text(self, name: str, text: str, step: int) -> None:
         """Lines as they are: four spaces keep Markdown out."""
         self.writer.add_text(name, "\n".join(f"    {line}" for line in text.splitlines()), step)
+
+
+class _Quiet:
+    """What is done about errors in threads, but for those of TensorBoard's writer.
+
+    The next call meets its error again, and says it in one line.
+    """
+
+    def __init__(self, before: Hook) -> None:
+        self.before = before
+
+    def __call__(self, args: threading.ExceptHookArgs) -> None:
+        if not type(args.thread).__module__.startswith("tensorboard."):
+            self.before(args)

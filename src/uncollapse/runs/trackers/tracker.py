@@ -133,7 +133,8 @@ class Guarded:
     def _try(self, act: Callable[[], object]) -> None:
         try:
             act()
-        except Exception as error:  # a full disk, a network that is gone, somebody's own code
+        # a full disk, a network that is gone, somebody's own code that ends the program
+        except (Exception, SystemExit) as error:
             self.tracker = None
             self.say(
                 f"tracker {self.name} failed and is left out from here, the run goes on: "
