@@ -34,10 +34,11 @@ def sample_command(
     of: str | None,
     where: Sequence[str] = (),
     route: str | None = None,
+    label: str | None = None,
 ) -> int:
     """Writes samples into a file, as people are shown them or in full, or into one file each."""
     path = home(out)
-    asked: dict[str, Any] = {"seed": seed, "of": of, "route": route_of(route)}
+    asked: dict[str, Any] = {"seed": seed, "of": of, "route": route_of(route), "label": label}
     is_folder = out.endswith("/") or not path.suffix or path.is_dir()
     known = list(dict.fromkeys(end for kind in KINDS.values() for end in kind.endings()))
     if not is_folder and path.suffix not in known:

@@ -45,6 +45,7 @@ class Form:
         networks: the family that learns them unless another is named, with settings; None is left
             to the samples' shape.
         advised: the kind of data by whose measurements advice is given.
+        classless: why such samples cannot carry a class; empty if they can.
     """
 
     name: ClassVar[str]
@@ -58,6 +59,7 @@ class Form:
     apart: ClassVar[bool] = False
     writers: ClassVar[Mapping[str, Writer]] = {".npz": npz, ".npy": npy}
     advised: ClassVar[Literal["images", "points"]] = "points"
+    classless: ClassVar[str] = ""
 
     @classmethod
     def endings(cls) -> list[str]:
@@ -229,6 +231,10 @@ class Rows(Form):
     looked_at = 4096  # so that rare categories can be missed
     writers: ClassVar[Mapping[str, Writer]] = {".csv": table}
     handy = ".csv"
+    classless = (
+        "rows of a table have conditions of their own: leave it out, and ask for "
+        "categories when you sample (--where COLUMN=VALUE)"
+    )
 
     @property
     def networks(self) -> str:

@@ -46,7 +46,7 @@ class Sampler(nn.Module):
             )
         on_cpu = device_of(network).type == "cpu"  # a run that still trains may be elsewhere
         self.generator = network if on_cpu else copy.deepcopy(network).cpu()
-        self.latent = run.config.latent
+        self.latent = run.data.condition.noise(run.config.latent)
         self.components = len(run.components) if of is None else 1
         self.data = run.data
         self.facts = _facts(run, replica, of, route)
@@ -54,7 +54,7 @@ class Sampler(nn.Module):
 
     def forward(self, latents: Tensor) -> Tensor:
         """``[batch, *latent]`` -> samples ``[batch, ...]``."""
-        samples: Tensor = self.generator(self.data.form.latents(latents))
+        samples: Tensor = self.generator(self.data.latents(latents))
         return self.data.as_given(samples)
 
     def latents(self, count: int) -> Tensor:
@@ -74,7 +74,7 @@ def _facts(run: Run, replica: int, of: str | None, route: Sequence[int] | None) 
         "route": "" if route is None else json.dumps(list(route)),
         "data": data.name,
         "latents": "standard normal",
-        "latent_shape": json.dumps(list(run.config.latent)),
+        "latent_shape": json.dumps(list(run.data.condition.noise(run.config.latent))),
         "sample_shape": json.dumps(list(shape)),
         "axes": data.axes or data.form.axes,
         "units": f"those of the data ({data.source_dtype}), neither rounded nor clipped",

@@ -9,15 +9,16 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
+from uncollapse.condition import Condition
 from uncollapse.errors import ConfigError
 from uncollapse.games.beginning import Beginning
 from uncollapse.games.shown import Shown
 from uncollapse.nets import refuse_lazy
 from uncollapse.objectives import Objective, penalties
-from uncollapse.players import AtOnce, Heads, Mixture, Optimizer, Player, Stack
+from uncollapse.players import AtOnce, Heads, Mixture, Optimizer, Player, Stack, told
 from uncollapse.players.sharing import lower_layers, tie
 from uncollapse.ranks import Ranks
-from uncollapse.remedies import Match, Playing, Remedy, equipped, named
+from uncollapse.remedies import Match, Playing, Remedy, equipped, judged_as_one, named
 from uncollapse.streams import Ambient, Streams, spread_seeds
 
 Observation = dict[str, Tensor]
@@ -55,6 +56,9 @@ class Draw(Protocol):
 
     def taken(self, index: Tensor) -> Tensor:
         """Training points by number ``[n]``: ``[n, *shape]``."""
+
+    def relabel(self, labels_mn: Tensor) -> None:
+        """From now on training points are of these classes, ``[member, point]``."""
 
 
 class Memory(Protocol):
@@ -159,6 +163,7 @@ class Table:
         first: the number of the first one here among them.
         steps: rounds that the run has in all.
         batch: samples that each call of a draw gives; 0 where nobody says.
+        condition: the classes that samples and latents carry.
     """
 
     generator: Callable[[], nn.Module]
@@ -178,6 +183,7 @@ class Table:
     first: int = 0
     steps: int = 0
     batch: int = 0
+    condition: Condition = field(default_factory=Condition)
 
     def __post_init__(self) -> None:
         if self.critic_steps < 1:
@@ -230,7 +236,7 @@ class Table:
             sharing: likewise.
             heads: what they say beside real or fake.
         """
-        make = equipped(self.remedies, lambda: heads.equip(self.discriminator()))
+        make = equipped(self.remedies, lambda: self._judging(heads))
         networks = self._networks(role, "discriminator", make)
         if sharing:
             tie(networks, self.group, lower_layers(networks[0], sharing, first=True))
@@ -241,6 +247,10 @@ class Table:
                 lambda p: penalties.clip_weights_(p.moved, self.objective.clip)
             )
         return player
+
+    def _judging(self, heads: Heads) -> nn.Module:
+        network = heads.equip(self.discriminator())
+        return told(network, self.condition, judged_as_one(self.remedies))
 
     def match(
         self,
@@ -259,8 +269,10 @@ class Table:
             judges: the match whose discriminators judge in this one too, if they are not its own.
             objective: what is played for in it, if it is not the table's.
         """
+        played = objective or self.objective
+        seeds, condition = self.seeds, self.condition
         return Match(
-            name, objective or self.objective, self.remedies, streams, self.seeds, meetings, judges
+            name, played, self.remedies, streams, seeds, meetings, judges, condition=condition
         )
 
     def welcome_remedies(self, game: Playing) -> None:
@@ -299,7 +311,9 @@ class Table:
         run = AtOnce if self.at_once and len(networks) > 1 else Stack
         stack = run(networks, Ambient(self.seeds, f"{role}/life", self.device))
         stack.role = role
-        return Player(stack, self.optimizer, lr)
+        player = Player(stack, self.optimizer, lr)
+        player.condition = self.condition
+        return player
 
 
 class WholeRun:

@@ -7,6 +7,7 @@ from uncollapse.players.imagined import ImaginedUpdates
 from uncollapse.players.mixture import Component, Mixed, Mixture, grouped, mixed
 from uncollapse.players.optimizers import SGD, Adam, Optimizer, RMSprop, optimizers
 from uncollapse.players.player import Player
+from uncollapse.players.projection import told
 from uncollapse.players.stack import Stack
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "locate",
     "mixed",
     "optimizers",
+    "told",
     "unwrapped",
 ]

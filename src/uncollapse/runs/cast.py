@@ -8,11 +8,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from uncollapse.condition import Condition
 from uncollapse.errors import ConfigError
 from uncollapse.games import Part
 from uncollapse.games import registry as game_names
-from uncollapse.players import Heads, Stack
-from uncollapse.remedies import Remedy, equipped, judged_shape
+from uncollapse.players import Heads, Stack, told
+from uncollapse.remedies import Remedy, equipped, judged_as_one, judged_shape
 from uncollapse.remedies import registry as remedy_names
 from uncollapse.runs.checkpoint import Checkpoint
 from uncollapse.runs.config import GIVEN, Config
@@ -26,7 +27,7 @@ class Cast:
 
     Args:
         config: the run's.
-        shape: of a sample.
+        condition: the shape of a sample, and the classes that it carries.
         players: weights and buffers by role and name, each ``[member, ...]``.
         parts: generators that have names.
         given: what was given as objects in Python: "generator", "discriminator", "remedies" and
@@ -34,7 +35,7 @@ class Cast:
     """
 
     config: Config
-    shape: tuple[int, ...]
+    condition: Condition
     players: Mapping[str, Mapping[str, Tensor]]
     parts: Mapping[str, Part]
     given: Mapping[str, Any]
@@ -50,24 +51,29 @@ class Cast:
         """
         players = saved.players
         parts = {name: Part(*part) for name, part in saved.facts.get("parts", {}).items()}
-        shape = tuple(saved.facts["data"]["shape"])
-        return cls(config, shape, players, parts, {k: v for k, v in given.items() if v is not None})
+        condition = saved.condition
+        return cls(
+            config, condition, players, parts, {k: v for k, v in given.items() if v is not None}
+        )
 
     def generator(self) -> nn.Module:
-        """A new generator of the run's architecture.
+        """A new generator of the run's architecture, whose samples carry their classes.
 
         Raises:
             ConfigError: nothing leads to it.
         """
         network, latent = self._network("generator"), self.config.latent
-        return self._make(factory(network, "generator", self.shape, latent))
+        condition = self.condition
+        return self._make(factory(network, "generator", condition.shape, latent, condition))
 
     def discriminator(self) -> nn.Module:
         """A new discriminator, with all that remedies add to it, likewise."""
         remedies, heads = self.remedies, self.heads
-        judged = judged_shape(remedies, self.shape)
+        judged = judged_shape(remedies, self.condition.shape)
         make = factory(self._network("discriminator"), "discriminator", judged, None)
-        return self._make(equipped(remedies, lambda: heads.equip(make())))
+        condition, packed = self.condition, judged_as_one(remedies)
+        judging = equipped(remedies, lambda: told(heads.equip(make()), condition, packed))
+        return self._make(judging)
 
     @property
     def heads(self) -> Heads:

@@ -156,7 +156,7 @@ def choose(
     if generator is None:
         generator = data.form.networks
     make_generator, generator_name = named_network(
-        generator, "generator", data.shape, latent, single
+        generator, "generator", data.shape, latent, single, data.condition
     )
     chosen_objective, objective_name = _choose(objective_names, objective)
     cures = [_choose(remedy_names, remedy) for remedy in several(remedies)]

@@ -74,7 +74,7 @@ def named(training: Training) -> dict[str, Tensor]:
     for role in sorted({part.role for part in game.parts.values()}):
         stack = game.players[role].stack  # those of this process
         noise_mb = latents_mb.repeat_interleave(len(stack) // replicas, 0)
-        made[role] = _evaluated(training, stack, noise_mb)
+        made[role] = training.condition.split(_evaluated(training, stack, noise_mb))[0]
     made = training.ranks.gather(made, game.members * replicas)
     return {
         name: made[role][number :: game.members].cpu()

@@ -23,6 +23,7 @@ def sample(
     of: str | None = None,
     where: Annotated[tuple[str, ...], BARE] = (),
     route: str | None = None,
+    label: str | None = None,
 ) -> int:
     """Draw samples from a trained generator.
 
@@ -53,10 +54,13 @@ def sample(
         of the game by name: local-0, local-1, … of sgan.
     where
         Of tables: COLUMN=VALUE, a category that all rows have; repeated for more columns.
+    label
+        Of a conditional run: the class of all samples, by name or number. Default: classes as
+        frequent as in the data.
     route
         Of a generator with stochastic layers: the filter sets that all samples go through, a number
         for each of these layers, such as 3,0,7. Default: each sample has a route of its own.
     """
     from uncollapse.cli.sample import sample_command
 
-    return sample_command(run, out, count, seed, start, replica, of, where, route)
+    return sample_command(run, out, count, seed, start, replica, of, where, route, label)

@@ -60,6 +60,11 @@ class Words:
     ] = None
     """How networks of one kind run: one by one, all at once (faster if they are small), or auto,
     whichever a short trial shows to be faster. Default: auto."""
+    conditional: Annotated[
+        bool | None, Parameter(group=PLAYERS, negative="", show_default=False)
+    ] = None
+    """Tell generator and discriminator the class of each sample, of labelled data; draw one with
+    `uncollapse sample RUN --label C`."""
     generator: Annotated[str | None, Parameter(group=PLAYERS)] = None
     """mlp, dcgan, resnet, conv1d, char-cnn, conv28, pacgan, table-mlp, unrolled-gan (with
     settings: mlp:width=256,depth=3), or package.module:factory of your own. Default: the
