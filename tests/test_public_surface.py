@@ -33,6 +33,7 @@ WORDS = [
     "checkpoint_every",
     "on_collapse",
     "trackers",
+    "conditional",
     "callbacks",
     "size",
     "flips",

@@ -13,7 +13,7 @@ import uncollapse as uc
 from uncollapse.errors import CheckpointError, ConfigError
 from uncollapse.games import MessagePassing
 from uncollapse.games.message_passing import behind
-from uncollapse.players import Messages, Notes, noted, told
+from uncollapse.players import Messages, Notes, noted, with_message
 from uncollapse.players.conversation import Talk
 from uncollapse.players.messages import chosen
 
@@ -205,7 +205,7 @@ def test_messages_of_three_are_folded_in_a_circle():
 
 def test_a_message_takes_the_place_of_the_first_numbers_of_any_latent():
     latents = torch.randn(2, 5, 6, 1, 1)
-    given = told(latents, torch.zeros(2, 5, 4))
+    given = with_message(latents, torch.zeros(2, 5, 4))
     assert given.shape == latents.shape
     assert not given[:, :, :4].any()
     assert torch.equal(given[:, :, 4:], latents[:, :, 4:])

@@ -37,16 +37,16 @@ def sample_command(
     where: Sequence[str] = (),
     route: str | None = None,
     routes: int | None = None,
+    label: str | None = None,
 ) -> int:
     """Writes samples into a file, as people are shown them or in full, or into one file each."""
     path = home(out)
     if routes is not None:
-        if route or where:
-            other = "--route" if route else "--where"
+        if other := "--route" if route else "--where" if where else "--label" if label else "":
             raise ConfigError(f"--routes shows routes of the same latents: leave {other} out")
         return _routes(folder, path, routes, count, start, replica, {"seed": seed, "of": of})
     count = COUNT if count is None else count
-    asked: dict[str, Any] = {"seed": seed, "of": of, "route": route_of(route)}
+    asked: dict[str, Any] = {"seed": seed, "of": of, "route": route_of(route), "label": label}
     is_folder = out.endswith("/") or not path.suffix or path.is_dir()
     known = list(dict.fromkeys(end for kind in KINDS.values() for end in kind.endings()))
     if not is_folder and path.suffix not in known:

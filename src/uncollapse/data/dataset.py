@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from uncollapse.condition import Condition
 from uncollapse.data.axes import as_given
 from uncollapse.data.balance import Balance
 from uncollapse.data.characters import Texts
@@ -20,6 +21,7 @@ from uncollapse.data.pixels import Size
 from uncollapse.data.ranges import Range
 from uncollapse.data.reading import Reading
 from uncollapse.data.stores import Mirrored, Store, resize
+from uncollapse.errors import DataError
 
 PLACE = 6
 """Digits with which the place of a mode is written, at most."""
@@ -70,6 +72,8 @@ class Dataset:
             come; None draws each as often.
         reading: what was guessed and left out on the way.
         texts: of text, all of its lines.
+        condition: the classes that samples carry when they are drawn for a conditional run; none
+            by default.
     """
 
     def __init__(
@@ -88,6 +92,7 @@ class Dataset:
         balance: Balance | None = None,
         reading: Reading | None = None,
         texts: Texts | None = None,
+        condition: Condition | None = None,
     ) -> None:
         self.name = name
         self.store = store
@@ -102,6 +107,7 @@ class Dataset:
         self.balance = balance
         self.reading = reading or Reading()
         self.texts = texts
+        self.condition = condition or Condition(store.shape)
 
     def __len__(self) -> int:
         return len(self.store)
@@ -168,6 +174,40 @@ class Dataset:
         """Class numbers, int64 ``[B]``, of the samples ``[B]``; None when unlabelled."""
         return self.store.labels(index)
 
+    def conditional(self) -> Dataset:
+        """The same data, whose samples carry their classes when they are drawn to be learned.
+
+        Raises:
+            DataError: they have none, or are of a kind that carries none.
+        """
+        if self.form.classless:
+            raise DataError(f"conditional: {self.form.classless}")
+        if not self.classes:
+            raise DataError(
+                f"conditional: {self.name} has no labels: take labelled data, such as digits, "
+                "images in a folder for each class, or an .npz with labels"
+            )
+        labels = self.labels(torch.arange(len(self)))
+        assert labels is not None
+        counts = torch.bincount(labels.cpu(), minlength=len(self.classes)).tolist()
+        return self.under(Condition(self.shape, self.classes, tuple(counts)))
+
+    def under(self, condition: Condition) -> Dataset:
+        """The same data, whose samples carry these classes, which may be others than its own."""
+        return self._changed(condition=condition)
+
+    def latents(
+        self, noise: Tensor, *, training: bool = False, counts: Tensor | None = None
+    ) -> Tensor:
+        """What generators are given, of noise; see :meth:`Form.latents`.
+
+        Args:
+            noise: standard normal, ``[..., *latent]``, or of the shape of :meth:`Condition.noise`.
+            training: as there.
+            counts: how often each class comes, as for :meth:`Condition.latents`.
+        """
+        return self.condition.latents(self.form.latents(noise, training=training), counts)
+
     def restore(self, samples: Tensor) -> Tensor:
         """Network units to data units.
 
@@ -224,7 +264,13 @@ class Dataset:
 
     def holding(self, store: Store, name: str) -> Dataset:
         """Other samples of the same kind, in the same units and range, without labels or modes."""
-        nothing: dict[str, Any] = {"classes": (), "modes": None, "texts": None, "balance": None}
+        nothing: dict[str, Any] = {
+            "classes": (),
+            "modes": None,
+            "texts": None,
+            "balance": None,
+            "condition": None,
+        }
         found = self._changed(store=store, reading=Reading(), **nothing)
         found.name = name
         return found
@@ -268,6 +314,7 @@ class Dataset:
             "balance": self.balance,
             "reading": self.reading,
             "texts": self.texts,
+            "condition": self.condition if self.condition.count else None,
         }
         store = changes.pop("store", self.store)
         return Dataset(self.name, store, self.form, **(settings | changes))

@@ -49,6 +49,8 @@ class Form:
         networks: the family that learns them unless another is named, with settings; None is left
             to the samples' shape.
         advised: the kind of data by whose measurements advice is given.
+        in_rows: whether they are shown row by row, so that a class can have rows of its own.
+        classless: why such samples cannot carry a class; empty if they can.
     """
 
     name: ClassVar[str]
@@ -62,6 +64,8 @@ class Form:
     apart: ClassVar[bool] = False
     writers: ClassVar[Mapping[str, Writer]] = {".npz": npz, ".npy": npy}
     advised: ClassVar[Literal["images", "points"]] = "points"
+    in_rows: ClassVar[bool] = False
+    classless: ClassVar[str] = ""
 
     @classmethod
     def endings(cls) -> list[str]:
@@ -218,6 +222,7 @@ class Images(Form):
     axes = "NCHW"
     below = False
     apart = True
+    in_rows = True
     advised = "images"
 
     def show_real(self, data: Dataset, real: Tensor) -> Shown:
@@ -254,6 +259,10 @@ class Rows(Form):
     looked_at = 4096  # so that rare categories can be missed
     writers: ClassVar[Mapping[str, Writer]] = {".csv": table}
     handy = ".csv"
+    classless = (
+        "rows of a table have conditions of their own: leave it out, and ask for "
+        "categories when you sample (--where COLUMN=VALUE)"
+    )
 
     @property
     def networks(self) -> str:

@@ -44,7 +44,7 @@ class Sampler(nn.Module):
     def __init__(self, run: Run, replica: int, of: str | None, route: Sequence[int] | None) -> None:
         super().__init__()
         parts = [_on_cpu(part) for part in run.parts(replica=replica, of=of)]
-        self.latent = run.latent
+        self.latent = run.noise
         self.data = run.data
         self.banks = self._drawn([part.generator for part in parts])
         if route is not None:
@@ -62,7 +62,7 @@ class Sampler(nn.Module):
 
     def forward(self, latents: Tensor, picks: Tensor | None = None) -> Tensor:
         """``[batch, *latent]``, and ``[batch, picks]`` if it picks -> samples ``[batch, ...]``."""
-        latents = self.data.form.latents(latents)
+        latents = self.data.latents(latents)
         if picks is None:
             return self.data.as_given(self.generator(latents))
         several = self.components > 1
@@ -92,7 +92,7 @@ class Sampler(nn.Module):
         if not picks(first):
             return []
         with torch.random.fork_rng(devices=[]), torch.no_grad():
-            first.eval()(self.data.form.latents(self.latents(2)))
+            first.eval()(self.data.latents(self.latents(2)))
         routes = Routes(first)
         return routes.banks if any(layer.drew for layer in routes.layers) else []
 
@@ -126,7 +126,7 @@ def _facts(
         "route": "" if route is None else json.dumps(list(route)),
         "data": data.name,
         "latents": "standard normal",
-        "latent_shape": json.dumps(list(run.latent)),
+        "latent_shape": json.dumps(list(run.noise)),
         "picks": json.dumps([list(column) for column in chances]) if chances else "",
         "sample_shape": json.dumps(list(shape)),
         "axes": data.axes or data.form.axes,

@@ -10,6 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from uncollapse.condition import Condition
 from uncollapse.errors import ConfigError, DataError
 from uncollapse.games.boosting.in_stages import judged
 from uncollapse.games.boosting.ratios import Ratios, accepted, effective, networks, slope
@@ -226,14 +227,16 @@ class Boosted:
         """By the first ``count`` ratios."""
         powers = self.alpha * self.ratios.slopes[:, :count]
         judges = self.ratios.judges
-        return Selection(self.duel.output, judges, powers, self.sampling, self.pool)
+        classes = self.table.condition.count
+        return Selection(self.duel.output, judges, powers, self.sampling, self.pool, classes)
 
     def _seat(self, number: int) -> None:
         """The classifier of this number, from 1: a new one, of seeds of its own."""
         seeds = [derive_seed(seed, f"classifier {number}") for seed in self.table.seeds]
         bare = replace(
-            self.table, seeds=seeds, remedies=(), objective=Objective(LOSS), beginning=None
-        )
+            self.table, seeds=seeds, remedies=(), objective=Objective(LOSS), beginning=None,
+            condition=replace(self.table.condition, guessed=False),
+        )  # fmt: skip
         self.judging = bare.match("classifier", bare.streams("classifier"))
         self.players["classifier"] = bare.seat_discriminator("classifier")
 
@@ -243,6 +246,7 @@ class Boosted:
         replica: int,
         judge: Callable[[], nn.Module],
         kept: Mapping[str, Tensor],
+        condition: Condition,
     ) -> nn.Module:
         """The generator with its selection, once there is one."""
         start = "ratios/"
@@ -257,7 +261,7 @@ class Boosted:
             {name: tensor[rows] for name, tensor in networks(state).items()}
         )
         powers = (self.alpha * state["slopes"][replica, :counted]).tolist()
-        return Selected(generator, judges, powers, self.sampling, self.pool)
+        return Selected(generator, judges, powers, self.sampling, self.pool, condition.count)
 
 
 def held_out(count: int) -> Tensor:

@@ -9,15 +9,16 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
+from uncollapse.condition import Condition
 from uncollapse.errors import ConfigError
 from uncollapse.games.beginning import Beginning
 from uncollapse.games.shown import Shown
 from uncollapse.nets import refuse_lazy
 from uncollapse.objectives import Objective, penalties
-from uncollapse.players import AtOnce, Heads, Mixture, Optimizer, Player, Source, Stack
+from uncollapse.players import AtOnce, Heads, Mixture, Optimizer, Player, Source, Stack, told
 from uncollapse.players.sharing import lower_layers, tie
 from uncollapse.ranks import Ranks
-from uncollapse.remedies import Match, Playing, Remedy, equipped, named
+from uncollapse.remedies import Match, Playing, Remedy, equipped, judged_as_one, named
 from uncollapse.streams import Ambient, Streams, spread_seeds
 
 Observation = dict[str, Tensor]
@@ -55,6 +56,9 @@ class Draw(Protocol):
 
     def taken(self, index: Tensor) -> Tensor:
         """Training points by number ``[n]``: ``[n, *shape]``."""
+
+    def relabel(self, labels_mn: Tensor) -> None:
+        """From now on training points are of these classes, ``[member, point]``."""
 
 
 class Memory(Protocol):
@@ -141,6 +145,7 @@ class Game(Protocol):
         replica: int,
         judge: Callable[[], nn.Module],
         kept: Mapping[str, Tensor],
+        condition: Condition,
     ) -> nn.Module:
         """A network of ``output`` with what selects among its samples; mostly that itself.
 
@@ -151,6 +156,7 @@ class Game(Protocol):
             replica: whose it is.
             judge: makes a discriminator of single samples, without what remedies add.
             kept: all that :attr:`memories` had in a checkpoint, by memory and name: "stages/share".
+            condition: the classes that its latents and samples carry.
         """
 
 
@@ -191,6 +197,7 @@ class Table:
         batch: samples that each call of a draw gives; 0 where nobody says.
         shape: of a sample; empty where nobody says.
         latent: of what a generator is given, likewise.
+        condition: the classes that samples and latents carry.
     """
 
     generator: Callable[[], nn.Module]
@@ -212,6 +219,7 @@ class Table:
     batch: int = 0
     shape: tuple[int, ...] = ()
     latent: tuple[int, ...] = ()
+    condition: Condition = field(default_factory=Condition)
 
     def __post_init__(self) -> None:
         if self.critic_steps < 1:
@@ -264,12 +272,12 @@ class Table:
             sharing: likewise.
             heads: what they say beside real or fake.
         """
-        make = equipped(self.remedies, lambda: heads.equip(self.discriminator()))
+        make = equipped(self.remedies, lambda: self._judging(heads))
         networks = self._networks(role, "discriminator", make, heads.classes)
         if sharing:
             tie(networks, self.group, lower_layers(networks[0], sharing, first=True))
         player = self._seat(role, networks, self.lr[1])
-        player.stack.heads = heads
+        player.stack.heads = replace(heads, doubts=self.condition.guessed)
         if self.objective.clip:
             player.after_update.append(
                 lambda p: penalties.clip_weights_(p.moved, self.objective.clip)
@@ -290,6 +298,10 @@ class Table:
         table = replace(self, at_once=False, beginning=self.beginning if known else None)
         return table._seat(role, table._networks(role, role, make), self.lr[0])
 
+    def _judging(self, heads: Heads) -> nn.Module:
+        network = heads.equip(self.discriminator())
+        return told(network, self.condition, judged_as_one(self.remedies))
+
     def match(
         self,
         name: str,
@@ -307,8 +319,10 @@ class Table:
             judges: the match whose discriminators judge in this one too, if they are not its own.
             objective: what is played for in it, if it is not the table's.
         """
+        played = objective or self.objective
+        seeds, condition = self.seeds, self.condition
         return Match(
-            name, objective or self.objective, self.remedies, streams, self.seeds, meetings, judges
+            name, played, self.remedies, streams, seeds, meetings, judges, condition=condition
         )
 
     def welcome_remedies(self, game: Playing) -> None:
@@ -351,7 +365,9 @@ class Table:
         run = AtOnce if self.at_once and len(networks) > 1 else Stack
         stack = run(networks, Ambient(self.seeds, f"{role}/life", self.device))
         stack.role = role
-        return Player(stack, self.optimizer, lr)
+        player = Player(stack, self.optimizer, lr)
+        player.condition = self.condition
+        return player
 
 
 class Plain:
@@ -366,6 +382,7 @@ class Plain:
         replica: int,
         judge: Callable[[], nn.Module],
         kept: Mapping[str, Tensor],
+        condition: Condition,
     ) -> nn.Module:
         """The generator itself."""
         return generator

@@ -26,7 +26,7 @@ from uncollapse.players import (
     beside,
     noted,
     of_members,
-    told,
+    with_message,
 )
 from uncollapse.remedies import Match, judged_as_one
 from uncollapse.streams import Streams
@@ -118,6 +118,11 @@ class MessagePassing(WholeRun):
         stack = self.players["generator"].stack
         self.output = Mixture(stack, evenly(len(table.seeds), K))
         if isinstance(source, Talk):
+            if table.condition.count:
+                raise ConfigError(
+                    "message-passing: a sample is made of all generators' latents, of which each "
+                    "would carry a class of its own: leave conditional out"
+                )
             sizes = stack.architecture, table.shape, table.latent
             self.players["messages"] = table.seat_other("messages", lambda: source.messages(*sizes))
             self.output = Conversation(
@@ -184,7 +189,7 @@ class MessagePassing(WholeRun):
     def _given(self, draw: Draw, heard_mb: Tensor | None) -> Tensor:
         """What generators are given, ``[replica * K, size, *latent]``: new noise, and a message."""
         latents_mb = self.blocks.parted(draw.latents())
-        return latents_mb if heard_mb is None else told(latents_mb, heard_mb)
+        return latents_mb if heard_mb is None else with_message(latents_mb, heard_mb)
 
     def _noted(self, made_mb: Tensor, given_mb: Tensor) -> Tensor:
         """A round in notes, ``[replica, size, K, sample + latent]``."""

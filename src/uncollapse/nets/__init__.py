@@ -9,6 +9,7 @@ from uncollapse.nets.choosing import (
     families,
     resolve,
 )
+from uncollapse.nets.conditional import carrying, content_of
 from uncollapse.nets.conv1d import Conv1d, Turned
 from uncollapse.nets.conv28 import Conv28
 from uncollapse.nets.dcgan import DCGAN
@@ -24,6 +25,7 @@ from uncollapse.nets.resnet import ResNet
 from uncollapse.nets.stochastic import Routes, SDeconv, Stochastic, picks, single, stochastic
 from uncollapse.nets.table_mlp import TableMLP, conditions_of
 from uncollapse.nets.tprelu import TPReLU
+from uncollapse.nets.trial import takes_label
 from uncollapse.nets.unrolled_gan import UnrolledGAN
 
 __all__ = [
@@ -49,7 +51,9 @@ __all__ = [
     "UnrolledGAN",
     "build_discriminator",
     "build_generator",
+    "carrying",
     "conditions_of",
+    "content_of",
     "default",
     "families",
     "latent_of",
@@ -60,4 +64,5 @@ __all__ = [
     "resolve",
     "single",
     "stochastic",
+    "takes_label",
 ]

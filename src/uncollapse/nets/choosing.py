@@ -80,7 +80,7 @@ def resolve(spec: str) -> Family | factory.Factory:
 
 
 def build_generator(
-    spec: str | None, shape: tuple[int, ...], latent: int | None = None
+    spec: str | None, shape: tuple[int, ...], latent: int | None = None, labels: int = 0
 ) -> Callable[[], nn.Module]:
     """A factory of generators for samples of ``shape``; each call makes a new one.
 
@@ -89,6 +89,7 @@ def build_generator(
         shape: of one sample.
         latent: size of a latent; None takes the family's. A network of somebody's own brings its
             own latent (see ``latent_of``): this one does not reach it.
+        labels: numbers that a latent has behind it.
 
     Raises:
         ConfigError: see ``resolve``, or the latent is below 1. The returned factory raises
@@ -99,7 +100,7 @@ def build_generator(
         return chosen
     size = chosen.latent if latent is None else latent
     at_least(1, "the generator", latent=size)
-    return partial(chosen.generator, shape, size)
+    return partial(chosen.generator, shape, size + labels)
 
 
 def build_discriminator(spec: str | None, shape: tuple[int, ...]) -> Callable[[], nn.Module]:

@@ -39,6 +39,7 @@ def probe(
     judged_shape: tuple[int, ...] | None = None,
     batch: int = BATCH,
     judged_batch: int | None = None,
+    packed: bool | None = None,
 ) -> Found:
     """Runs a batch through copies of both networks, in training mode.
 
@@ -53,6 +54,7 @@ def probe(
         judged_shape: of what the discriminator judges, if remedies make it another one.
         batch: latents that the generator gets at once.
         judged_batch: what the discriminator judges at once; by default as many.
+        packed: whether it judges several samples as one; by default if their shape differs.
 
     Returns:
         What is worth saying of networks that fit.
@@ -75,7 +77,7 @@ def probe(
     try:
         judged = _run("discriminator", discriminator, judged_shape, judged_batch)
     except ShapeError as error:
-        if judged_shape == shape:
+        if not (judged_shape != shape if packed is None else packed):
             raise
         axis = "last axis" if is_series(shape) else "first axis"
         raise ShapeError(

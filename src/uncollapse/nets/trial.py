@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -42,6 +43,17 @@ def untraced(module: nn.Module) -> Iterator[nn.Module]:
         yield twin
 
 
+def takes_label(network: nn.Module) -> bool:
+    """Whether a network's ``forward`` takes a label beside what it is given: ``forward(z, y)``."""
+    try:
+        arguments = inspect.signature(network.forward).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    needed = [a for a in arguments if a.kind in kinds and a.default is inspect.Parameter.empty]
+    return len(needed) == 2
+
+
 def known(module: nn.Module) -> bool:
     """Whether torch or we wrote it, so that it does what it says and no more."""
     return type(module).__module__.startswith(("torch.nn.", "uncollapse."))
@@ -58,7 +70,9 @@ def failure(module: nn.Module, shape: tuple[int, ...]) -> str | None:
     """What goes wrong, in one line, when ``module`` meets noise ``[BATCH, *shape]``, or None."""
     try:
         with untraced(module) as twin:
-            twin(noise(module, shape))
+            given = noise(module, shape)
+            label = (torch.zeros(BATCH, dtype=torch.long, device=given.device),)
+            twin(given, *(label if takes_label(module) else ()))
     except Exception as error:
         return one_line(error)
     return None

@@ -5,10 +5,11 @@ from uncollapse.players.conversation import Conversation, Notes, Talk, beside, o
 from uncollapse.players.heads import Heads
 from uncollapse.players.hearing import listening, locate, unwrapped
 from uncollapse.players.imagined import ImaginedUpdates
-from uncollapse.players.messages import Messages, noted, told
+from uncollapse.players.messages import Messages, noted, with_message
 from uncollapse.players.mixture import Component, Mixed, Mixture, Source, grouped, mixed
 from uncollapse.players.optimizers import SGD, Adam, Optimizer, RMSprop, optimizers
 from uncollapse.players.player import Player
+from uncollapse.players.projection import told
 from uncollapse.players.selection import Selected, Selection, draws
 from uncollapse.players.stack import Stack
 
@@ -43,4 +44,5 @@ __all__ = [
     "optimizers",
     "told",
     "unwrapped",
+    "with_message",
 ]

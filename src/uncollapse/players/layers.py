@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from uncollapse.nets.conditional import Behind, Carrying
 from uncollapse.nets.conv1d import Turned
 from uncollapse.nets.family import Generator
 from uncollapse.nets.pacgan import Maxout
@@ -24,6 +25,8 @@ ELEMENTWISE: set[type[nn.Module]] = {
 """Layers that treat each number alone, whatever the shape."""
 
 PER_SAMPLE: set[type[nn.Module]] = ELEMENTWISE | {
+    Behind,
+    Carrying,
     Generator,
     Maxout,
     nn.AdaptiveAvgPool2d,

@@ -74,7 +74,7 @@ def noted(made: Tensor, given: Tensor, axes: int) -> Tensor:
     return torch.cat([made.flatten(axes), given.flatten(axes)], -1)
 
 
-def told(latents: Tensor, heard: Tensor) -> Tensor:
+def with_message(latents: Tensor, heard: Tensor) -> Tensor:
     """Latents ``[…, *latent]`` whose first numbers are a message, ``[…, message]``, instead."""
     own = latents.flatten(heard.dim() - 1)[..., heard.shape[-1] :]
     return torch.cat([heard, own], -1).reshape(latents.shape)
@@ -102,7 +102,7 @@ def rolled(
     for latents in rounds[1:]:
         if present is None:
             present = noted(make(given), given, axes)
-        given, present = told(latents, speak(present)), None
+        given, present = with_message(latents, speak(present)), None
     return given
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from uncollapse.condition import Condition
 from uncollapse.errors import CheckpointError, ConfigError, noted
 from uncollapse.players.optimizers import Optimizer
 from uncollapse.players.stack import Stack
@@ -36,10 +37,13 @@ class Player:
             calls.
         after_update: called with the player after each of its updates, in order; this is where
             remedies that act on weights take part.
+        condition: the classes that its samples carry.
 
     Raises:
         ConfigError: the optimiser refuses its settings, or the networks have nothing to train.
     """
+
+    condition = Condition()
 
     def __init__(self, stack: Stack, optimizer: Optimizer, lr: float) -> None:
         self.stack = stack
@@ -116,6 +120,7 @@ class Player:
         twin.terms, twin.part = list(self.terms), self.part
         twin.before_step = list(self.before_step)
         twin.made = list(self.made)
+        twin.condition = self.condition
         twin.after_update = list(self.after_update)
         twin._remember(self)
         return twin

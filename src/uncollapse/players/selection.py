@@ -49,8 +49,9 @@ def select(
     Args:
         rule: "mh" or "sir".
         latents: of the first proposals, ``[..., batch, *latent]``.
-        points: of the others, ``[..., batch, pool - 1, n + 1]``, of :func:`points`: n become a
-            standard normal latent, the last one decides.
+        points: of the others, ``[..., batch, pool - 1, n + 1]``, of :func:`points`: n become
+            standard normal, the last one decides. What a latent has behind n numbers, its class,
+            all proposals share.
         propose: latents to samples ``[..., batch, *shape]``.
         weigh: samples to ``log w``, float64 ``[..., batch]``, up to a constant.
     """
@@ -59,7 +60,9 @@ def select(
     for number in range(points.shape[-2]):
         own = points[..., number, :]
         normal = torch.special.ndtri(own[..., :-1].clamp_min(2.0**-54))
-        new = propose(normal.reshape(latents.shape).to(latents))
+        given = latents.reshape(*normal.shape[:-1], -1)
+        whole = torch.cat([normal.to(latents), given[..., normal.shape[-1] :]], -1)
+        new = propose(whole.reshape(latents.shape))
         offered = weigh(new)
         # Of a resampled pool as far as it goes, the newest is kept with its part of the weight.
         against = weight if rule == MH else torch.logaddexp(weight, offered)
@@ -86,6 +89,7 @@ class Selected(nn.Module):
         powers: of each one, what its logit counts in ``log w``.
         rule: "mh" or "sir".
         pool: P, proposals for each sample.
+        classes: numbers at the end of a latent that say its class.
     """
 
     def __init__(
@@ -95,16 +99,17 @@ class Selected(nn.Module):
         powers: Sequence[float],
         rule: str,
         pool: int,
+        classes: int = 0,
     ) -> None:
         super().__init__()
         self.generator = generator
         self.judges = nn.ModuleList(judges)
-        self.powers, self.rule, self.pool = list(powers), rule, pool
+        self.powers, self.rule, self.pool, self.classes = list(powers), rule, pool, classes
         self.draws = f"which of {pool} proposals is kept"
 
     def forward(self, latents: Tensor) -> Tensor:
         """Samples ``[batch, *shape]``."""
-        numbers = points(latents.shape[0], self.pool, latents[0].numel())
+        numbers = points(latents.shape[0], self.pool, latents[0].numel() - self.classes)
         return select(self.rule, latents, numbers, self.generator, self.log_weight)
 
     def log_weight(self, samples: Tensor) -> Tensor:
@@ -129,20 +134,27 @@ class Selection(Mixture):
         powers: ``[replica, T]``; as many columns as there are classifiers that count.
         rule: "mh" or "sir".
         pool: P.
+        classes: numbers at the end of a latent that say its class.
     """
 
     def __init__(
-        self, proposals: Mixture, judges: Stack, powers: Tensor, rule: str, pool: int
+        self,
+        proposals: Mixture,
+        judges: Stack,
+        powers: Tensor,
+        rule: str,
+        pool: int,
+        classes: int = 0,
     ) -> None:
         self.stack, self.weights = proposals.stack, proposals.weights
         self.proposals, self.judges, self.powers = proposals, judges, powers
-        self.rule, self.pool = rule, pool
+        self.rule, self.pool, self.classes = rule, pool, classes
 
     def evaluate(self, latents_rb: Tensor, ambient: Ambient) -> Tensor:
         """Samples, a pool of proposals for each; without classifiers the first proposals."""
         if not self.powers.shape[1]:
             return self.proposals.evaluate(latents_rb, ambient)
-        batch, latent = latents_rb.shape[1], latents_rb[0, 0].numel()
+        batch, latent = latents_rb.shape[1], latents_rb[0, 0].numel() - self.classes
         numbers = torch.stack(
             [ambient.run(r, points, batch, self.pool, latent) for r in range(len(latents_rb))]
         )

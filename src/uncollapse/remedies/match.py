@@ -11,6 +11,7 @@ from typing import ParamSpec, TypeVar
 import torch
 from torch import Tensor
 
+from uncollapse.condition import Condition
 from uncollapse.errors import noted
 from uncollapse.objectives import Judgement, Objective
 from uncollapse.players import Player, Stack
@@ -54,6 +55,8 @@ class Match:
         meetings: who learns from whom, by role: (learner, opponent), of those who last.
         judges: the match whose discriminators judge in this one too, as they are or as clones;
             None where they are this one's own.
+        condition: the classes that samples carry; what discriminators see of samples (``show``) is
+            of their content alone.
         members: which of its members this is about; see :meth:`__getitem__`.
     """
 
@@ -64,6 +67,7 @@ class Match:
     seeds: Sequence[int]
     meetings: Sequence[tuple[str, str]]
     judges: str | None = None
+    condition: Condition = field(default_factory=Condition)
     members: slice = field(default_factory=lambda: slice(None))
 
     def __getitem__(self, members: slice) -> Match:
@@ -135,9 +139,10 @@ class Match:
         return samples_mb
 
     def _seen(self, samples_mb: Tensor) -> Tensor:
+        content_mb, classes_mb = self.condition.split(samples_mb)
         for remedy in self.remedies:
-            samples_mb = remedy.show(self, samples_mb)
-        return samples_mb
+            content_mb = remedy.show(self, content_mb)
+        return self.condition.join(content_mb, classes_mb)
 
     def judging(self, *, cut: bool = True) -> Judging:
         """The discriminators' loss, as a rule for :meth:`Stack.each`, for samples as shown.

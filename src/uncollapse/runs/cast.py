@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor, nn
 
+from uncollapse.condition import Condition
 from uncollapse.errors import ConfigError
 from uncollapse.games import Game, Part
 from uncollapse.games import registry as game_names
-from uncollapse.players import Component, Heads, Source, Stack
-from uncollapse.remedies import Remedy, equipped, judged_shape
+from uncollapse.players import Component, Heads, Source, Stack, told
+from uncollapse.remedies import Remedy, equipped, judged_as_one, judged_shape
 from uncollapse.remedies import registry as remedy_names
 from uncollapse.runs.checkpoint import Checkpoint
 from uncollapse.runs.config import GIVEN, Config
@@ -26,7 +27,7 @@ class Cast:
 
     Args:
         config: the run's.
-        shape: of a sample.
+        condition: the shape of a sample, and the classes that it carries.
         players: weights and buffers by role and name, each ``[member, ...]``.
         parts: generators that have names.
         given: what was given as objects in Python: "generator", "discriminator", "remedies" and
@@ -34,7 +35,7 @@ class Cast:
     """
 
     config: Config
-    shape: tuple[int, ...]
+    condition: Condition
     players: Mapping[str, Mapping[str, Tensor]]
     parts: Mapping[str, Part]
     given: Mapping[str, Any]
@@ -50,24 +51,29 @@ class Cast:
         """
         players = saved.players
         parts = {name: Part(*part) for name, part in saved.facts.get("parts", {}).items()}
-        shape = tuple(saved.facts["data"]["shape"])
-        return cls(config, shape, players, parts, {k: v for k, v in given.items() if v is not None})
+        condition = saved.condition
+        return cls(
+            config, condition, players, parts, {k: v for k, v in given.items() if v is not None}
+        )
 
     def generator(self) -> nn.Module:
-        """A new generator of the run's architecture.
+        """A new generator of the run's architecture, whose samples carry their classes.
 
         Raises:
             ConfigError: nothing leads to it.
         """
         network, latent = self._network("generator"), self.config.latent
-        return self._make(factory(network, "generator", self.shape, latent))
+        condition = self.condition
+        return self._make(factory(network, "generator", condition.shape, latent, condition))
 
     def discriminator(self) -> nn.Module:
         """A new discriminator, with all that remedies add to it, likewise."""
         remedies, heads = self.remedies, self.heads
-        judged = judged_shape(remedies, self.shape)
+        judged = judged_shape(remedies, self.condition.shape)
         make = factory(self._network("discriminator"), "discriminator", judged, None)
-        return self._make(equipped(remedies, lambda: heads.equip(make())))
+        condition, packed = self.condition, judged_as_one(remedies)
+        judging = equipped(remedies, lambda: told(heads.equip(make()), condition, packed))
+        return self._make(judging)
 
     @property
     def heads(self) -> Heads:
@@ -84,7 +90,12 @@ class Cast:
     @property
     def latent(self) -> tuple[int, ...]:
         """The shape of what a sample is made of."""
-        return self.source.latent(self.config.latent)
+        return self.condition.asked(self.source.latent(self.config.latent))
+
+    @property
+    def noise(self) -> tuple[int, ...]:
+        """The shape of the noise that such a latent is made of."""
+        return self.condition.noise(self.source.latent(self.config.latent))
 
     def components(self, state: Mapping[str, Tensor], weights: Tensor) -> list[list[Component]]:
         """The networks that samples come from, of each replica.
@@ -94,7 +105,7 @@ class Cast:
             weights: the mixture's, ``[replica, K]``.
         """
         return self.source.components(
-            self.generator, state, weights, self.shape, self.config.latent
+            self.generator, state, weights, self.condition.shape, self.config.latent
         )
 
     def selected(
@@ -112,16 +123,17 @@ class Cast:
         game, kept = self._game, saved.memories
         if game is None:
             return [list(replica) for replica in networks]
+        known = self._bare, kept, self.condition
         return [
-            [Component(game.selected(c.generator, r, self._bare, kept), c.weight) for c in replica]
+            [Component(game.selected(c.generator, r, *known), c.weight) for c in replica]
             for r, replica in enumerate(networks)
         ]
 
     def _bare(self) -> nn.Module:
         """A new discriminator of single samples, without what remedies add."""
-        return self._make(
-            factory(self._network("discriminator"), "discriminator", self.shape, None)
-        )
+        told_it = replace(self.condition, guessed=False)
+        make = factory(self._network("discriminator"), "discriminator", told_it.shape, None)
+        return self._make(lambda: told(make(), told_it))
 
     @property
     def _game(self) -> Game | None:
@@ -162,7 +174,8 @@ class Cast:
         group = len(next(iter(state.values()))) // replicas  # the first one of several
         networks = [self.discriminator() for _ in range(replicas)]
         rows = [r * group for r in range(replicas)]
-        return [self.heads.read(n) for n in self._with_weights(networks, state, rows)]
+        heads = replace(self.heads, doubts=self.condition.guessed)
+        return [heads.read(n) for n in self._with_weights(networks, state, rows)]
 
     def _network(self, role: str) -> Network:
         written: str = getattr(self.config, role)

@@ -22,6 +22,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
+from uncollapse.condition import Condition
 from uncollapse.errors import CheckpointError
 from uncollapse.files import write_atomically
 
@@ -40,6 +41,11 @@ OUTPUT = "output/"
 """After it, the names of weights of the generators that samples come from."""
 MIXTURE = "mixture"
 """Of these generators, how much each one counts: ``[replica, component]``."""
+
+
+CLASSES = "classes"
+"""How often samples are of each class, where that is not as the data says: ``[replica, class]``."""
+NO_CLASSES: dict[str, Any] = Condition().facts
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,12 @@ class Checkpoint:
             for name, tensor in self.tensors.items()
             if name.startswith(MEMORY)
         }
+
+    @property
+    def condition(self) -> Condition:
+        """The shape of samples, and the classes that they carry."""
+        data = self.facts["data"]
+        return Condition.of(data["shape"], data.get("condition", NO_CLASSES))
 
 
 def save(

@@ -44,6 +44,7 @@ KINDS: dict[str, type] = {
     "sample_every": int,
     "checkpoint_every": int,
     "on_collapse": str,
+    "conditional": bool,
     "trackers": str,
     "data_fingerprint": str,
     "axes": str,
@@ -106,6 +107,7 @@ class Config:
     recipe: str = ""
     init: str | None = None
     on_collapse: str = CONTINUE
+    conditional: bool = False
 
     def __post_init__(self) -> None:
         for name in ("batch", "steps", "critic_steps", "replicas", "sample_every"):
@@ -138,11 +140,12 @@ class Config:
         """How it trains, in a line: what a person would want to have said."""
         remedies = ", ".join(self.remedies) or "no remedies"
         rates = f"{self.lr[0]:g}" if len(set(self.lr)) == 1 else f"{self.lr[0]:g}, {self.lr[1]:g}"
+        classes = ", conditional" if self.conditional else ""
         critic = f", {self.critic_steps} critic steps" if self.critic_steps > 1 else ""
         return (
-            f"recipe {self.recipe}: {self.game}, {self.objective}, {remedies}, {self.optimizer} at "
-            f"{rates}, batches of {self.batch}{critic}, {self.steps:,} steps; generator "
-            f"{self.generator}, discriminator {self.discriminator}"
+            f"recipe {self.recipe}{classes}: {self.game}, {self.objective}, {remedies}, "
+            f"{self.optimizer} at {rates}, batches of {self.batch}{critic}, {self.steps:,} steps; "
+            f"generator {self.generator}, discriminator {self.discriminator}"
         )
 
     def to_yaml(self) -> str:

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from uncollapse.condition import Condition
+from uncollapse.errors import ConfigError
 from uncollapse.remedies import Remedy, judged_shape
 
 KEPT = "uncollapse_habits"
@@ -47,12 +49,19 @@ class DeliveredDiscriminator(nn.Module):
         network: takes samples in network units, or packs of them.
         scale, shift: of the data.
         remedies: those of the run; they bundle samples.
+        condition: the classes that it is told.
     """
 
     def __init__(
-        self, network: nn.Module, scale: Tensor, shift: Tensor, remedies: Sequence[Remedy] = ()
+        self,
+        network: nn.Module,
+        scale: Tensor,
+        shift: Tensor,
+        remedies: Sequence[Remedy] = (),
+        condition: Condition = Condition(),  # noqa: B008 (it is frozen)
     ) -> None:
         super().__init__()
+        self.condition = condition
         self.network = network
         self.remedies = tuple(remedies)
         self.scale: Tensor
@@ -60,13 +69,27 @@ class DeliveredDiscriminator(nn.Module):
         self.register_buffer("scale", scale)
         self.register_buffer("shift", shift)
 
-    def forward(self, samples: Tensor) -> Tensor:
+    def forward(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
         """Samples ``[batch, *shape]`` to logits: ``[batch, ...]``, ``[batch / m, ...]`` of packs.
+
+        Args:
+            samples: in the data's own units.
+            labels: the classes' numbers, ``[batch]``, of a conditional run, and of no other.
 
         Raises:
             ShapeError: the batch is no multiple of m.
+            ConfigError: labels are missing, or nobody asked for them.
         """
-        seen_mb = ((samples.to(self.shift.dtype) - self.shift) / self.scale).float()[None]
+        seen = ((samples.to(self.shift.dtype) - self.shift) / self.scale).float()
+        if (labels is None) == bool(self.condition.count):
+            raise ConfigError(
+                "the discriminator of a conditional run takes samples and labels"
+                if labels is None
+                else "the run is not conditional: its discriminator takes samples alone"
+            )
+        if labels is not None:
+            seen = self.condition.join(seen, self.condition.one_hot(labels))
+        seen_mb = seen[None]
         for remedy in self.remedies:
             seen_mb = remedy.bundle(seen_mb)
         logits: Tensor = self.network(seen_mb[0])
@@ -80,14 +103,18 @@ def deliver(network: nn.Module, scale: Tensor, shift: Tensor) -> nn.Module:
 
 
 def deliver_discriminator(
-    network: nn.Module, scale: Tensor, shift: Tensor, remedies: Sequence[Remedy]
+    network: nn.Module,
+    scale: Tensor,
+    shift: Tensor,
+    remedies: Sequence[Remedy],
+    condition: Condition,
 ) -> nn.Module:
     """A discriminator at rest that takes single samples in the data's own units, likewise."""
     network = _at_rest(network)
     alone = judged_shape(remedies, (1,)) == (1,)
-    if alone and _same(scale, shift):
+    if alone and _same(scale, shift) and not condition.count:
         return network
-    return DeliveredDiscriminator(network, scale, shift, remedies).eval()
+    return DeliveredDiscriminator(network, scale, shift, remedies, condition).eval()
 
 
 def undelivered(network: nn.Module) -> nn.Module:

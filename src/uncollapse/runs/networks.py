@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 
 from uncollapse import nets
+from uncollapse.condition import Condition
 from uncollapse.errors import ConfigError
 from uncollapse.runs.config import GIVEN
 from uncollapse.runs.delivered import undelivered
@@ -26,8 +27,28 @@ def named_network(
     shape: tuple[int, ...],
     latent: tuple[int, ...] | None,
     single: bool,
+    condition: Condition = Condition(),  # noqa: B008 (it is frozen)
 ) -> tuple[Factory, str]:
-    """A factory for a player's networks, and the words that name it (or ``GIVEN``)."""
+    """A factory for a player's networks, and the words that name it (or ``GIVEN``).
+
+    Generators make samples that carry the classes of ``condition``.
+    """
+    make, name, own = _named(network, role, shape, latent, single, condition)
+    if role == "generator" and condition.count:
+        size = latent if own or latent is None else latent[:1]
+        make = partial(nets.carrying, make, condition, size, own)
+    return make, name
+
+
+def _named(
+    network: Network | None,
+    role: str,
+    shape: tuple[int, ...],
+    latent: tuple[int, ...] | None,
+    single: bool,
+    condition: Condition,
+) -> tuple[Factory, str, bool]:
+    """The factory without classes, its name, and whether it is of somebody's own."""
     if isinstance(network, nn.Module):
         network = undelivered(network)
     if isinstance(network, nn.Module):
@@ -36,24 +57,30 @@ def named_network(
                 f"several replicas or pairs need a {role} each, and none like the others: give a "
                 "factory, not one module"
             )
-        return partial(_copied, network, role), GIVEN
+        return partial(_copied, network, role), GIVEN, True
     if network is not None and not isinstance(network, str):
         if not callable(network):
             raise ConfigError(
                 f"the {role} must be a name, a module or a factory, not {type(network).__name__}"
             )
-        return network, importable(network)
+        return network, importable(network), True
     name = _in_full(nets.default(shape) if network is None else network)
+    own = name.partition(":")[0] not in nets.families
     if role == "discriminator":
-        return nets.build_discriminator(name, shape), name
-    return nets.build_generator(name, shape, latent[0] if latent else None), name
+        return nets.build_discriminator(name, shape), name, own
+    size = latent[0] if latent else None
+    return nets.build_generator(name, shape, size, condition.count), name, own
 
 
 def factory(
-    network: Network, role: str, shape: tuple[int, ...], latent: tuple[int, ...] | None
+    network: Network,
+    role: str,
+    shape: tuple[int, ...],
+    latent: tuple[int, ...] | None,
+    condition: Condition = Condition(),  # noqa: B008 (it is frozen)
 ) -> Factory:
     """What makes a player's networks, for samples of ``shape``."""
-    return named_network(network, role, shape, latent, single=True)[0]
+    return named_network(network, role, shape, latent, True, condition)[0]
 
 
 def _copied(module: nn.Module, role: str) -> nn.Module:

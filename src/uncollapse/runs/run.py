@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from uncollapse.data.shown import Shown
 from uncollapse.data.stores import Held
 from uncollapse.diagnosis import Verdict, worst
 from uncollapse.errors import ConfigError
-from uncollapse.nets import Routes
+from uncollapse.nets import Routes, content_of
 from uncollapse.players import Component, mixed
 from uncollapse.runs import checkpoint
 from uncollapse.runs.acts import Act, History
@@ -79,6 +79,7 @@ class Run:
         examples: Sequence[dict[str, Tensor]],
         rows: list[Row] | None = None,
         acts: Sequence[Act] = (),
+        counts: Tensor | None = None,
     ) -> None:
         self.config = config
         self.step = step
@@ -94,6 +95,7 @@ class Run:
         self.cast = cast
         self.verdicts = tuple(verdicts)
         self.acts = tuple(acts)
+        self._counts = counts  # how often each class comes, [replica, class], if not as in data
         self._examples = examples
         self._files = folder
         self._rows = rows or []
@@ -120,6 +122,11 @@ class Run:
         return self.cast.latent
 
     @property
+    def noise(self) -> tuple[int, ...]:
+        """The shape of the noise that a latent is made of: of a conditional run another one."""
+        return self.cast.noise
+
+    @property
     def discriminator(self) -> nn.Module:
         """The discriminator (of the first replica), in evaluation mode, on the CPU.
 
@@ -139,8 +146,11 @@ class Run:
     def discriminators(self) -> list[nn.Module]:
         """One a replica; see :attr:`discriminator`."""
         scale, shift, remedies = self.data.scale, self.data.shift, self.cast.remedies
-        networks = self.cast.discriminators()
-        return [deliver_discriminator(network, scale, shift, remedies) for network in networks]
+        networks, condition = self.cast.discriminators(), self.data.condition
+        return [
+            deliver_discriminator(network, scale, shift, remedies, condition)
+            for network in networks
+        ]
 
     @property
     def metrics(self) -> list[Row]:
@@ -189,6 +199,7 @@ class Run:
         of: str | None = None,
         where: Mapping[str, str] | None = None,
         route: Sequence[int] | None = None,
+        label: int | str | None = None,
     ) -> Tensor:
         """Draws samples.
 
@@ -204,15 +215,18 @@ class Run:
             route: the picks of a generator with stochastic layers, one a layer, for all samples;
                 by default each sample has picks of its own, which belong to the seed.
 
+            label: the class of all samples, by name or number, of a conditional run; by default
+                classes are as frequent as in the data.
+
         Returns:
             ``[count, ...]`` in the data's own units and its own order of axes, on the CPU; rows of
             a table as vectors, which :meth:`table` writes out.
 
         Raises:
-            ConfigError: no such replica or part, or too few or too many samples.
+            ConfigError: no such replica, part or class, or too few or too many samples.
             ShapeError: the generator takes no such batches, nor those of its run.
         """
-        return self.data.as_given(self._draw(count, seed, replica, of, where, route))
+        return self.data.as_given(self._draw(count, seed, replica, of, where, route, label))
 
     def table(
         self,
@@ -248,6 +262,7 @@ class Run:
         of: str | None,
         where: Mapping[str, str] | None = None,
         route: Sequence[int] | None = None,
+        label: int | str | None = None,
     ) -> Tensor:
         """Samples with their axes as networks see them."""
         if not 0 < count <= MOST:
@@ -255,7 +270,9 @@ class Run:
                 f"the number of samples must be 1 to {MOST:,}, not {count:,}: draw more in parts, "
                 "each with a seed of its own"
             )
-        pieces = self.draws(count, seed=seed, replica=replica, of=of, where=where, route=route)
+        pieces = self.draws(
+            count, seed=seed, replica=replica, of=of, where=where, route=route, label=label
+        )
         return torch.cat(list(pieces))
 
     def draws(
@@ -267,6 +284,7 @@ class Run:
         of: str | None = None,
         where: Mapping[str, str] | None = None,
         route: Sequence[int] | None = None,
+        label: int | str | None = None,
     ) -> Iterator[Tensor]:
         """The same samples piece by piece, so that memory need not hold all of them.
 
@@ -277,6 +295,7 @@ class Run:
             of: likewise.
             where: likewise.
             route: likewise.
+            label: likewise.
 
         Yields:
             ``[n, *shape]``, n at most 1,024, with axes as networks see them.
@@ -287,10 +306,16 @@ class Run:
         self.check_replica(replica)
         if count < 1:
             raise ConfigError(f"the number of samples must be 1 or more, not {count:,}")
-        if where:
+        condition, counts = self.data.condition, self._counts
+        if label is not None:
+            asking = partial(condition.asking, classes=torch.tensor(condition.number(label)))
+            yield from self._pieces(count, seed, replica, of, asking, route)
+        elif where:
             yield from self._draws_where(count, seed, replica, of, where, route)
         else:
-            yield from self._pieces(count, seed, replica, of, self.data.form.latents, route)
+            seen = None if counts is None else counts[replica]
+            latents_of = partial(self.data.latents, counts=seen)
+            yield from self._pieces(count, seed, replica, of, latents_of, route)
 
     def _draws_where(
         self,
@@ -348,7 +373,7 @@ class Run:
         for first in range(0, count, PIECE):
             end = min(first + PIECE, count)
             sizes = [min(CHUNK, end - i) for i in range(first, end, CHUNK)]
-            latents = torch.cat([noise.normal(CHUNK, *self.latent)[0][:n] for n in sizes])
+            latents = torch.cat([noise.normal(CHUNK, *self.noise)[0][:n] for n in sizes])
             latents = latents_of(latents)
             with torch.no_grad(), routes.taking(route) if routes else nullcontext():
                 made = in_chunks(begin, latents, CHUNK, self.config.batch, axis=0)
@@ -395,7 +420,7 @@ class Run:
         return list(self._components[replica])
 
     def _deliver(self, network: nn.Module) -> nn.Module:
-        device = device_of(network)
+        network, device = content_of(network, self.data.condition), device_of(network)
         return deliver(network, self.data.scale.to(device), self.data.shift.to(device))
 
     def check_replica(self, replica: int) -> None:
@@ -429,6 +454,7 @@ class Run:
         replica: int = 0,
         of: str | None = None,
         route: Sequence[int] | None = None,
+        label: int | str | None = None,
     ) -> Image:
         """A picture of samples: a grid of images, or points over real ones.
 
@@ -438,11 +464,12 @@ class Run:
             replica: likewise.
             of: likewise.
             route: likewise.
+            label: likewise.
 
         Raises:
             ConfigError: they have none, as text.
         """
-        return self.show(count, seed=seed, replica=replica, of=of, route=route).image
+        return self.show(count, seed=seed, replica=replica, of=of, route=route, label=label).image
 
     def lines(
         self, count: int, *, seed: int = 0, replica: int = 0, of: str | None = None
@@ -472,6 +499,7 @@ class Run:
         of: str | None = None,
         where: Mapping[str, str] | None = None,
         route: Sequence[int] | None = None,
+        label: int | str | None = None,
     ) -> Shown:
         """Samples as people see them: a picture, or lines of text.
 
@@ -482,10 +510,11 @@ class Run:
             of: likewise.
             where: likewise.
             route: likewise.
+            label: likewise.
         """
         form = self.data.form
         count = form.pictured if count is None else count
-        samples = self._draw(count, seed, replica, of, where, route)
+        samples = self._draw(count, seed, replica, of, where, route, label)
         plain = ((samples - self.data.shift) / self.data.scale).float()
         return form.show(self.data, plain)
 
@@ -593,7 +622,10 @@ def load(
     step, data = int(saved.facts["step"]), described(saved)
     acts = history.tried
     components = cast.selected(cast.components(output, weights), saved)
-    return Run(config, step, components, data, files, cast, verdicts, examples, acts=acts)
+    counts = saved.tensors.get(checkpoint.CLASSES)
+    return Run(
+        config, step, components, data, files, cast, verdicts, examples, acts=acts, counts=counts
+    )
 
 
 def described(saved: checkpoint.Checkpoint) -> Dataset:
@@ -609,4 +641,5 @@ def described(saved: checkpoint.Checkpoint) -> Dataset:
         source_dtype=np.dtype(facts["dtype"]),
         axes=facts["axes"],
         range=facts["range"] and Range(*facts["range"]),
+        condition=saved.condition,
     )

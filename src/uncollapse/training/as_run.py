@@ -25,7 +25,8 @@ def finished(training: Training, folder: RunFolder | None, rows: list[Row]) -> R
     config, step, data = training.config, training.step, training.data.to("cpu")
     verdicts, examples = _watched(training)
     acts = training.history.tried
-    return Run(config, step, networks, data, folder, cast, verdicts, examples, rows, acts)
+    counts = training.draw.counts
+    return Run(config, step, networks, data, folder, cast, verdicts, examples, rows, acts, counts)
 
 
 def standing(
@@ -44,7 +45,8 @@ def standing(
     networks = cast.selected(networks, saved)
     step, data, (verdicts, examples) = training.step, described(saved), _watched(training)
     acts = training.history.tried
-    return Run(config, step, networks, data, folder, cast, verdicts, examples, rows, acts)
+    counts = training.draw.counts
+    return Run(config, step, networks, data, folder, cast, verdicts, examples, rows, acts, counts)
 
 
 def _watched(training: Training) -> tuple[tuple[Verdict, ...], list[dict[str, Tensor]]]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from uncollapse.data import Dataset, Sampler
 from uncollapse.data.sampler import LARGEST_PERMUTATION
-from uncollapse.errors import DataError
+from uncollapse.errors import ConfigError, DataError
 from uncollapse.ranks import Ranks
 from uncollapse.streams import Ambient, Streams, derive_seed, spread_seeds
 
@@ -19,6 +19,8 @@ AHEAD = 4
 
 class DataDraw:
     """Batches of data and of latents, one a member; its state is the position in the data.
+
+    In a conditional run samples carry their classes, which may be given anew (:meth:`relabel`).
 
     Args:
         data: what is learned, on the device where the networks are.
@@ -51,6 +53,7 @@ class DataDraw:
         self.sampler = Sampler(data, batch, seeds)
         self.noise = Streams(seeds, "latents", device)
         self.augmentation = Ambient(seeds, "augmentation")
+        self._labels: Tensor | None = None  # [member, sample]
 
     def of(self, role: str, count: int) -> DataDraw:
         """The draws of a role that each member plays ``count`` times: streams of their own."""
@@ -63,21 +66,73 @@ class DataDraw:
         return self.roles[role, count]
 
     def real(self) -> Tensor:
-        """Samples of the data, ``[member, batch, *shape]``, in network units."""
+        """Samples of the data with their classes, ``[member, batch, ...]``, in network units."""
         self.data.soon(self.sampler.ahead(AHEAD))
         index_mb = self.sampler.next()
         if self.data.fixed:
             samples = self.data.take(index_mb.flatten())
-            return samples.reshape(*index_mb.shape, *self.data.shape)
-        taken = [
-            self.augmentation.run(m, self.data.take, index) for m, index in enumerate(index_mb)
-        ]
-        return torch.stack(taken)
+            samples = samples.reshape(*index_mb.shape, *self.data.shape)
+        else:
+            taken = [
+                self.augmentation.run(m, self.data.take, index) for m, index in enumerate(index_mb)
+            ]
+            samples = torch.stack(taken)
+        if not self.data.condition.count:
+            return samples
+        if self._labels is None:
+            labels_mb = self._own_labels(index_mb.flatten()).reshape(index_mb.shape)
+        else:
+            labels_mb = self._labels.gather(1, index_mb)
+        return self._carrying(samples, labels_mb)
+
+    def _own_labels(self, index: Tensor) -> Tensor:
+        """The classes that the data gives samples by number, ``[n]``."""
+        labels = self.data.labels(index)
+        if labels is None:
+            raise DataError(f"{self.data.name} has no labels, and nobody gave it any (relabel)")
+        return labels
+
+    def _carrying(self, samples: Tensor, labels: Tensor) -> Tensor:
+        condition = self.data.condition
+        return condition.join(samples, condition.one_hot(labels.to(samples.device)))
 
     def latents(self) -> Tensor:
         """Standard normal noise, ``[member, batch, *latent]``, as the data makes latents of it."""
-        noise_mb = self.noise.normal(self.batch, *self.latent)
-        return self.data.form.latents(noise_mb, training=True)
+        noise_mb = self.noise.normal(self.batch, *self.data.condition.noise(self.latent))
+        return self.data.latents(noise_mb, training=True, counts=self.counts)
+
+    def relabel(self, labels_mn: Tensor) -> None:
+        """From now on samples are of other classes, and latents ask for these as often as they are.
+
+        Args:
+            labels_mn: class numbers ``[member, sample]``, each from 0 to K - 1.
+
+        Raises:
+            ConfigError: no such numbers, or a run that is not conditional.
+            DataError: samples that are never the same twice, or too many.
+        """
+        count, points = self.data.condition.count, self.points()
+        labels_mn = labels_mn.detach().to("cpu", torch.int64, copy=True)
+        fits = labels_mn.shape == (len(self.seeds), points)
+        if not (fits and count and bool(((labels_mn >= 0) & (labels_mn < count)).all())):
+            raise ConfigError(
+                f"labels of {points} samples are {len(self.seeds)} rows of as many whole numbers "
+                f"from 0 to {count - 1}, of a conditional run"
+            )
+        self._labels = labels_mn
+
+    @property
+    def labels(self) -> Tensor | None:
+        """What :meth:`relabel` was given, ``[member, sample]``; None at first."""
+        return self._labels
+
+    @property
+    def counts(self) -> Tensor | None:
+        """How many samples each class has by these, ``[member, K]``."""
+        if self._labels is None:
+            return None
+        K = self.data.condition.count
+        return torch.stack([torch.bincount(labels_n, minlength=K) for labels_n in self._labels])
 
     def weigh(self, weights_mn: Tensor) -> None:
         """From now on :meth:`real` draws by weights ``[member, sample]``, with replacement.
@@ -117,15 +172,20 @@ class DataDraw:
         return len(self.data)
 
     def taken(self, index: Tensor) -> Tensor:
-        """Samples by number ``[n]``: ``[n, *shape]``, in network units."""
-        return self.data.take(index)
+        """Samples by number ``[n]`` with the data's own classes: ``[n, ...]``, in network units."""
+        samples = self.data.take(index)
+        if not self.data.condition.count:
+            return samples
+        return self._carrying(samples, self._own_labels(index))
 
     def state(self) -> dict[str, Tensor]:
         """The position in the data and the generators' states."""
+        labels = {} if self._labels is None else {"labels": self._labels}
         return (
             {f"sampler/{name}": tensor for name, tensor in self.sampler.state().items()}
             | {"latents": torch.stack(self.noise.state())}
             | {"augmentation": torch.stack(self.augmentation.state())}
+            | labels
             | {
                 f"role {role} {count}/{name}": tensor
                 for (role, count), draw in self.roles.items()
@@ -141,6 +201,7 @@ class DataDraw:
         )
         self.noise.restore(list(state["latents"]))
         self.augmentation.restore(list(state["augmentation"]))
+        self._labels = state["labels"].cpu() if "labels" in state else None
         parts: dict[str, dict[str, Tensor]] = {}
         for key, tensor in state.items():
             part, _, name = key.partition("/")

@@ -1,4 +1,4 @@
-"""Pictures of what a run generates, always from the same noise."""
+"""Pictures of what a run generates, always from the same noise; of classes, a class a row."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def take_pictures(training: Training, folder: RunFolder | None, recorder: Record
     if folder is None:
         return
     step, data, form = training.step, training.data, training.data.form
-    fake_mb = training.sample(form.pictured).cpu()
+    fake_mb = training.sample(training.pictured, classes=training.rows).cpu()
     for replica, (fake, real) in enumerate(zip(fake_mb, training.reference_mb, strict=True)):
         number = replica if len(fake_mb) > 1 else None
         seen = form.show(data, fake, background=real, judge=judge(training, replica))
@@ -75,7 +75,7 @@ def named(training: Training) -> dict[str, Tensor]:
     for role in sorted({part.role for part in game.parts.values()}):
         stack = game.players[role].stack  # those of this process
         noise_mb = latents_mb.repeat_interleave(len(stack) // replicas, 0)
-        made[role] = _evaluated(training, stack, noise_mb)
+        made[role] = training.condition.split(_evaluated(training, stack, noise_mb))[0]
     made = training.ranks.gather(made, game.members * replicas)
     return {
         name: made[role][number :: game.members].cpu()

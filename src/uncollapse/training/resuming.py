@@ -99,6 +99,8 @@ def resume(
             folder.lock()
     try:
         dataset = _same_data(folder, config, data, generator)
+        if config.conditional:
+            dataset = dataset.conditional()
         if isinstance(data, str):
             config = dataclasses.replace(config, data=data)
         newest = checkpoint.newest(folder.checkpoints)

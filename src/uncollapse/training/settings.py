@@ -56,6 +56,7 @@ def resolve(
     checkpoint_every: int | None,
     on_collapse: str,
     trackers: Sequence[str],
+    conditional: bool = False,
 ) -> Resolved:
     """Settles what is left open: by an earlier run, by the recipe, or by what fits the data.
 
@@ -74,6 +75,7 @@ def resolve(
         checkpoint_every: likewise.
         on_collapse: what is done about a collapse.
         trackers: who else gets the numbers.
+        conditional: whether both players are told the classes of samples.
 
     Raises:
         UncollapseError: a word, an object or data that cannot be.
@@ -87,6 +89,9 @@ def resolve(
             start, given["generator"], given["discriminator"], latent
         )
     dataset = open_data(data, choices, given["generator"])
+    fingerprint = dataset.fingerprint
+    if conditional:
+        dataset = dataset.conditional()
     label, settled, notes = recipes.settle(recipe, dataset, given)
     parts = choose(
         dataset,
@@ -117,8 +122,9 @@ def resolve(
         checkpoint_every=often if checkpoint_every is None else checkpoint_every,
         on_collapse=on_collapse,
         trackers=tuple(several(trackers)),
-        data_fingerprint=dataset.fingerprint,
+        data_fingerprint=fingerprint,
         init=None if start is None else start.word,
+        conditional=conditional,
         **parts.words,
     )
     return Resolved(parts, config, notes)

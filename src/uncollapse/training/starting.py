@@ -57,6 +57,7 @@ def train(
     checkpoint_every: int | None = None,
     on_collapse: str = "continue",
     trackers: Sequence[str] = (),
+    conditional: bool = False,
     callbacks: Sequence[Callback] = (),
     size: int | tuple[int, int] | None = None,
     flips: bool = False,
@@ -123,6 +124,10 @@ def train(
             :attr:`Run.acts` and ``docs/acting.md``.
         trackers: who else gets numbers, pictures and verdicts: "tensorboard", "mlflow", "wandb",
             "trackio", "csv", or a class of one's own, ``package.module:Class``.
+        conditional: whether generator and discriminator are told the class of each sample, of
+            labelled data: the discriminator by a projection, the generator behind its noise and in
+            its batch norms. Networks of your own take it as a second argument, ``forward(z, y)``
+            and ``forward(x, y)``, int64 ``[batch]``. See ``docs/conditional.md``.
         callbacks: functions that are called at each checkpoint with the run as it stands (its
             ``step``, ``metrics``, ``sample(n)``, ``generator``, …, all copies). One may return
             numbers by name (of several replicas lists of one each, None where there is none), which
@@ -179,6 +184,7 @@ def train(
         checkpoint_every=checkpoint_every,
         on_collapse=on_collapse,
         trackers=trackers,
+        conditional=conditional,
     )
     if overwrite and out is None:
         raise ConfigError("overwrite replaces the run in a folder: say out")

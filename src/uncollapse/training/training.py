@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import math
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
@@ -21,11 +20,18 @@ from uncollapse.errors import CheckpointError, ConfigError
 from uncollapse.games import Beginning, Game, Table
 from uncollapse.metrics import energy_distance
 from uncollapse.objectives import Objective
-from uncollapse.players import Mixture, Optimizer, Stack
+from uncollapse.players import Heads, Mixture, Optimizer, Stack, told
 from uncollapse.ranks import Ranks
-from uncollapse.remedies import Remedy, check_batch, drawn, equipped, judged_shape
+from uncollapse.remedies import (
+    Remedy,
+    check_batch,
+    drawn,
+    equipped,
+    judged_as_one,
+    judged_shape,
+)
 from uncollapse.runs.acts import CHANGED, History
-from uncollapse.runs.checkpoint import MEMORY, MIXTURE, OUTPUT, Checkpoint
+from uncollapse.runs.checkpoint import CLASSES, MEMORY, MIXTURE, OUTPUT, Checkpoint
 from uncollapse.runs.chunks import in_chunks
 from uncollapse.runs.config import Config
 from uncollapse.runs.networks import Factory
@@ -102,10 +108,11 @@ class Training:
         self.joined = (0,) * first + history.joined  # the step at which each did
         self.step = 0
         self.best: tuple[float, float] | None = None
-        self.judged_shape = judged_shape(cures, data.shape)
+        self.condition = condition = data.condition
+        self.judged_shape = judged_shape(cures, condition.carried)
         check_batch(cures, config.batch, len(data))
         needed = drawn(cures, config.batch)
-        judged = needed * math.prod(data.shape) // math.prod(self.judged_shape)
+        packed = judged_as_one(cures)
         self.draw = DataDraw(
             self.data,
             needed,
@@ -117,10 +124,18 @@ class Training:
         trial = Ambient(
             config.seeds, "trial", self.device
         )  # so that the caller's randomness is not drawn from
-        networks = trial.run(0, generator), trial.run(0, equipped(cures, discriminator))
+        judging = equipped(cures, lambda: told(discriminator(), condition, packed))
+        networks = trial.run(0, generator), trial.run(0, judging)
         _in_float32(*networks)
         self.found = nets.probe(
-            *networks, data.shape, config.latent, self.judged_shape, needed, judged
+            nets.content_of(networks[0], condition),
+            Heads(doubts=condition.guessed).read(networks[1]),
+            data.shape,
+            condition.asked(config.latent),
+            self.judged_shape,
+            needed,
+            needed // packed,
+            packed=packed > 1,
         )
         game.set_up(
             Table(
@@ -140,10 +155,14 @@ class Training:
                 batch=needed,
                 shape=data.shape,
                 latent=config.latent,
+                condition=condition,
             )
         )
         self._whole = self._shared_output()
         self._tell_how_long()
+        form = self.data.form
+        self.rows = condition.rows(form.pictured) if form.in_rows else None
+        self.pictured = form.pictured if self.rows is None else len(self.rows)
         self.reference_mb = _reference(self.data, config.seeds)
         tried = [act.change for act in history.tried]
         self.facts = facts(config, self.data, networks, tried)
@@ -197,24 +216,39 @@ class Training:
         stack = Stack(copies, Ambient(range(len(copies)), "output", self.device))
         return Mixture(stack, torch.ones(1, len(copies)))
 
-    def latents(self, count: int, purpose: str = "pictures") -> Tensor:
-        """Noise that samples are made of, fixed for each purpose: ``[member, count, *latent]``."""
+    def latents(
+        self, count: int, purpose: str = "pictures", classes: Tensor | None = None
+    ) -> Tensor:
+        """Latents of noise that is fixed for each purpose: ``[member, count, *latent]``.
+
+        Args:
+            count: how many.
+            purpose: what for.
+            classes: which are asked for, ``[count]``, by number; by default as often as they come.
+        """
         streams = Streams(self.config.seeds, purpose, self.device)
         latent = self.game.source.latent(self.config.latent)
-        return self.data.form.latents(streams.normal(count, *latent))
+        noise_mb = streams.normal(count, *self.condition.noise(latent))
+        if classes is not None:
+            return self.condition.asking(noise_mb, classes)
+        return self.data.latents(noise_mb, counts=self.draw.counts)
 
-    def sample(self, count: int, purpose: str = "pictures") -> Tensor:
+    def sample(
+        self, count: int, purpose: str = "pictures", classes: Tensor | None = None
+    ) -> Tensor:
         """Samples of :meth:`latents`, always the same: ``[member, count, *shape]``, network units.
 
+        They no longer carry the classes that they were asked for.
         Each of the run's generators is in evaluation mode; nothing that trains is touched.
         """
         seeds = self.config.seeds
-        latents_mb = self.latents(count, purpose)
+        latents_mb = self.latents(count, purpose, classes)
 
         def begin() -> Callable[[Tensor], Tensor]:
             return partial(self.output.evaluate, ambient=Ambient(seeds, purpose, self.device))
 
-        return in_chunks(begin, latents_mb, self.chunk, self.draw.batch, axis=1)
+        made_mb = in_chunks(begin, latents_mb, self.chunk, self.draw.batch, axis=1)
+        return self.condition.split(made_mb)[0]
 
     @property
     def chunk(self) -> int:
@@ -243,6 +277,8 @@ class Training:
         tensors |= {f"{OUTPUT}{name}": tensor for name, tensor in output.items()}
         tensors[MIXTURE] = self.output.weights
         tensors |= {"data/scale": self.data.scale, "data/shift": self.data.shift}
+        if self.draw.counts is not None:
+            tensors[CLASSES] = self.draw.counts
         if self.data.form.below:  # to be drawn below samples, when the data is not at hand
             tensors["data/reference"] = self.data.restore(self.reference_mb[0])
         tensors |= self.ranks.gather(*self._shares(tensors))
@@ -259,6 +295,7 @@ class Training:
                 "dtype": str(self.data.source_dtype),
                 "axes": self.data.axes,
                 "range": self.data.range and list(self.data.range),
+                **({"condition": self.condition.facts} if self.condition.count else {}),
             },
             "watch": watched,
             "verdicts": [v.as_dict() for v in self.watching.verdicts(self.step)],

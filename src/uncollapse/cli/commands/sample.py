@@ -24,6 +24,7 @@ def sample(
     where: Annotated[tuple[str, ...], BARE] = (),
     route: str | None = None,
     routes: Whole | None = None,
+    label: str | None = None,
 ) -> int:
     """Draw samples from a trained generator.
 
@@ -55,6 +56,9 @@ def sample(
         of the game by name: local-0, local-1, … of sgan.
     where
         Of tables: COLUMN=VALUE, a category that all rows have; repeated for more columns.
+    label
+        Of a conditional run: the class of all samples, by name or number. Default: classes as
+        frequent as in the data.
     route
         Of a generator with stochastic layers: the filter sets that all samples go through, a number
         for each of these layers, such as 3,0,7. Default: each sample has a route of its own.
@@ -64,4 +68,4 @@ def sample(
     """
     from uncollapse.cli.sample import sample_command
 
-    return sample_command(run, out, count, seed, start, replica, of, where, route, routes)
+    return sample_command(run, out, count, seed, start, replica, of, where, route, routes, label)

@@ -51,8 +51,8 @@ class Words:
     game: Annotated[str | None, Parameter(group=PLAYERS)] = None
     """Which networks train against which: duel, one generator and one discriminator; sgan; several
     generators (madgan, mgan, message-passing), or one after another (adagan, mwu, cascade); several
-    discriminators (gman); samples selected by classifiers (boosted); with settings: sgan:sharing=0.5,
-    mgan:generators=10,beta=0.01. Default: the recipe's, mostly duel."""
+    discriminators (gman); samples selected by classifiers (boosted); with settings:
+    sgan:sharing=0.5, mgan:generators=10,beta=0.01. Default: the recipe's, mostly duel."""
     pairs: Annotated[Whole | None, Parameter(group=PLAYERS)] = None
     """Local pairs of sgan (alone it means --game sgan). Default: 5."""
     members: Annotated[
@@ -60,6 +60,11 @@ class Words:
     ] = None
     """How networks of one kind run: one by one, all at once (faster if they are small), or auto,
     whichever a short trial shows to be faster. Default: auto."""
+    conditional: Annotated[
+        bool | None, Parameter(group=PLAYERS, negative="", show_default=False)
+    ] = None
+    """Tell generator and discriminator the class of each sample, of labelled data; draw one with
+    `uncollapse sample RUN --label C`."""
     generator: Annotated[str | None, Parameter(group=PLAYERS)] = None
     """mlp, dcgan, resnet, conv1d, char-cnn, conv28, pacgan, table-mlp, unrolled-gan (with
     settings: mlp:width=256,depth=3), or package.module:factory of your own. Default: the
