@@ -89,15 +89,13 @@ class Stochastic(nn.Module):
         first = picks[0] if picks else 0
         if all(pick == first for pick in picks):
             return cast(Tensor, self.bank[first](x))
-        rows = {
-            pick: [n for n, its in enumerate(picks) if its == pick] for pick in sorted({*picks})
-        }
-        indices = [torch.tensor(of_pick, device=x.device) for of_pick in rows.values()]
-        layers = [self.bank[pick] for pick in rows]
+        taken = sorted(set(picks))
+        layers, counts = [self.bank[pick] for pick in taken], [picks.count(pick) for pick in taken]
+        order = torch.tensor(sorted(range(len(picks)), key=picks.__getitem__), device=x.device)
         if _as_products(layers[0], x):
-            indices, counts = [torch.cat(indices)], [len(each) for each in indices]
-            (in_order,) = _dealt(x, indices)
-            return _joined(indices, [_transposed_products(cast(Any, layers), in_order, counts)])
+            (in_order,) = _dealt(x, [order])
+            return _joined([order], [_transposed_products(cast(Any, layers), in_order, counts)])
+        indices = torch.split(order, counts)
         parts = zip(layers, _dealt(x, indices), strict=True)
         return _joined(indices, [layer(part) for layer, part in parts])
 
