@@ -31,8 +31,10 @@ KINDS = (
 )
 """Layers that :func:`stochastic` makes banks of."""
 PER = ("sample", "batch")
-SMALL = 16
+SMALL, MEDIUM = 16, 64
 """Pixels of a map up to which one product for each pick beats a convolution for each."""
+MANY = 2**16
+"""Maps before times maps after, from which that holds up to ``MEDIUM`` pixels."""
 FEW = 16
 """Maps below which adding up the pieces of that product costs more than it saves."""
 
@@ -40,7 +42,7 @@ FEW = 16
 class Stochastic(nn.Module):
     """A bank of layers; each sample goes through one of them, drawn uniformly.
 
-    Samples are sorted by pick, so a batch costs about as much as one of a single layer. What was
+    Samples are dealt out by pick, so a batch costs about as much as one of a single layer. What was
     not picked is not touched: its weights get no gradient at all (``None``, not zeros), so torch's
     optimisers leave the weights and what they remember of them as they were.
 
@@ -87,19 +89,15 @@ class Stochastic(nn.Module):
         first = picks[0] if picks else 0
         if all(pick == first for pick in picks):
             return cast(Tensor, self.bank[first](x))
-        order = sorted(range(len(picks)), key=picks.__getitem__)
-        there = torch.tensor(order, device=x.device)
-        back = torch.empty_like(there)
-        back[there] = torch.arange(len(order), device=x.device)
-        counts = [picks.count(pick) for pick in range(len(self.bank))]
-        return _reordered(self._sorted(_reordered(x, there, back), counts), back, there)
-
-    def _sorted(self, x: Tensor, counts: list[int]) -> Tensor:
-        """Samples in the order of their picks, ``counts[b]`` of each pick b."""
-        if _as_products(self.bank[0], x):
-            return _transposed_products(cast(Any, self.bank), x, counts)
-        parts = zip(self.bank, torch.split(x, counts), strict=True)
-        return torch.cat([layer(part) for layer, part in parts if len(part)])
+        taken = sorted(set(picks))
+        layers, counts = [self.bank[pick] for pick in taken], [picks.count(pick) for pick in taken]
+        order = torch.tensor(sorted(range(len(picks)), key=picks.__getitem__), device=x.device)
+        if _as_products(layers[0], x):
+            (in_order,) = _dealt(x, [order])
+            return _joined([order], [_transposed_products(cast(Any, layers), in_order, counts)])
+        indices = torch.split(order, counts)
+        parts = zip(layers, _dealt(x, indices), strict=True)
+        return _joined(indices, [layer(part) for layer, part in parts])
 
     def _traced(self, x: Tensor) -> Tensor:
         """A program has no steps that depend on picks: all layers run on all samples."""
@@ -369,23 +367,43 @@ def _shuffled(layer: nn.Module) -> nn.Module:
     return twin
 
 
-class _Reordered(torch.autograd.Function):
-    """Samples in another order; unlike indexing, the way back is as cheap."""
+class _Dealt(torch.autograd.Function):
+    """Samples in parts, each of those that its numbers say; both ways copy them once."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, there: Tensor, back: Tensor) -> Tensor:
-        ctx.save_for_backward(there, back)
-        return x[there]
+    def forward(ctx: Any, x: Tensor, *indices: Tensor) -> tuple[Tensor, ...]:
+        ctx.indices = indices
+        return tuple(x.index_select(0, rows) for rows in indices)
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> Any:
+        return _joined(ctx.indices, slopes), *[None] * len(ctx.indices)
+
+
+class _Joined(torch.autograd.Function):
+    """The way back: each part's samples where its numbers say."""
+
+    @staticmethod
+    def forward(ctx: Any, indices: Sequence[Tensor], *parts: Tensor) -> Tensor:
+        ctx.indices = indices
+        whole = parts[0].new_empty(sum(map(len, parts)), *parts[0].shape[1:])
+        for rows, part in zip(indices, parts, strict=True):
+            whole.index_copy_(0, rows, part)
+        return whole
 
     @staticmethod
     def backward(ctx: Any, slope: Tensor) -> Any:
-        there, back = ctx.saved_tensors
-        return _reordered(slope, back, there), None, None
+        return None, *_dealt(slope, ctx.indices)
 
 
-def _reordered(x: Tensor, there: Tensor, back: Tensor) -> Tensor:
-    moved: Tensor = _Reordered.apply(x, there, back)  # type: ignore[no-untyped-call]
-    return moved
+def _dealt(x: Tensor, indices: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    parts: tuple[Tensor, ...] = _Dealt.apply(x, *indices)  # type: ignore[no-untyped-call]
+    return parts
+
+
+def _joined(indices: Sequence[Tensor], parts: Sequence[Tensor]) -> Tensor:
+    whole: Tensor = _Joined.apply(indices, *parts)  # type: ignore[no-untyped-call]
+    return whole
 
 
 def _as_products(layer: nn.Module, x: Tensor) -> bool:
@@ -394,7 +412,8 @@ def _as_products(layer: nn.Module, x: Tensor) -> bool:
         isinstance(layer, nn.ConvTranspose2d)
         and x.device.type == "cpu"
         and x.dim() == 4
-        and x.shape[2] * x.shape[3] <= SMALL
+        and x.shape[2] * x.shape[3]
+        <= (MEDIUM if x.shape[1] * layer.out_channels >= MANY else SMALL)
         and layer.out_channels >= FEW
         and layer.groups == 1
         and set(layer.dilation) == {1}
@@ -406,6 +425,11 @@ def _transposed_products(bank: list[nn.ConvTranspose2d], x: Tensor, counts: list
     """Transposed convolutions of a bank: a product for each pick, and all pieces added up at once.
 
     Pixel (i, j) of a sample adds ``x_ij W`` to the window of its output that begins at (si, sj).
+
+    Args:
+        bank: the layers that are picked.
+        x: samples in the order of their picks.
+        counts: how many each layer has.
     """
     (n, c, h, w), like = x.shape, bank[0]
     kernel, stride, padding = (
@@ -414,10 +438,10 @@ def _transposed_products(bank: list[nn.ConvTranspose2d], x: Tensor, counts: list
     rows = x.permute(0, 2, 3, 1).reshape(-1, c)
     pieces, biases = [], []
     for layer, part in zip(bank, torch.split(rows, [k * h * w for k in counts]), strict=True):
-        if len(part):
-            pieces.append(part @ layer.weight.flatten(1))
-            if layer.bias is not None:
-                biases.append(layer.bias.expand(len(part) // (h * w), -1))
+        piece: Tensor = _Product.apply(part, layer.weight.flatten(1))  # type: ignore[no-untyped-call]
+        pieces.append(piece)
+        if layer.bias is not None:
+            biases.append(layer.bias.expand(len(part) // (h * w), -1))
     products = torch.cat(pieces)
     if h == w == 1 and not any(padding):
         image = products.view(n, like.out_channels, *kernel)
@@ -427,6 +451,26 @@ def _transposed_products(bank: list[nn.ConvTranspose2d], x: Tensor, counts: list
     if biases:
         y = y + torch.cat(biases)[:, None, None]
     return y.permute(0, 3, 1, 2)
+
+
+class _Product(torch.autograd.Function):
+    """``rows @ weight``; outer products make the gradient of 2 or 3 rows sooner."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(rows, weight)
+        return rows @ weight
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> Any:
+        rows, weight = ctx.saved_tensors
+        to_rows = slope @ weight.T if ctx.needs_input_grad[0] else None
+        if len(rows) not in (2, 3):
+            return to_rows, rows.T @ slope
+        to_weight = torch.outer(rows[0], slope[0])
+        for row, its in zip(rows[1:], slope[1:], strict=True):
+            to_weight.addr_(row, its)
+        return to_rows, to_weight
 
 
 Pair = tuple[int, int]
