@@ -109,6 +109,8 @@ def test_generators_of_madgan_do_not_begin_as_one(begun):
     words = STILL | {"init": begun, "remedies": []}
     two = uc.train("ring8", game="madgan:2,sharing=none", **words)  # from two replicas
     close(two.cast.players["generator"], begun.cast.players["generator"])
+    with pytest.raises(ConfigError, match=r"its generators have '.*' each of their own, which"):
+        uc.train("ring8", game="madgan:2", **words)  # it shares early layers
     for game in ("madgan:3", "madgan:3,similarity=mean"):
         with pytest.raises(ConfigError, match=r"init .*: madgan would begin with 3 copies of one"):
             uc.train("ring8", game=game, **words)

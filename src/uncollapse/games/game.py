@@ -256,7 +256,9 @@ class Table:
         if sharing:
             tie(networks, self.group, lower_layers(networks[0], sharing, first=False))
         if common is not None and self.group > 1:
-            tie(networks, self.group, common(networks[0]))
+            names = common(networks[0])
+            self._refuse_to_share(role, networks, names)
+            tie(networks, self.group, names)
         return self._seat(role, networks, self.lr[0])
 
     def seat_discriminator(
@@ -360,6 +362,22 @@ class Table:
                 networks, role, kind, here=here, whole=whole, group=self.group, classes=classes
             )
         return networks
+
+    def _refuse_to_share(
+        self, role: str, networks: Sequence[nn.Module], names: Sequence[str]
+    ) -> None:
+        """Of an earlier run's networks, what is to be shared must be the same already."""
+        begun = self.beginning
+        if begun is None:
+            return
+        for m, network in enumerate(networks):
+            owner = networks[m - m % self.group]
+            for name in names:
+                if not torch.equal(network.get_parameter(name), owner.get_parameter(name)):
+                    raise ConfigError(
+                        f"init {begun.name}: its {role}s have '{name}' each of their own, "
+                        "which they share here: let them share nothing"
+                    )
 
     def _seat(self, role: str, networks: list[nn.Module], lr: float) -> Player:
         run = AtOnce if self.at_once and len(networks) > 1 else Stack
