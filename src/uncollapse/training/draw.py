@@ -157,26 +157,30 @@ class DataDraw:
         if not self.data.fixed:
             raise DataError(
                 f"samples of {self.data.name} are made anew whenever they are taken, so that none "
-                "can have a weight of its own: take data that is fixed"
+                "can have a weight or a class of its own: take data that is fixed"
             )
         if self.data.balance is not None:
             raise DataError(
                 f"rows of {self.data.name} are drawn by what is rare in them already, so that they "
-                "cannot have weights of their own: take another game"
+                "cannot have weights or classes of their own: take another game"
             )
         if len(self.data) > LARGEST_PERMUTATION:
             raise DataError(
                 f"{self.data.name} has {len(self.data):,} samples, which are too many to have "
-                f"weights: {LARGEST_PERMUTATION:,} at most"
+                f"weights or classes of their own: {LARGEST_PERMUTATION:,} at most"
             )
         return len(self.data)
 
     def taken(self, index: Tensor) -> Tensor:
         """Samples by number ``[n]`` with the data's own classes: ``[n, ...]``, in network units."""
-        samples = self.data.take(index)
+        samples = self.contents(index)
         if not self.data.condition.count:
             return samples
         return self._carrying(samples, self._own_labels(index))
+
+    def contents(self, index: Tensor) -> Tensor:
+        """The same without classes."""
+        return self.data.take(index)
 
     def state(self) -> dict[str, Tensor]:
         """The position in the data and the generators' states."""
