@@ -8,6 +8,7 @@ import uncollapse as uc
 from uncollapse import objectives
 from uncollapse.condition import Condition
 from uncollapse.errors import CheckpointError, ConfigError, UncollapseError
+from uncollapse.exporting.sampler import Sampler
 from uncollapse.games import SelfConditioned, Table
 from uncollapse.games.clusters import clustered, means, nearest, renumbered
 from uncollapse.games.self_conditioned import Told
@@ -214,6 +215,11 @@ def test_runs_resume_exactly_over_clusterings_and_are_the_same_when_loaded(
     zeros = torch.zeros(6, dtype=torch.long)
     x = whole.sample(6)
     assert torch.equal(kept.discriminator(x, zeros), whole.discriminator(x, zeros))
+    assert torch.equal(kept.class_counts, whole.class_counts)
+    assert whole.class_counts.sum(1).tolist() == [200, 200]
+    exported, noise = Sampler(kept, 1, None, None), torch.randn(99, 3)
+    asked = kept.data.condition.latents(noise, whole.class_counts[1])
+    assert torch.equal(exported(noise), kept.generators[1](asked))
     row = next(row for row in whole.metrics if row["step"] == 10 and "clusters" in row)
     assert row["clusters"] == 4
     assert 0 < row["smallest_cluster"] <= 0.25 <= row["largest_cluster"] < 1

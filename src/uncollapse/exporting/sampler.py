@@ -28,6 +28,7 @@ class Sampler(nn.Module):
         latent: shape of a latent.
         components: of how many networks it draws which one makes a sample, mostly 1.
         data: the run's.
+        counts: how often each class comes; None without classes.
         facts: what a file tells of itself: words by words.
 
     Raises:
@@ -49,12 +50,14 @@ class Sampler(nn.Module):
         self.latent = run.data.condition.noise(run.config.latent)
         self.components = len(run.components) if of is None else 1
         self.data = run.data
+        counts = run.class_counts
+        self.counts = None if counts is None else counts[replica]
         self.facts = _facts(run, replica, of, route)
         self.eval()
 
     def forward(self, latents: Tensor) -> Tensor:
         """``[batch, *latent]`` -> samples ``[batch, ...]``."""
-        samples: Tensor = self.generator(self.data.latents(latents))
+        samples: Tensor = self.generator(self.data.latents(latents, counts=self.counts))
         return self.data.as_given(samples)
 
     def latents(self, count: int) -> Tensor:

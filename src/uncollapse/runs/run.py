@@ -114,6 +114,17 @@ class Run:
         return list(self._components[0])
 
     @property
+    def class_counts(self) -> Tensor | None:
+        """How many training samples each class has, ``[replica, class]``; samples are made alike.
+
+        Of a self-conditioned run these are the sizes of its clusters. None without classes.
+        """
+        condition = self.data.condition
+        if self._counts is not None or not condition.count:
+            return self._counts
+        return torch.tensor([condition.counts] * self.config.replicas)
+
+    @property
     def discriminator(self) -> nn.Module:
         """The discriminator (of the first replica), in evaluation mode, on the CPU.
 
@@ -293,7 +304,7 @@ class Run:
         self.check_replica(replica)
         if count < 1:
             raise ConfigError(f"the number of samples must be 1 or more, not {count:,}")
-        condition, counts = self.data.condition, self._counts
+        condition, counts = self.data.condition, self.class_counts
         if label is not None:
             asking = partial(condition.asking, number=condition.number(label))
             yield from self._pieces(count, seed, replica, of, asking, route)

@@ -54,6 +54,7 @@ class DataDraw:
         self.noise = Streams(seeds, "latents", device)
         self.augmentation = Ambient(seeds, "augmentation")
         self._labels: Tensor | None = None  # [member, sample]
+        self._counts: Tensor | None = None  # [member, class]
 
     def of(self, role: str, count: int) -> DataDraw:
         """The draws of a role that each member plays ``count`` times: streams of their own."""
@@ -119,7 +120,12 @@ class DataDraw:
                 f"labels of {points} samples are {len(self.seeds)} rows of as many whole numbers "
                 f"from 0 to {count - 1}, of a conditional run"
             )
+        self._take(labels_mn)
+
+    def _take(self, labels_mn: Tensor) -> None:
+        K = self.data.condition.count
         self._labels = labels_mn
+        self._counts = torch.stack([torch.bincount(row, minlength=K) for row in labels_mn])
 
     @property
     def labels(self) -> Tensor | None:
@@ -129,10 +135,7 @@ class DataDraw:
     @property
     def counts(self) -> Tensor | None:
         """How many samples each class has by these, ``[member, K]``."""
-        if self._labels is None:
-            return None
-        K = self.data.condition.count
-        return torch.stack([torch.bincount(labels_n, minlength=K) for labels_n in self._labels])
+        return self._counts
 
     def weigh(self, weights_mn: Tensor) -> None:
         """From now on :meth:`real` draws by weights ``[member, sample]``, with replacement.
@@ -205,7 +208,9 @@ class DataDraw:
         )
         self.noise.restore(list(state["latents"]))
         self.augmentation.restore(list(state["augmentation"]))
-        self._labels = state["labels"].cpu() if "labels" in state else None
+        self._labels = self._counts = None
+        if "labels" in state:
+            self._take(state["labels"].cpu())
         parts: dict[str, dict[str, Tensor]] = {}
         for key, tensor in state.items():
             part, _, name = key.partition("/")
