@@ -64,5 +64,5 @@ def test_classes_by_name_and_number():
         condition.number("dgo")
     with pytest.raises(ConfigError, match="is not conditional"):
         Condition((2,)).number(0)
-    latents = condition.asking(torch.randn(5, 4), 1)
+    latents = condition.asking(torch.randn(5, 4), torch.tensor(1))
     assert torch.equal(condition.parts(latents)[1], torch.tensor([[0.0, 1, 0]]).expand(5, 3))

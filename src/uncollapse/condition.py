@@ -13,6 +13,9 @@ from torch import Tensor
 
 from uncollapse.errors import ConfigError, unknown
 
+ROWS = 16
+"""Classes that have a row of a picture, at most."""
+
 
 @dataclass(frozen=True)
 class Condition:
@@ -29,11 +32,13 @@ class Condition:
         shape: of a sample's content.
         names: of the classes.
         counts: how often each comes in the data.
+        guessed: whether discriminators tell the class (AC-GAN) instead of being told it.
     """
 
     shape: tuple[int, ...] = ()
     names: tuple[str, ...] = ()
     counts: tuple[int, ...] = ()
+    guessed: bool = False
 
     @property
     def count(self) -> int:
@@ -43,12 +48,17 @@ class Condition:
     @property
     def facts(self) -> dict[str, Any]:
         """What makes it again: plain values."""
-        return {"names": list(self.names), "counts": list(self.counts)}
+        return {
+            "names": list(self.names),
+            "counts": list(self.counts),
+            "guessed": self.guessed,
+        }
 
     @classmethod
     def of(cls, shape: Sequence[int], facts: Mapping[str, Any]) -> Condition:
         """The condition of some :attr:`facts`, for samples of a shape."""
-        return cls(tuple(shape), tuple(facts["names"]), tuple(facts["counts"]))
+        names, counts = tuple(facts["names"]), tuple(facts["counts"])
+        return cls(tuple(shape), names, counts, facts["guessed"])
 
     # Samples --------------------------------------------------------------------------------
 
@@ -82,7 +92,7 @@ class Condition:
     def split(self, samples: Tensor) -> tuple[Tensor, Tensor]:
         """The content and the classes of samples, as :meth:`join` takes them."""
         if not self.count:
-            return samples, samples.new_zeros(*samples.shape[: -len(self.shape)], 0)
+            return samples, samples[..., :0]
         axis = self._axis - len(self.shape)
         channels = self.shape[self._axis]
         parts = torch.unflatten(samples, axis, (-1, channels + self._planes))
@@ -151,15 +161,37 @@ class Condition:
         one_hot = ((share >= lower) & (share < upper)).to(noise.dtype)
         return torch.cat([noise[..., :-1], one_hot], -1)
 
-    def asking(self, noise: Tensor, number: int) -> Tensor:
-        """Latents ``[..., n + K]`` of noise ``[..., n + 1]``, all of one class."""
-        classes = torch.full(noise.shape[:-1], number, device=noise.device)
-        return torch.cat([noise[..., :-1], self.one_hot(classes).to(noise)], -1)
+    def asking(self, noise: Tensor, classes: Tensor) -> Tensor:
+        """Latents ``[..., n + K]`` of noise ``[..., n + 1]``, of chosen classes.
+
+        Args:
+            noise: standard normal.
+            classes: their numbers, ``[]``, ``[batch]`` or ``[..., batch]``.
+        """
+        one_hot = self.one_hot(classes.to(noise.device)).to(noise)
+        return torch.cat([noise[..., :-1], one_hot.expand(*noise.shape[:-1], -1)], -1)
 
     def parts(self, latents: Tensor) -> tuple[Tensor, Tensor]:
         """The noise ``[..., n]`` and the classes ``[..., K]`` of latents ``[..., n + K]``."""
         end = latents.shape[-1] - self.count
         return latents[..., :end], latents[..., end:]
+
+    def rows(self, least: int) -> Tensor | None:
+        """The classes of samples that are shown as a square, a class a row; of few classes several.
+
+        Args:
+            least: samples that are shown at least; of more than 16 classes the first 16 are.
+
+        Returns:
+            Their numbers ``[side * side]``; None without classes.
+        """
+        if not self.count:
+            return None
+        shown = min(self.count, ROWS)
+        each = -(-math.ceil(least**0.5) // shown)
+        side = shown * each
+        classes: Tensor = (torch.arange(side) // each).repeat_interleave(side)
+        return classes
 
     def number(self, label: int | str) -> int:
         """The class that people mean by its name or number.

@@ -189,6 +189,7 @@ class Text(Form):
     axes = "NTC"
     ending = handy = ".txt"
     below = False
+    classless = "lines of text carry no class: leave it out"
     writers: ClassVar[Mapping[str, Writer]] = {".txt": txt, ".npz": npz, ".npy": npy}
 
     @property

@@ -45,6 +45,7 @@ class Form:
         networks: the family that learns them unless another is named, with settings; None is left
             to the samples' shape.
         advised: the kind of data by whose measurements advice is given.
+        in_rows: whether they are shown row by row, so that a class can have rows of its own.
         classless: why such samples cannot carry a class; empty if they can.
     """
 
@@ -59,6 +60,7 @@ class Form:
     apart: ClassVar[bool] = False
     writers: ClassVar[Mapping[str, Writer]] = {".npz": npz, ".npy": npy}
     advised: ClassVar[Literal["images", "points"]] = "points"
+    in_rows: ClassVar[bool] = False
     classless: ClassVar[str] = ""
 
     @classmethod
@@ -199,6 +201,7 @@ class Images(Form):
     axes = "NCHW"
     below = False
     apart = True
+    in_rows = True
     advised = "images"
 
     def show_real(self, data: Dataset, real: Tensor) -> Shown:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,6 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from uncollapse.objectives import Judgement, Objective
 from uncollapse.objectives.penalties import Critic
+from uncollapse.objectives.telling import Telling
 from uncollapse.streams import Streams
 
 
@@ -57,11 +57,9 @@ class Classified(Objective):
         """As for :class:`Objective`; both batches have one size."""
         if self.classes == 1:
             return super().discriminator(critic, real, fake, streams, cut=cut)
-        telling = _Telling(critic)
+        telling = Telling(critic)
         judged = super().discriminator(telling, real, fake, streams, cut=cut)
-        count = real.shape[1]
-        outputs = torch.cat(telling.heard[:2], 1)[:, count : 2 * count]  # fakes follow real ones
-        loss = judged.loss + self._whose(telling, outputs)
+        loss = judged.loss + self._whose(telling, telling.of_both(real.shape[1])[1])
         if self.real_share != 1:
             real_loss = torch.nn.functional.softplus(-judged.real)
             loss = loss + (self.real_share - 1) * real_loss.reshape(*loss.shape, -1).mean(2)
@@ -71,13 +69,13 @@ class Classified(Objective):
         """As for :class:`Objective`."""
         if self.classes == 1 or not self.beta:
             return super().generator(critic, real, fake)
-        telling = _Telling(critic)
+        telling = Telling(critic)
         loss = super().generator(telling, real, fake)
         return loss + self.beta * self._whose(telling, telling.heard[0])  # fakes are judged first
 
-    def _whose(self, telling: _Telling, outputs: Tensor) -> Tensor:
+    def _whose(self, telling: Telling, outputs: Tensor) -> Tensor:
         """The cross-entropy, ``[member, batch]``; of a patch map its mean."""
-        whose = telling.critic.heads.whose(outputs, 2)
+        whose = telling.heads.whose(outputs, 2)
         whose = whose.reshape(*whose.shape[:3], -1)  # [member, batch, K, location]
         members, batch, K, locations = whose.shape
         owner = torch.arange(K, device=whose.device).repeat_interleave(batch // K)
@@ -87,18 +85,3 @@ class Classified(Objective):
             .reshape(members, batch, locations)
             .mean(2)
         )
-
-
-class _Telling:
-    """A critic that gives logits and keeps all outputs, in the order in which it was asked."""
-
-    def __init__(self, critic: Any) -> None:
-        self.critic = critic  # a stack
-        self.per_sample: bool = self.critic.per_sample
-        self.answers: bool = self.critic.answers
-        self.heard: list[Tensor] = []
-
-    def __call__(self, samples: Tensor) -> Tensor:
-        outputs: Tensor = self.critic.outputs(samples)
-        self.heard.append(outputs)
-        return self.critic.heads.logit(outputs, 2)  # type: ignore[no-any-return]

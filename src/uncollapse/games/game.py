@@ -252,7 +252,7 @@ class Table:
         if sharing:
             tie(networks, self.group, lower_layers(networks[0], sharing, first=True))
         player = self._seat(role, networks, self.lr[1])
-        player.stack.heads = heads
+        player.stack.heads = replace(heads, doubts=self.condition.guessed)
         if self.objective.clip:
             player.after_update.append(
                 lambda p: penalties.clip_weights_(p.moved, self.objective.clip)

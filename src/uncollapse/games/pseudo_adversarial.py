@@ -109,6 +109,11 @@ class PseudoAdversarial(WholeRun):
             ShapeError: the classifier takes no such images, or gives no logits.
             MissingExtraError: names of classes need a package that is not installed.
         """
+        if table.condition.count:
+            raise ConfigError(
+                "pseudo-adversarial: the classes that are wanted are its condition, and images are "
+                "its substrates, whatever their class: leave conditional out"
+            )
         if table.at_once and len(table.seeds) > 1:
             raise ConfigError("pseudo-adversarial needs members=one-by-one")
         if not self.wanted:

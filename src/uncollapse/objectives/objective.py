@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -21,6 +21,7 @@ from uncollapse.objectives.losses import (
     Wasserstein,
 )
 from uncollapse.objectives.penalties import Critic
+from uncollapse.objectives.telling import Telling
 from uncollapse.streams import Streams
 
 LOSSES: dict[str, type[Loss]] = {
@@ -60,6 +61,9 @@ class Objective:
         r1: γ of the penalty ``γ/2 |∇D(real)|²``.
         r2: γ of the penalty ``γ/2 |∇D(fake)|²``.
         clip: after each discriminator update its weights are clamped to ±clip; 0 leaves them.
+        ac: weight of AC-GAN's term (Odena, Olah and Shlens 2017), of conditional runs: D tells the
+            class of each sample instead of being told it, and both players minimise the cross
+            entropy ``-log P(class | x)``, D of real samples and of fakes, G of its own.
 
     Raises:
         ConfigError: unknown loss, or a negative weight.
@@ -71,11 +75,12 @@ class Objective:
     r1: float = 0.0
     r2: float = 0.0
     clip: float = 0.0
+    ac: float = 0.0
 
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
             raise unknown("loss", self.loss, LOSSES)
-        for name in (*PENALTIES, "clip"):
+        for name in (*PENALTIES, "clip", "ac"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"objective: {name} must be 0 or more, not {getattr(self, name)}")
 
@@ -103,12 +108,18 @@ class Objective:
         weights = {name: weight for name in PENALTIES if (weight := getattr(self, name)) > 0}
         real = real.detach().requires_grad_("r1" in weights)
         fake = fake.detach().requires_grad_("r2" in weights) if cut else fake
+        told = None
+        if self.ac:
+            critic = told = Telling(critic)
         critic = _Once(critic)
         # Penalties at the very samples differentiate each half by itself.
         joined = not {"r1", "r2"} & weights.keys()
         real_logits, fake_logits = critic.both(real, fake, joined=joined)
         _same_shape(real_logits, fake_logits)
         loss = per_sample(LOSSES[self.loss].discriminator(real_logits, fake_logits))
+        if told is not None:
+            both = [told.heads.doubt(outputs) for outputs in told.of_both(real.shape[1])]
+            loss = loss + self.ac * (both[0] + both[1])
         for name, weight in weights.items():
             # This real is a leaf of this call alone, which R1 may use as it is.
             apart = cut or name == "r1"
@@ -123,6 +134,11 @@ class Objective:
         real samples depends on the generator too. In a zero-sum game the generator then minimises
         minus the discriminator's whole loss, of which the part of real samples is not constant.
         """
+        if self.ac:
+            told = Telling(critic)
+            loss_mb = replace(self, ac=0.0).generator(told, real, fake)
+            doubt_mb: Tensor = told.heads.doubt(told.heard[0])  # fakes are judged first
+            return loss_mb + self.ac * doubt_mb
         loss, answers = LOSSES[self.loss], getattr(critic, "answers", False)
         fake_logits = _Once(critic)(fake)
         real_logits = fake_logits

@@ -98,10 +98,13 @@ class Heads:
         odds: whether real is one class of K + 1. Then a sample's logit is the log odds of real,
             ``l₀ - log Σ_k exp l_k``, so that ``σ(logit)`` is the softmax's first number. Otherwise
             it is l₀ by itself, and the classes are another question.
+        doubts: whether one output more comes last: how little D believes in the class that a
+            sample carries, ``-log P(class | x)``.
     """
 
     classes: int = 0
     odds: bool = False
+    doubts: bool = False
 
     def equip(self, discriminator: nn.Module) -> nn.Module:
         """A new discriminator whose last layer has K outputs more; may change it in place.
@@ -127,7 +130,7 @@ class Heads:
         Raises:
             ShapeError: there is no such axis, or it has other outputs.
         """
-        if not self.classes:
+        if not self.classes and not self.doubts:
             return outputs
         self._check(outputs, axis)
         real = outputs.narrow(axis, 0, 1)
@@ -138,8 +141,20 @@ class Heads:
         self._check(outputs, axis)
         return outputs.narrow(axis, 1, self.classes)
 
+    def doubt(self, outputs: Tensor) -> Tensor:
+        """``-log P(class | x)`` of a stack's outputs, ``[member, batch]``; of a patch map its mean.
+
+        Raises:
+            ShapeError: they tell of no classes.
+        """
+        if not self.doubts:
+            raise ShapeError("the discriminator tells of no class: ac is for conditional runs")
+        self._check(outputs, 2)
+        last = outputs.narrow(2, outputs.shape[2] - 1, 1)
+        return last.reshape(*last.shape[:2], -1).mean(2)
+
     def _check(self, outputs: Tensor, axis: int) -> None:
-        wanted = 1 + self.classes
+        wanted = 1 + self.classes + self.doubts
         if outputs.dim() <= axis or outputs.shape[axis] != wanted:
             raise ShapeError(
                 f"a discriminator that tells {self.classes} generators apart gives [batch, "
@@ -149,7 +164,7 @@ class Heads:
 
     def read(self, discriminator: nn.Module) -> nn.Module:
         """A discriminator that gives the logit alone: itself if it gives nothing else."""
-        return Read(discriminator, self) if self.classes else discriminator
+        return Read(discriminator, self) if self.classes or self.doubts else discriminator
 
 
 class Read(nn.Module):

@@ -1,4 +1,4 @@
-"""Discriminators that are told a class: by a projection, or beside the sample."""
+"""Discriminators that are told a class, by a projection or beside the sample, or tell it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from uncollapse.condition import Condition
+from uncollapse.errors import ConfigError
 from uncollapse.nets import takes_label
 from uncollapse.players.heads import widened
 from uncollapse.players.layers import PER_SAMPLE
@@ -51,6 +52,40 @@ class Projected(nn.Module):
 PER_SAMPLE.add(Projected)
 
 
+class Guessing(nn.Module):
+    """A discriminator that also tells the class (AC-GAN: Odena, Olah and Shlens 2017, eq. 2 and 3).
+
+    K outputs more of the last layer are logits of the classes. Of these it gives one number, after
+    all others: the cross entropy of the class that the sample carries.
+
+    Args:
+        network: contents to ``[batch, n, ...]``, the logit first.
+        condition: what the classes are.
+        packed: samples that are judged as one; the cross entropy is the mean of theirs.
+
+    Raises:
+        ConfigError: its last layer cannot be widened.
+    """
+
+    def __init__(self, network: nn.Module, condition: Condition, packed: int = 1) -> None:
+        super().__init__()
+        self.condition = condition
+        self.network, _ = widened(network, packed * condition.count, "that tells classes")
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """Outputs ``[batch, n + 1, ...]`` of samples ``[batch, *carried]``, or of packs of them."""
+        content, one_hot = self.condition.split(samples)
+        outputs = self.network(content)
+        count, K = outputs.shape[1] - one_hot.shape[1], self.condition.count
+        each = torch.unflatten(outputs[:, count:], 1, (-1, K)).log_softmax(2)
+        y = torch.unflatten(one_hot.detach(), 1, (-1, K, *[1] * (outputs.dim() - 2)))
+        doubt = -(each * y).sum(2).mean(1, keepdim=True)
+        return torch.cat([outputs[:, :count], doubt], 1)
+
+
+PER_SAMPLE.add(Guessing)
+
+
 class ToldBeside(nn.Module):
     """A discriminator of somebody's own, ``forward(x, y)``.
 
@@ -79,11 +114,21 @@ def told(network: nn.Module, condition: Condition, packed: int = 1) -> nn.Module
 
     Args:
         network: takes contents, or contents and class numbers.
-        condition: what the classes are.
+        condition: what the classes are, and whether it is to tell them itself.
         packed: samples that are judged as one.
+
+    Raises:
+        ConfigError: it cannot.
     """
     if not condition.count:
         return network
+    if condition.guessed and takes_label(network):
+        raise ConfigError(
+            "ac has the discriminator tell the class, and this one's forward(x, y) is told it: "
+            "give one that takes x alone, or leave ac out"
+        )
+    if condition.guessed:
+        return Guessing(network, condition, packed)
     if takes_label(network):
         return ToldBeside(network, condition)
     return Projected(network, condition, packed)

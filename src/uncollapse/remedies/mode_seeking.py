@@ -24,6 +24,8 @@ class ModeSeeking(Remedy):
     Both means are over all numbers of a batch of pairs: a ratio of means, not a mean of ratios. In
     a game the pairs are the two halves of the generator's batch; of an odd one the last sample
     takes no part. Samples are compared as the generator makes them, whatever a discriminator sees.
+    In a conditional run pairs are of one class: the batch in the order of its classes, two in a
+    row, without the few that are of two.
 
     In a loop of one's own::
 
@@ -88,7 +90,23 @@ class ModeSeeking(Remedy):
     def _term(self, player: Player, weights: Sequence[Tensor], values: Sequence[Tensor]) -> Tensor:
         """The members' terms, added up, of the samples that the player is about to learn from."""
         latents_mb, fake_mb = self.made.pop(id(player))
+        fake_mb, classes_mb = player.condition.split(fake_mb)
+        noise_mb, _ = player.condition.parts(latents_mb)
         half = fake_mb.shape[1] // 2
-        both = zip(fake_mb, latents_mb, strict=True)
-        terms = [self(f[:half], f[half : 2 * half], z[:half], z[half : 2 * half]) for f, z in both]
-        return torch.stack(terms).sum()
+        first = torch.arange(half, device=fake_mb.device)
+        second = first + half
+        terms = []
+        for f, z, y in zip(fake_mb, noise_mb, classes_mb, strict=True):
+            if player.condition.count:
+                first, second = _alike(y.argmax(-1))
+            if len(first):
+                terms.append(self(f[first], f[second], z[first], z[second]))
+        return torch.stack(terms).sum() if terms else fake_mb.sum() * 0
+
+
+def _alike(classes: Tensor) -> tuple[Tensor, Tensor]:
+    """Pairs of samples of one class, by the numbers of both, for classes ``[batch]``."""
+    order = classes.argsort(stable=True)
+    pairs = order[: len(order) // 2 * 2].reshape(-1, 2)
+    first, second = pairs[classes[pairs[:, 0]] == classes[pairs[:, 1]]].unbind(1)
+    return first, second

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -114,7 +114,8 @@ class Cast:
         group = len(next(iter(state.values()))) // replicas  # the first one of several
         networks = [self.discriminator() for _ in range(replicas)]
         rows = [r * group for r in range(replicas)]
-        return [self.heads.read(n) for n in self._with_weights(networks, state, rows)]
+        heads = replace(self.heads, doubts=self.condition.guessed)
+        return [heads.read(n) for n in self._with_weights(networks, state, rows)]
 
     def _network(self, role: str) -> Network:
         written: str = getattr(self.config, role)

@@ -306,7 +306,7 @@ class Run:
             raise ConfigError(f"the number of samples must be 1 or more, not {count:,}")
         condition, counts = self.data.condition, self.class_counts
         if label is not None:
-            asking = partial(condition.asking, number=condition.number(label))
+            asking = partial(condition.asking, classes=torch.tensor(condition.number(label)))
             yield from self._pieces(count, seed, replica, of, asking, route)
         elif where:
             yield from self._draws_where(count, seed, replica, of, where, route)

@@ -155,12 +155,13 @@ def choose(
     chosen_game, game_name = _choose(game_names, game)
     data = _classed(data, chosen_game, game_name)
     single = beginning is not None or (replicas == 1 and chosen_game.members == 1)
+    chosen_objective, objective_name = _choose(objective_names, objective)
+    data = _guessed(data, chosen_objective)
     if generator is None:
         generator = data.form.networks
     make_generator, generator_name = named_network(
         generator, "generator", data.shape, latent, single, data.condition
     )
-    chosen_objective, objective_name = _choose(objective_names, objective)
     cures = [_choose(remedy_names, remedy) for remedy in several(remedies)]
     if discriminator is None:
         discriminator = _default_discriminator(data, chosen_objective, [cure for cure, _ in cures])
@@ -204,6 +205,21 @@ def _classed(data: Dataset, game: Game, name: str) -> Dataset:
         raise ConfigError(f"{name} gives samples classes, and {data.form.classless}")
     names = tuple(f"cluster {k}" for k in range(game.classes))
     return data.under(Condition(data.shape, names, (1,) * game.classes))
+
+
+def _guessed(data: Dataset, objective: Objective) -> Dataset:
+    """The data, whose classes discriminators are to tell if the objective says so.
+
+    Raises:
+        ConfigError: it says so where there are none.
+    """
+    if not objective.ac:
+        return data
+    if not data.condition.count:
+        raise ConfigError(
+            "ac is for conditional runs: say conditional too (--conditional), or leave it out"
+        )
+    return data.under(dataclasses.replace(data.condition, guessed=True))
 
 
 def open_data(data: Data, choices: Choices, generator: Network | None) -> Dataset:

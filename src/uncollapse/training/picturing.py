@@ -1,4 +1,4 @@
-"""Pictures of what a run generates, always from the same noise."""
+"""Pictures of what a run generates, always from the same noise; of classes, a class a row."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def take_pictures(training: Training, folder: RunFolder | None, recorder: Record
     if folder is None:
         return
     step, data, form = training.step, training.data, training.data.form
-    fake_mb = training.sample(form.pictured).cpu()
+    fake_mb = training.sample(training.pictured, classes=training.rows).cpu()
     for replica, (fake, real) in enumerate(zip(fake_mb, training.reference_mb, strict=True)):
         number = replica if len(fake_mb) > 1 else None
         seen = form.show(data, fake, background=real, judge=judge(training, replica))

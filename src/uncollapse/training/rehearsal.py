@@ -130,5 +130,5 @@ def in_words(error: Exception, config: Config) -> str:
 def _counts(training: Training) -> list[int]:
     """The sizes of all chunks that samples are drawn in while a run trains."""
     chunk = training.chunk
-    wanted = (training.data.form.looked_at, training.data.form.pictured)
+    wanted = (training.data.form.looked_at, training.pictured)
     return sorted({n for count in wanted for n in (min(chunk, count), count % chunk) if n})

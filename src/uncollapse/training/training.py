@@ -20,7 +20,7 @@ from uncollapse.errors import CheckpointError, ConfigError
 from uncollapse.games import Beginning, Game, Table
 from uncollapse.metrics import energy_distance
 from uncollapse.objectives import Objective
-from uncollapse.players import Optimizer, told
+from uncollapse.players import Heads, Optimizer, told
 from uncollapse.ranks import Ranks
 from uncollapse.remedies import (
     Remedy,
@@ -127,7 +127,7 @@ class Training:
         _in_float32(*networks)
         self.found = nets.probe(
             nets.content_of(networks[0], condition),
-            networks[1],
+            Heads(doubts=condition.guessed).read(networks[1]),
             data.shape,
             condition.asked(config.latent),
             self.judged_shape,
@@ -155,6 +155,9 @@ class Training:
             )
         )
         self._tell_how_long()
+        form = self.data.form
+        self.rows = condition.rows(form.pictured) if form.in_rows else None
+        self.pictured = form.pictured if self.rows is None else len(self.rows)
         self.reference_mb = _reference(self.data, config.seeds)
         tried = [act.change for act in history.tried]
         self.facts = facts(config, self.data, networks, tried)
@@ -185,20 +188,32 @@ class Training:
         for cure, begun in self._begun():
             cure.lasts((end - begun) * self.game.updates)
 
-    def latents(self, count: int, purpose: str = "pictures") -> Tensor:
-        """Latents of noise that is fixed for each purpose: ``[member, count, *latent]``."""
+    def latents(
+        self, count: int, purpose: str = "pictures", classes: Tensor | None = None
+    ) -> Tensor:
+        """Latents of noise that is fixed for each purpose: ``[member, count, *latent]``.
+
+        Args:
+            count: how many.
+            purpose: what for.
+            classes: which are asked for, ``[count]``, by number; by default as often as they come.
+        """
         streams = Streams(self.config.seeds, purpose, self.device)
         noise_mb = streams.normal(count, *self.condition.noise(self.config.latent))
+        if classes is not None:
+            return self.condition.asking(noise_mb, classes)
         return self.data.latents(noise_mb, counts=self.draw.counts)
 
-    def sample(self, count: int, purpose: str = "pictures") -> Tensor:
+    def sample(
+        self, count: int, purpose: str = "pictures", classes: Tensor | None = None
+    ) -> Tensor:
         """Samples of :meth:`latents`, always the same: ``[member, count, *shape]``, network units.
 
         They no longer carry the classes that they were asked for.
         Each of the run's generators is in evaluation mode; nothing that trains is touched.
         """
         seeds = self.config.seeds
-        latents_mb = self.latents(count, purpose)
+        latents_mb = self.latents(count, purpose, classes)
 
         def begin() -> Callable[[Tensor], Tensor]:
             return partial(self.game.output.evaluate, ambient=Ambient(seeds, purpose, self.device))

@@ -20,6 +20,7 @@ from uncollapse.data import Dataset
 from uncollapse.diagnosis import Verdict, Watch, worst
 from uncollapse.diagnosis.advice import Facts, advise
 from uncollapse.diagnosis.eyes import learned
+from uncollapse.diagnosis.seen import ROWS
 from uncollapse.diagnosis.thresholds import DIMENSIONS, EACH, EXAMPLES, REALS
 from uncollapse.games import Shown
 from uncollapse.runs.apart import apart, together
@@ -50,6 +51,7 @@ class Watching:
         self.facts = facts or Facts()
         self.lost: list[tuple[str, ...]] = [()] * replicas
         self._watches: list[Watch] = []
+        self._classed: tuple[Tensor, Tensor] | None = None  # real samples with their classes
         self._news: list[int] = []
 
     @cached_property
@@ -65,7 +67,8 @@ class Watching:
         Args:
             step: rounds played.
             shown: what the newest one showed.
-            latents_mb: ``[member, n, *latent]``.
+            latents_mb: ``[member, n, *latent]``; of a conditional run the watchers are told which
+                classes they ask for, so that classes alone are no variety.
             fake_mb: the samples of them, ``[member, n, *shape]``, finite, network units.
 
         Returns:
@@ -74,6 +77,7 @@ class Watching:
         if not self._watches:
             self._begin()
         self._news = []
+        latents_mb, classes_mb = self.data.condition.parts(latents_mb)
         for m, watch in enumerate(self._watches):
             tell = partial(
                 watch.observe,
@@ -84,6 +88,10 @@ class Watching:
                 gradients=_of(m, shown.slopes),
                 step=step,
             )
+            if self._classed is not None:
+                real, labels = self._classed
+                watch.listener.guard(partial(watch.observe, real=real, labels=labels, step=step))
+                tell.keywords["labels"] = classes_mb[m].argmax(-1).cpu()
             watch.listener.guard(tell)  # no look ever ends a run: the verdict notes what failed
         return self._news
 
@@ -160,7 +168,12 @@ class Watching:
         else:
             measured, seen = data.form.measured, learned(data.form.measured(samples))
             self._fed = lambda some: seen(measured(some))  # so checkpoints hold features
-        labels = data.labels(index) if self.looks.known else None
+        own = data.condition.names == data.classes
+        numbers = data.labels(index) if self.looks.known or own else None
+        labels = numbers if self.looks.known else None
+        self._classed = None
+        if data.condition.count and own and numbers is not None:
+            self._classed = self._fed(samples[:ROWS]), numbers[:ROWS].cpu()
         self._watches = [
             Watch(
                 [], [],
