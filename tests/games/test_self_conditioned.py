@@ -250,7 +250,7 @@ def test_what_has_no_meaning_is_refused(game, reason):
 @pytest.mark.parametrize(
     ("data", "words", "reason"),
     [
-        ("digits", {"conditional": True}, "gives samples classes by itself: leave conditional out"),
+        ("digits", {"conditional": True}, "finds classes by itself, also of data that has some"),
         (None, {"remedies": ["packing"]}, "packing has packs of them judged"),
         (None, {"game": "self-conditioned:300"}, "300 clusters need as many training points"),
         (None, {"game": "self-conditioned:4,layer=5"}, "unknown layer of the discriminator '5'"),

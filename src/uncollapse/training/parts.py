@@ -153,7 +153,7 @@ def choose(
         ConfigError: a name, a setting or an object that cannot be.
     """
     chosen_game, game_name = _choose(game_names, game)
-    data = _classed(data, chosen_game, game_name)
+    data = _classed(data, chosen_game)
     single = beginning is not None or (replicas == 1 and chosen_game.members == 1)
     chosen_objective, objective_name = _choose(objective_names, objective)
     data = _guessed(data, chosen_objective)
@@ -191,7 +191,7 @@ def choose(
     )
 
 
-def _classed(data: Dataset, game: Game, name: str) -> Dataset:
+def _classed(data: Dataset, game: Game) -> Dataset:
     """The data, whose samples carry classes that the game is to give them, if it does.
 
     Raises:
@@ -200,9 +200,11 @@ def _classed(data: Dataset, game: Game, name: str) -> Dataset:
     if not game.classes:
         return data
     if data.condition.count:
-        raise ConfigError(f"{name} gives samples classes by itself: leave conditional out")
+        raise ConfigError(
+            "game: it finds classes by itself, also of data that has some: leave conditional out"
+        )
     if data.form.classless:
-        raise ConfigError(f"{name} gives samples classes, and {data.form.classless}")
+        raise ConfigError(f"game: it gives samples classes, and {data.form.classless}")
     names = tuple(f"cluster {k}" for k in range(game.classes))
     return data.under(Condition(data.shape, names, (1,) * game.classes))
 
