@@ -57,6 +57,7 @@ class Run:
             samples ``[batch, *shape]`` in the data's own units. With an EMA, the averaged ones. Of
             a game whose samples come from several networks, one that draws which of them makes a
             sample, from torch's generator.
+            In a conditional run latents end in the class (:meth:`Condition.asking`).
         remarks: what was worth saying of the networks when it trained, and what went wrong, a line
             each; of a loaded run nothing.
         stopped: why it ended early, by a callback or as it had collapsed; None of one that did
