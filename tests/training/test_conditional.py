@@ -188,9 +188,10 @@ GAMES = [
 ]
 
 
-def test_every_game_is_here_but_two_that_refuse(tiny, labelled):
+def test_every_game_is_here_but_those_that_refuse_or_have_classes_of_their_own(tiny, labelled):
     here = {name.partition(":")[0] for name in GAMES}
-    assert set(uc.games.registry) - here == {"message-passing", "pseudo-adversarial"}
+    others = {"message-passing", "pseudo-adversarial", "self-conditioned"}
+    assert set(uc.games.registry) - here == others
     with pytest.raises(ConfigError, match="would carry a class of its own"):
         uc.train(labelled, game="message-passing", conditional=True, **tiny)
 

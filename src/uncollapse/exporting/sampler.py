@@ -35,6 +35,7 @@ class Sampler(nn.Module):
         chances: for each column of picks, how likely each pick is.
         draws: what the generator draws inside, in words; mostly nothing.
         data: the run's.
+        counts: how often each class comes; None without classes.
         facts: what a file tells of itself: words by words.
 
     Raises:
@@ -46,6 +47,8 @@ class Sampler(nn.Module):
         parts = [_on_cpu(part) for part in run.parts(replica=replica, of=of)]
         self.latent = run.noise
         self.data = run.data
+        counts = run.class_counts
+        self.counts = None if counts is None else counts[replica]
         self.banks = self._drawn([part.generator for part in parts])
         if route is not None:
             if picks(parts[0].generator) and not self.banks:
@@ -62,7 +65,7 @@ class Sampler(nn.Module):
 
     def forward(self, latents: Tensor, picks: Tensor | None = None) -> Tensor:
         """``[batch, *latent]``, and ``[batch, picks]`` if it picks -> samples ``[batch, ...]``."""
-        latents = self.data.latents(latents)
+        latents = self.data.latents(latents, counts=self.counts)
         if picks is None:
             return self.data.as_given(self.generator(latents))
         several = self.components > 1

@@ -13,6 +13,7 @@ from uncollapse.games.message_passing import MessagePassing
 from uncollapse.games.mgan import MGAN
 from uncollapse.games.mwu import MWU
 from uncollapse.games.pseudo_adversarial import PseudoAdversarial
+from uncollapse.games.self_conditioned import SelfConditioned
 from uncollapse.games.self_ensemble import SelfEnsemble
 from uncollapse.games.sgan import SGAN
 from uncollapse.games.shown import Shown
@@ -32,6 +33,7 @@ registry: Registry[Game] = Registry(
         "mgan": MGAN,
         "mwu": MWU,
         "pseudo-adversarial": PseudoAdversarial,
+        "self-conditioned": SelfConditioned,
         "self-ensemble": SelfEnsemble,
         "sgan": SGAN,
     },
@@ -54,6 +56,7 @@ __all__ = [
     "Observation",
     "Part",
     "PseudoAdversarial",
+    "SelfConditioned",
     "SelfEnsemble",
     "Shown",
     "Table",

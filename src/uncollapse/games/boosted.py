@@ -81,6 +81,7 @@ class Boosted:
     spread: ClassVar[tuple[str, ...]] = ()
     heads: ClassVar[Heads] = Heads()
     source: ClassVar[Source] = Source()
+    classes: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
         check_kinds(self, "boosted")

@@ -57,6 +57,13 @@ class Draw(Protocol):
     def taken(self, index: Tensor) -> Tensor:
         """Training points by number ``[n]``: ``[n, *shape]``."""
 
+    def contents(self, index: Tensor) -> Tensor:
+        """The same without classes."""
+
+    @property
+    def labels(self) -> Tensor | None:
+        """What :meth:`relabel` was given, ``[member, point]``; None at first."""
+
     def relabel(self, labels_mn: Tensor) -> None:
         """From now on training points are of these classes, ``[member, point]``."""
 
@@ -113,6 +120,10 @@ class Game(Protocol):
         Also "output", if that is so of what samples come from, and "remedies", if it is of all
         that remedies remember. Empty if a single process plays the game.
         """
+
+    @property
+    def classes(self) -> int:
+        """How many classes it gives samples by itself; 0 if it leaves them theirs, if any."""
 
     @property
     def heads(self) -> Heads:
@@ -411,6 +422,11 @@ class WholeRun(Plain):
 
     memories: Mapping[str, Memory] = {}
     sampled = True
+
+    @property
+    def classes(self) -> int:
+        """None."""
+        return 0
 
     def span(self, steps: int) -> range:
         """All rounds."""

@@ -139,7 +139,7 @@ class Stack:
         seen = []
         for member, (network, x_b) in enumerate(zip(self.networks, x_mb, strict=True)):
             with listening(network, *locate(network, layer)) as heard:
-                self._call(member, self._own(x_b))
+                self._call(member, self._own(x_b) if len(self) == 1 else x_b.clone())
             seen.append(heard.one())
         return torch.stack(seen)
 
@@ -164,13 +164,19 @@ class Stack:
     @torch.no_grad()
     def evaluate(self, x_mb: Tensor, ambient: Ambient) -> Tensor:
         """The outputs in evaluation mode, on other randomness, so that looking changes nothing."""
+        with self.at_rest(ambient):
+            return self(x_mb)
+
+    @contextmanager
+    def at_rest(self, ambient: Ambient) -> Iterator[None]:
+        """While it lasts, the networks are in evaluation mode, on other randomness."""
         modules = [module for network in self._modules() for module in network.modules()]
         modes = [module.training for module in modules]
         own, self.ambient = self.ambient, ambient
         for module in modules:
             module.training = False
         try:
-            return self(x_mb)
+            yield
         finally:
             self.ambient = own
             for module, mode in zip(modules, modes, strict=True):

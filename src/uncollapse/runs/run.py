@@ -128,6 +128,17 @@ class Run:
         return self.cast.noise
 
     @property
+    def class_counts(self) -> Tensor | None:
+        """How many training samples each class has, ``[replica, class]``; samples are made alike.
+
+        Of a self-conditioned run these are the sizes of its clusters. None without classes.
+        """
+        condition = self.data.condition
+        if self._counts is not None or not condition.count:
+            return self._counts
+        return torch.tensor([condition.counts] * self.config.replicas)
+
+    @property
     def discriminator(self) -> nn.Module:
         """The discriminator (of the first replica), in evaluation mode, on the CPU.
 
@@ -307,7 +318,7 @@ class Run:
         self.check_replica(replica)
         if count < 1:
             raise ConfigError(f"the number of samples must be 1 or more, not {count:,}")
-        condition, counts = self.data.condition, self._counts
+        condition, counts = self.data.condition, self.class_counts
         if label is not None:
             asking = partial(condition.asking, classes=torch.tensor(condition.number(label)))
             yield from self._pieces(count, seed, replica, of, asking, route)

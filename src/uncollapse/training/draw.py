@@ -54,6 +54,7 @@ class DataDraw:
         self.noise = Streams(seeds, "latents", device)
         self.augmentation = Ambient(seeds, "augmentation")
         self._labels: Tensor | None = None  # [member, sample]
+        self._counts: Tensor | None = None  # [member, class]
 
     def of(self, role: str, count: int) -> DataDraw:
         """The draws of a role that each member plays ``count`` times: streams of their own."""
@@ -119,7 +120,12 @@ class DataDraw:
                 f"labels of {points} samples are {len(self.seeds)} rows of as many whole numbers "
                 f"from 0 to {count - 1}, of a conditional run"
             )
+        self._take(labels_mn)
+
+    def _take(self, labels_mn: Tensor) -> None:
+        K = self.data.condition.count
         self._labels = labels_mn
+        self._counts = torch.stack([torch.bincount(row, minlength=K) for row in labels_mn])
 
     @property
     def labels(self) -> Tensor | None:
@@ -129,10 +135,7 @@ class DataDraw:
     @property
     def counts(self) -> Tensor | None:
         """How many samples each class has by these, ``[member, K]``."""
-        if self._labels is None:
-            return None
-        K = self.data.condition.count
-        return torch.stack([torch.bincount(labels_n, minlength=K) for labels_n in self._labels])
+        return self._counts
 
     def weigh(self, weights_mn: Tensor) -> None:
         """From now on :meth:`real` draws by weights ``[member, sample]``, with replacement.
@@ -157,26 +160,30 @@ class DataDraw:
         if not self.data.fixed:
             raise DataError(
                 f"samples of {self.data.name} are made anew whenever they are taken, so that none "
-                "can have a weight of its own: take data that is fixed"
+                "can have a weight or a class of its own: take data that is fixed"
             )
         if self.data.balance is not None:
             raise DataError(
                 f"rows of {self.data.name} are drawn by what is rare in them already, so that they "
-                "cannot have weights of their own: take another game"
+                "cannot have weights or classes of their own: take another game"
             )
         if len(self.data) > LARGEST_PERMUTATION:
             raise DataError(
                 f"{self.data.name} has {len(self.data):,} samples, which are too many to have "
-                f"weights: {LARGEST_PERMUTATION:,} at most"
+                f"weights or classes of their own: {LARGEST_PERMUTATION:,} at most"
             )
         return len(self.data)
 
     def taken(self, index: Tensor) -> Tensor:
         """Samples by number ``[n]`` with the data's own classes: ``[n, ...]``, in network units."""
-        samples = self.data.take(index)
+        samples = self.contents(index)
         if not self.data.condition.count:
             return samples
         return self._carrying(samples, self._own_labels(index))
+
+    def contents(self, index: Tensor) -> Tensor:
+        """The same without classes."""
+        return self.data.take(index)
 
     def state(self) -> dict[str, Tensor]:
         """The position in the data and the generators' states."""
@@ -201,7 +208,9 @@ class DataDraw:
         )
         self.noise.restore(list(state["latents"]))
         self.augmentation.restore(list(state["augmentation"]))
-        self._labels = state["labels"].cpu() if "labels" in state else None
+        self._labels = self._counts = None
+        if "labels" in state:
+            self._take(state["labels"].cpu())
         parts: dict[str, dict[str, Tensor]] = {}
         for key, tensor in state.items():
             part, _, name = key.partition("/")

@@ -12,6 +12,7 @@ from torch import nn
 
 from uncollapse import data as data_room
 from uncollapse import nets
+from uncollapse.condition import Condition
 from uncollapse.data import Data, Dataset
 from uncollapse.data.reading import Choices
 from uncollapse.errors import ConfigError
@@ -152,6 +153,7 @@ def choose(
         ConfigError: a name, a setting or an object that cannot be.
     """
     chosen_game, game_name = _choose(game_names, game)
+    data = _classed(data, chosen_game)
     single = beginning is not None or (replicas == 1 and chosen_game.members == 1)
     chosen_objective, objective_name = _choose(objective_names, objective)
     data = _guessed(data, chosen_objective)
@@ -187,6 +189,24 @@ def choose(
         },
         beginning=beginning,
     )
+
+
+def _classed(data: Dataset, game: Game) -> Dataset:
+    """The data, whose samples carry classes that the game is to give them, if it does.
+
+    Raises:
+        ConfigError: they carry their own already, or are of a kind that carries none.
+    """
+    if not game.classes:
+        return data
+    if data.condition.count:
+        raise ConfigError(
+            "game: it finds classes by itself, also of data that has some: leave conditional out"
+        )
+    if data.form.classless:
+        raise ConfigError(f"game: it gives samples classes, and {data.form.classless}")
+    names = tuple(f"cluster {k}" for k in range(game.classes))
+    return data.under(Condition(data.shape, names, (1,) * game.classes))
 
 
 def _guessed(data: Dataset, objective: Objective) -> Dataset:

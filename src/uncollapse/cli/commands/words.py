@@ -51,8 +51,9 @@ class Words:
     game: Annotated[str | None, Parameter(group=PLAYERS)] = None
     """Which networks train against which: duel, one generator and one discriminator; sgan; several
     generators (madgan, mgan, message-passing), or one after another (adagan, mwu, cascade); several
-    discriminators (gman); samples selected by classifiers (boosted); with settings:
-    sgan:sharing=0.5, mgan:generators=10,beta=0.01. Default: the recipe's, mostly duel."""
+    discriminators (gman); samples selected by classifiers (boosted); a duel told clusters of what
+    the discriminator sees (self-conditioned); with settings: sgan:sharing=0.5,
+    mgan:generators=10,beta=0.01. Default: the recipe's, mostly duel."""
     pairs: Annotated[Whole | None, Parameter(group=PLAYERS)] = None
     """Local pairs of sgan (alone it means --game sgan). Default: 5."""
     members: Annotated[

@@ -60,6 +60,7 @@ class InStages(Plain, ABC):
 
     components: int = 4
     updates: ClassVar[int] = 1
+    classes: ClassVar[int] = 0
     spread: ClassVar[tuple[str, ...]] = ()
     parts: ClassVar[Mapping[str, Part]] = {}
     heads: ClassVar[Heads] = Heads()

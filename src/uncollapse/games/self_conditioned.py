@@ -1,0 +1,237 @@
+"""The self-conditioned GAN: classes are clusters of D's features (Liu et al. 2020)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from uncollapse.errors import CheckpointError, ConfigError
+from uncollapse.games.clusters import clustered, nearest
+from uncollapse.games.duel import Duel
+from uncollapse.games.game import Draw, Memory, Observation, Part, Table, WholeRun
+from uncollapse.games.shown import Shown
+from uncollapse.names import check_kinds
+from uncollapse.players import Heads, Mixture, Player
+from uncollapse.remedies import Match, judged_as_one
+from uncollapse.streams import Ambient, Streams, derive_seed
+
+AT_ONCE = 256
+"""Training points that the discriminator looks at at once."""
+
+
+@dataclass
+class SelfConditioned(WholeRun):
+    """Liu, Wang, Bau, Zhu and Torralba 2020 ("Diverse image generation via self-conditioned GANs").
+
+    A duel of a conditional generator and a conditional discriminator, whose classes nobody gave:
+    training points are clustered by k-means on D's features, before the first round and again
+    after every so many. K-means goes on from the clusters as they were, and what it finds gets the
+    numbers of those (:func:`~uncollapse.games.clusters.clustered`), so that a class goes on
+    meaning what it meant. Fakes ask for clusters as often as these come in the data.
+
+    Args:
+        clusters: K, at least 1; with 1 it is the duel.
+        every: rounds between two clusterings.
+        points: training points that k-means is run on, at most; the others are in the cluster of
+            the nearest centre.
+        layer: whose output the features are, as D's ``named_modules`` calls it; by default what
+            enters D's last layer with weights.
+
+    Raises:
+        ConfigError: a setting of the wrong kind or out of range.
+    """
+
+    clusters: int = 100
+    every: int = 5000
+    points: int = 10_000
+    layer: str = ""
+    players: dict[str, Player] = field(init=False, repr=False, compare=False)
+    output: Mixture = field(init=False, repr=False, compare=False)
+    table: Table = field(init=False, repr=False, compare=False)
+    randomness: dict[str, Streams] = field(init=False, repr=False, compare=False)
+    matches: dict[str, Match] = field(init=False, repr=False, compare=False)
+    shown: Shown = field(init=False, repr=False, compare=False)
+    memories: dict[str, Memory] = field(init=False, repr=False, compare=False)
+    duel: Duel = field(init=False, repr=False, compare=False)
+    told: Told = field(init=False, repr=False, compare=False)
+
+    members = 1
+    updates = 1
+    spread = ()
+    heads = Heads()
+    parts: ClassVar[Mapping[str, Part]] = {}
+
+    def __post_init__(self) -> None:
+        check_kinds(self, "self-conditioned")
+        for name in ("clusters", "every", "points"):
+            if getattr(self, name) < 1:
+                raise ConfigError(
+                    f"self-conditioned: {name} must be above 0, not {getattr(self, name)}"
+                )
+        if self.points < self.clusters:
+            raise ConfigError(
+                f"self-conditioned: {self.clusters} clusters need as many points, not {self.points}"
+            )
+
+    @property
+    def classes(self) -> int:
+        """K; the data's own classes are left out. None of a single cluster."""
+        return self.clusters if self.clusters > 1 else 0
+
+    def set_up(self, table: Table) -> None:
+        """Seats the two players of the duel.
+
+        Raises:
+            ConfigError: discriminators that look at no single points.
+        """
+        if self.classes and judged_as_one(table.remedies) > 1:
+            raise ConfigError(
+                "self-conditioned: clusters are of single points, and packing has packs of them "
+                "judged: leave one of the two out"
+            )
+        self.table = table
+        self.duel = Duel()
+        self.duel.set_up(table)
+        self.players, self.matches = self.duel.players, self.duel.matches
+        self.randomness, self.shown = self.duel.randomness, self.duel.shown
+        self.output = self.duel.output
+        self.told = Told(len(table.seeds), self.clusters)
+        self.memories = {"clusters": self.told}
+
+    def step(self, draw: Draw) -> Observation:
+        """A round of the duel, before which points are clustered if it is time."""
+        if not self.classes:
+            return self.duel.step(draw)
+        if self.told.rounds % self.every == 0:
+            self.cluster(draw)
+        self.told.rounds += 1
+        return self.duel.step(draw) | self.told.observed()
+
+    def cluster(self, draw: Draw) -> None:
+        """Gives all training points the clusters that they are in by D's features now.
+
+        Raises:
+            ConfigError: of fewer points than clusters.
+        """
+        count = draw.points()
+        if count < self.clusters:
+            raise ConfigError(
+                f"self-conditioned: {self.clusters} clusters need as many training points, not "
+                f"{count}"
+            )
+        before_mn = draw.labels
+        rows = []
+        fitted_mn = torch.stack([self._fitted(seed, count) for seed in self.table.seeds])
+        seen_mnd = self._features(draw, fitted_mn)
+        if not seen_mnd.isfinite().all():
+            return  # the round's own numbers are not finite then, and the run ends in them
+        centres = []
+        for m, seed in enumerate(self.table.seeds):
+            index_n = fitted_mn[m]
+            found_n, centres_kd = clustered(
+                seen_mnd[m],
+                self.clusters,
+                derive_seed(seed, f"clusters at {self.told.rounds}"),
+                None if before_mn is None else before_mn[m, index_n],
+            )
+            labels_n = torch.zeros(count, dtype=torch.int64)
+            labels_n[index_n] = found_n
+            rows.append(labels_n)
+            centres.append(centres_kd)
+        labels_mn = torch.stack(rows)
+        if fitted_mn.shape[1] < count:
+            self._place_others(draw, labels_mn, fitted_mn, centres)
+        draw.relabel(labels_mn)
+        self.told.take(labels_mn, before_mn)
+
+    def _fitted(self, seed: int, count: int) -> Tensor:
+        """The points that k-means is run on, always the same ones."""
+        if count <= self.points:
+            return torch.arange(count)
+        generator = torch.Generator().manual_seed(derive_seed(seed, "clustered points"))
+        return torch.randperm(count, generator=generator)[: self.points].sort().values
+
+    def _place_others(
+        self, draw: Draw, labels_mn: Tensor, fitted_mn: Tensor, centres: list[Tensor]
+    ) -> None:
+        """Puts points that k-means was not run on into clusters, in place."""
+        others = torch.ones_like(labels_mn, dtype=torch.bool).scatter_(1, fitted_mn, value=False)
+        index_mn = others.nonzero()[:, 1].reshape(len(labels_mn), -1)
+        for index_mb in torch.split(index_mn, AT_ONCE, 1):
+            seen_mbd = self._features(draw, index_mb)
+            for m, centres_kd in enumerate(centres):
+                labels_mn[m, index_mb[m]] = nearest(seen_mbd[m], centres_kd)
+
+    @torch.no_grad()
+    def _features(self, draw: Draw, index_mn: Tensor) -> Tensor:
+        """What D sees of points, ``[member, n, d]`` on the CPU, in evaluation mode.
+
+        Whatever their clusters are now: their class is left blank.
+        """
+        stack, condition = self.players["discriminator"].stack, self.table.condition
+        seen = []
+        with stack.at_rest(Ambient(range(len(stack)), "clustering")):
+            for index_mb in torch.split(index_mn, AT_ONCE, 1):
+                x_mb = torch.stack([draw.contents(index_b) for index_b in index_mb])
+                blank_mb = x_mb.new_zeros(*index_mb.shape, condition.count)
+                features = stack.features(condition.join(x_mb, blank_mb), self.layer)
+                seen.append(features.flatten(2).cpu())
+        return torch.cat(seen, 1)
+
+
+class Told:
+    """What is remembered of clusters beside the points' own, which the draw keeps.
+
+    Args:
+        members: replicas.
+        count: K.
+
+    Attributes:
+        rounds: that have begun.
+        sizes: points in each cluster, ``[member, K]``.
+        moved: the share of points that the newest clustering put into another cluster,
+            ``[member]``; 0 of the first one.
+    """
+
+    def __init__(self, members: int, count: int) -> None:
+        self.rounds = 0
+        self.sizes = torch.zeros(members, count, dtype=torch.int64)
+        self.moved = torch.zeros(members)
+
+    def take(self, labels_mn: Tensor, before_mn: Tensor | None) -> None:
+        """Takes note of new clusters, ``[member, point]``, and of those before."""
+        count = self.sizes.shape[1]
+        self.sizes = torch.stack([torch.bincount(row, minlength=count) for row in labels_mn])
+        if before_mn is not None:
+            self.moved = (labels_mn != before_mn).float().mean(1)
+
+    def observed(self) -> Observation:
+        """For the record: clusters that have points, the part of all points that is in the
+        smallest of them and in the largest, and the part that has moved."""
+        shares = self.sizes / self.sizes.sum(1, keepdim=True).clamp(min=1)
+        there = shares.where(shares > 0, torch.inf).amin(1)
+        return {
+            "clusters": (self.sizes > 0).sum(1).float(),
+            "smallest_cluster": there.where(there.isfinite(), 0.0).float(),
+            "largest_cluster": shares.amax(1).float(),
+            "moved": self.moved,
+        }
+
+    def state(self) -> dict[str, Tensor]:
+        """All of it."""
+        return {"rounds": torch.tensor(self.rounds), "sizes": self.sizes, "moved": self.moved}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Goes on from a saved :meth:`state`.
+
+        Raises:
+            CheckpointError: it is of other clusters.
+        """
+        if "sizes" not in state or state["sizes"].shape != self.sizes.shape:
+            raise CheckpointError(f"the checkpoint is of no run of {self.sizes.shape[1]} clusters")
+        self.rounds = int(state["rounds"])
+        self.sizes, self.moved = state["sizes"].cpu(), state["moved"].cpu()
