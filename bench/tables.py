@@ -221,12 +221,14 @@ def table(steps: int, seeds: Sequence[int]) -> None:
     for name in TARGETS:
         for method in dict.fromkeys(r["method"] for r in known):
             here = [r["found"] for r in known if (r["table"], r["method"]) == (name, method)]
+            if not here:
+                continue
             said = ", ".join(
                 f"{key} {np.mean(values):.3g}" + (f"±{np.std(values):.2g}" if len(here) > 1 else "")
-                for key in (here[0] if here else ())
+                for key in here[0]
                 if (values := [row[key] for row in here])
             )
-            print(f"{name} | {method} ({len(here)}) | {said}" if here else "", flush=True)
+            print(f"{name} | {method} ({len(here)}) | {said}", flush=True)
 
 
 def main() -> None:

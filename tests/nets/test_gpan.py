@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from uncollapse.errors import ConfigError, ShapeError
+from uncollapse.nets import Routes
 from uncollapse.nets.gpan import GPAN, masked
 
 SMALL = GPAN(width=2, features=2, substrates=3)
@@ -87,6 +88,13 @@ def test_images_differ_by_route_by_set_and_by_substrate_alone():
     others = [other_route, made.asking(seed, 1), made.asking(seed, 0, torch.zeros(1, 3, 32, 32))]
     for other in others:
         assert not torch.equal(made(seed), made(other))
+
+
+def test_a_route_of_somebody_elses_is_refused():
+    G, seeds = generator(), torch.randn(2, SMALL.latent)
+    with pytest.raises(ConfigError, match="latents choose its route"), Routes(G).taking([0] * 5):
+        G(seeds)
+    G(seeds)
 
 
 def test_a_program_takes_the_route_that_a_seed_chooses():

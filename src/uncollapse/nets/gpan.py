@@ -162,8 +162,11 @@ class Generator(nn.Module):
         substrate each.
 
         Raises:
+            ConfigError: a route is fixed, which seeds choose here.
             ShapeError: seeds have another length.
         """
+        if any(layer.fixed is not None for layer in Routes(self).layers):
+            raise ConfigError("the generator's latents choose its route: leave route out")
         wanted, substrates, routes = self.choices(seeds)
         maps = F.pad(wanted, (0, self.planes * self.start**2 - wanted.shape[1]))
         maps = maps.reshape(seeds.shape[0], self.planes, self.start, self.start)
