@@ -134,6 +134,15 @@ def test_clusters_follow_what_the_discriminator_sees_not_the_samples(points):
     assert not record["moved"].any()
 
 
+def test_what_is_not_finite_has_no_clusters_and_leaves_them_as_they_are():
+    game, draw = seat(torch.full((16, 2), 3e38), 2, Sign)
+    with pytest.raises(ConfigError, match="not finite before it has learned"):
+        game.cluster(draw)
+    draw.relabel(torch.arange(16).expand(2, 16) % 2)
+    game.cluster(draw)
+    assert draw.labels[1].tolist() == [0, 1] * 8
+
+
 def plain():
     return nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1))
 

@@ -109,13 +109,15 @@ class SelfConditioned(WholeRun):
         if self.told.rounds % self.every == 0:
             self.cluster(draw)
         self.told.rounds += 1
-        return self.duel.step(draw) | self.told.observed()
+        told = {k: v.to(self.table.device) for k, v in self.told.observed().items()}
+        return self.duel.step(draw) | told
 
     def cluster(self, draw: Draw) -> None:
         """Gives all training points the clusters that they are in by D's features now.
 
         Raises:
-            ConfigError: of fewer points than clusters.
+            ConfigError: of fewer points than clusters, or features that are not finite from the
+                beginning.
         """
         count = draw.points()
         if count < self.clusters:
@@ -128,6 +130,11 @@ class SelfConditioned(WholeRun):
         fitted_mn = torch.stack([self._fitted(seed, count) for seed in self.table.seeds])
         seen_mnd = self._features(draw, fitted_mn)
         if not seen_mnd.isfinite().all():
+            if before_mn is None:
+                raise ConfigError(
+                    "self-conditioned: what the discriminator sees of the data is not finite "
+                    "before it has learned: look at the scale of the data and of its weights"
+                )
             return  # the round's own numbers are not finite then, and the run ends in them
         centres = []
         for m, seed in enumerate(self.table.seeds):
