@@ -7,11 +7,11 @@ from torch import nn
 import uncollapse as uc
 from uncollapse import objectives
 from uncollapse.condition import Condition
-from uncollapse.errors import CheckpointError, ConfigError, UncollapseError
+from uncollapse.errors import ConfigError, UncollapseError
 from uncollapse.exporting.sampler import Sampler
 from uncollapse.games import SelfConditioned, Table, clusters
 from uncollapse.games.clusters import clustered, means, nearest, renumbered
-from uncollapse.games.self_conditioned import Told
+from uncollapse.games.self_conditioned import observed
 from uncollapse.nets import carrying
 from uncollapse.players import optimizers
 from uncollapse.training.draw import DataDraw
@@ -126,12 +126,12 @@ def test_clusters_follow_what_the_discriminator_sees_not_the_samples(points):
     game.cluster(draw)
     for labels in draw.labels:
         assert torch.equal(labels == labels[0], seen)
-    assert game.told.sizes.sort(1).values.tolist() == [[40, 80]] * 2
-    record = game.told.observed()
+    assert draw.counts.sort(1).values.tolist() == [[40, 80]] * 2
+    record = observed(draw.counts)
     assert record["clusters"].tolist() == [2, 2]
     torch.testing.assert_close(record["smallest_cluster"], torch.full((2,), 1 / 3))
     torch.testing.assert_close(record["largest_cluster"], torch.full((2,), 2 / 3))
-    assert not record["moved"].any()
+    assert not game.told.moved.any()
 
 
 def test_what_is_not_finite_has_no_clusters_and_leaves_them_as_they_are():
@@ -281,8 +281,3 @@ def test_what_cannot_be_is_refused_in_one_line(data, words, reason, points, tiny
         given |= {"generator": None, "discriminator": None}
     with pytest.raises(UncollapseError, match=reason):
         uc.train(data or points, **given | words)
-
-
-def test_another_runs_clusters_are_refused():
-    with pytest.raises(CheckpointError, match="no run of 3 clusters"):
-        Told(1, 3).restore(Told(1, 2).state())
