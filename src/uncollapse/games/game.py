@@ -64,6 +64,10 @@ class Draw(Protocol):
     def labels(self) -> Tensor | None:
         """What :meth:`relabel` was given, ``[member, point]``; None at first."""
 
+    @property
+    def counts(self) -> Tensor | None:
+        """How many training points each class has by these, ``[member, class]``."""
+
     def relabel(self, labels_mn: Tensor) -> None:
         """From now on training points are of these classes, ``[member, point]``."""
 

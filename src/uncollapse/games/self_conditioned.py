@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from uncollapse.errors import CheckpointError, ConfigError
+from uncollapse.errors import ConfigError
 from uncollapse.games.clusters import clustered, nearest
 from uncollapse.games.duel import Duel
 from uncollapse.games.game import Draw, Memory, Observation, Part, Table, WholeRun
@@ -99,7 +99,7 @@ class SelfConditioned(WholeRun):
         self.players, self.matches = self.duel.players, self.duel.matches
         self.randomness, self.shown = self.duel.randomness, self.duel.shown
         self.output = self.duel.output
-        self.told = Told(len(table.seeds), self.clusters)
+        self.told = Told(len(table.seeds))
         self.memories = {"clusters": self.told}
 
     def step(self, draw: Draw) -> Observation:
@@ -109,13 +109,16 @@ class SelfConditioned(WholeRun):
         if self.told.rounds % self.every == 0:
             self.cluster(draw)
         self.told.rounds += 1
-        return self.duel.step(draw) | self.told.observed()
+        assert draw.counts is not None
+        told = observed(draw.counts) | {"moved": self.told.moved}
+        return self.duel.step(draw) | {k: v.to(self.table.device) for k, v in told.items()}
 
     def cluster(self, draw: Draw) -> None:
         """Gives all training points the clusters that they are in by D's features now.
 
         Raises:
-            ConfigError: of fewer points than clusters.
+            ConfigError: of fewer points than clusters, or features that are not finite from the
+                beginning.
         """
         count = draw.points()
         if count < self.clusters:
@@ -128,6 +131,11 @@ class SelfConditioned(WholeRun):
         fitted_mn = torch.stack([self._fitted(seed, count) for seed in self.table.seeds])
         seen_mnd = self._features(draw, fitted_mn)
         if not seen_mnd.isfinite().all():
+            if before_mn is None:
+                raise ConfigError(
+                    "self-conditioned: what the discriminator sees of the data is not finite "
+                    "before it has learned: look at the scale of the data and of its weights"
+                )
             return  # the round's own numbers are not finite then, and the run ends in them
         centres = []
         for m, seed in enumerate(self.table.seeds):
@@ -146,7 +154,8 @@ class SelfConditioned(WholeRun):
         if fitted_mn.shape[1] < count:
             self._place_others(draw, labels_mn, fitted_mn, centres)
         draw.relabel(labels_mn)
-        self.told.take(labels_mn, before_mn)
+        if before_mn is not None:
+            self.told.moved = (labels_mn != before_mn).float().mean(1)
 
     def _fitted(self, seed: int, count: int) -> Tensor:
         """The points that k-means is run on, always the same ones."""
@@ -184,54 +193,36 @@ class SelfConditioned(WholeRun):
 
 
 class Told:
-    """What is remembered of clusters beside the points' own, which the draw keeps.
+    """What is remembered of clusterings beside the points' clusters, which the draw keeps.
 
     Args:
         members: replicas.
-        count: K.
 
     Attributes:
         rounds: that have begun.
-        sizes: points in each cluster, ``[member, K]``.
         moved: the share of points that the newest clustering put into another cluster,
             ``[member]``; 0 of the first one.
     """
 
-    def __init__(self, members: int, count: int) -> None:
+    def __init__(self, members: int) -> None:
         self.rounds = 0
-        self.sizes = torch.zeros(members, count, dtype=torch.int64)
         self.moved = torch.zeros(members)
-
-    def take(self, labels_mn: Tensor, before_mn: Tensor | None) -> None:
-        """Takes note of new clusters, ``[member, point]``, and of those before."""
-        count = self.sizes.shape[1]
-        self.sizes = torch.stack([torch.bincount(row, minlength=count) for row in labels_mn])
-        if before_mn is not None:
-            self.moved = (labels_mn != before_mn).float().mean(1)
-
-    def observed(self) -> Observation:
-        """For the record: clusters that have points, the part of all points that is in the
-        smallest of them and in the largest, and the part that has moved."""
-        shares = self.sizes / self.sizes.sum(1, keepdim=True).clamp(min=1)
-        there = shares.where(shares > 0, torch.inf).amin(1)
-        return {
-            "clusters": (self.sizes > 0).sum(1).float(),
-            "smallest_cluster": there.where(there.isfinite(), 0.0).float(),
-            "largest_cluster": shares.amax(1).float(),
-            "moved": self.moved,
-        }
 
     def state(self) -> dict[str, Tensor]:
         """All of it."""
-        return {"rounds": torch.tensor(self.rounds), "sizes": self.sizes, "moved": self.moved}
+        return {"rounds": torch.tensor(self.rounds), "moved": self.moved}
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Goes on from a saved :meth:`state`.
+        """Goes on from a saved :meth:`state`."""
+        self.rounds, self.moved = int(state["rounds"]), state["moved"].cpu()
 
-        Raises:
-            CheckpointError: it is of other clusters.
-        """
-        if "sizes" not in state or state["sizes"].shape != self.sizes.shape:
-            raise CheckpointError(f"the checkpoint is of no run of {self.sizes.shape[1]} clusters")
-        self.rounds = int(state["rounds"])
-        self.sizes, self.moved = state["sizes"].cpu(), state["moved"].cpu()
+
+def observed(sizes_mk: Tensor) -> Observation:
+    """For the record, of clusters of so many points each: how many have any, and the part of all
+    points that is in the smallest of these and in the largest; ``[member]`` each."""
+    shares = sizes_mk / sizes_mk.sum(1, keepdim=True)
+    return {
+        "clusters": (sizes_mk > 0).sum(1).float(),
+        "smallest_cluster": shares.where(shares > 0, 1.0).amin(1),
+        "largest_cluster": shares.amax(1),
+    }
