@@ -47,8 +47,9 @@ DEFAULT: dict[str, Any] = {
     "remedies": ["ema:decay=0.995", "lr-decay"],
 }  # fmt: skip
 BASES = {"plain": PLAIN, "default": DEFAULT}
-ONE_AFTER_ANOTHER = ("adagan", "mwu", "boosted", "cascade")
-"""Games of stages: K times as many rounds, so that each stage has as many as the others' run."""
+ONE_AFTER_ANOTHER = {"adagan": 0, "mwu": 0, "cascade": 0, "boosted": 1}
+"""Games of stages: so many rounds for each stage as the others' run has; stages beside the K."""
+CLUSTERED = "self-conditioned"
 GAMES = {
     "SGAN": "sgan:pairs={K}",
     "SGAN, memory": "sgan:pairs={K},memory=0.9",
@@ -59,11 +60,11 @@ GAMES = {
     "message passing": "message-passing:{K}",
     "AdaGAN": "adagan:{K}",
     "MWU": "mwu:{K}",
-    "boosted": "boosted:{K}",
+    "boosted": f"boosted:{{K}},rounds={ROUNDS}",
     "cascade": "cascade:{K}",
     "ensemble": "ensemble:{K}",
     "self-ensemble": "self-ensemble:{K}",
-    "self-conditioned": "self-conditioned:{K}",
+    "self-conditioned": f"{CLUSTERED}:{{K}},every=500",
 }
 DATA = ("ring8", "grid25", "rare-mode", "five")
 MEANS, WIDTHS = (10.0, 20.0, 60.0, 80.0, 110.0), (3.0, 3.0, 2.0, 2.0, 1.0)
@@ -82,13 +83,14 @@ def cells() -> Iterator[dict[str, Any]]:
     for base in BASES:
         for data in DATA:
             single = [("duel", "duel", 1), ("PacGAN", "duel", 1)]
+            single.append(("self-conditioned, 50", f"{CLUSTERED}:50,every=500", 1))
             longer = [(f"duel, {n} times", "duel", n) for n in (5, 10, 20, 40)]
             for way, game, times in single + longer:
                 yield {"base": base, "data": data, "way": way, "K": None, "times": times}, game
             for count in (5, 10):
                 for way, game in GAMES.items():
-                    stages = game.partition(":")[0] in ONE_AFTER_ANOTHER
-                    times = count if stages else 1
+                    more = ONE_AFTER_ANOTHER.get(game.partition(":")[0])
+                    times = 1 if more is None else count + more
                     cell = {"base": base, "data": data, "way": way, "K": count, "times": times}
                     yield cell, game.format(K=count)
 
