@@ -236,3 +236,6 @@ def test_a_folder_of_several_has_a_line_for_each_and_the_worst_one_decides(run, 
     assert code == 2
     states = [one.get("state", one.get("error", "")[-7:]) for one in json.loads(out)]
     assert states == ["warning", "collapsed", "verdict", "warming-up"]
+    (tmp_path / "run" / "config.yaml").write_text("{{{")
+    code, out, _ = command("status", tmp_path)
+    assert (code, "UNREADABLE  run" in out) == (2, True)

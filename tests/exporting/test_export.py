@@ -164,6 +164,15 @@ torch.save(found, "found.pt")
     assert PAGE.count(f"# [{shape}], {low:g} to {high:g}") == 3
 
 
+def test_a_file_of_text_says_which_symbols_it_makes_and_no_folder(tmp_path):
+    (tmp_path / "lines.txt").write_text("abba\nbaab\n" * 40)
+    words = {"steps": 1, "generator": "char-cnn:width=2,blocks=1", "batch": 4}
+    run = uc.train(f"text:{tmp_path / 'lines.txt'}", discriminator="char-cnn:width=2", **words)
+    facts = uc.export(run, tmp_path / "g.pt2").facts
+    assert facts["data"] == "text:lines.txt"
+    assert json.loads(facts["samples"]) == {"symbols": "ab"}
+
+
 def test_a_file_says_what_it_is(tmp_path):
     run = run_of("resnet", out=tmp_path / "photos")
     facts = uc.export(run, tmp_path / "g.onnx").facts

@@ -6,6 +6,7 @@ import copy
 import json
 from collections.abc import Sequence
 from contextlib import nullcontext
+from pathlib import PurePath
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,9 @@ from uncollapse.nets import Routes, picks, single
 from uncollapse.players import Component, Mixed, draws, mixed
 from uncollapse.runs import Run
 from uncollapse.runs.run import device_of
+
+EMPTY = ("", "[]", "{}")
+"""Facts that say nothing."""
 
 
 class Sampler(nn.Module):
@@ -127,14 +131,24 @@ def _facts(
         "replica": str(replica),
         "generator": of or "",
         "route": "" if route is None else json.dumps(list(route)),
-        "data": data.name,
+        "data": _without_folders(data.name),
         "latents": "standard normal",
         "latent_shape": json.dumps(list(run.noise)),
         "picks": json.dumps([list(column) for column in chances]) if chances else "",
+        "classes": json.dumps(list(data.condition.names)),
         "sample_shape": json.dumps(list(shape)),
+        "samples": json.dumps(data.form.facts),
         "axes": data.axes or data.form.axes,
         "units": f"those of the data ({data.source_dtype}), neither rounded nor clipped",
         "black_to_white": f"{data.range.low:g} to {data.range.high:g}" if data.range else "",
     }
+    if data.condition.count:
+        facts["latents"] += "; the last number decides the class, as often as it comes in the data"
     # Names of files may hold bytes that are in no encoding.
-    return {k: v.encode("utf-8", "replace").decode() for k, v in facts.items() if v}
+    return {k: v.encode("utf-8", "replace").decode() for k, v in facts.items() if v not in EMPTY}
+
+
+def _without_folders(name: str) -> str:
+    """A data set's name; of a file or folder only what it is called, not where it lies."""
+    kind, colon, path = name.partition(":")
+    return f"{kind}:{PurePath(path).name}" if colon else name

@@ -361,7 +361,8 @@ def serve(folder: Path, *, host: str = LOOPBACK[0], port: int | None = None) -> 
     if port is not None and not 0 <= port < 2**16:
         raise ConfigError(f"port must be 0 to 65535, not {port}")
     if not home(folder).is_dir():
-        raise RunFolderError(f"{folder}: no such folder")
+        what = "is a file, not a folder of runs" if home(folder).exists() else "no such folder"
+        raise RunFolderError(f"{folder}: {what}")
     token = "" if host in LOOPBACK else secrets.token_urlsafe(16)
     facts: Mapping[str, Any] = {"viewed": Viewed(folder), "token": token}
     handler = type("HandlerOfFolder", (Handler,), dict(facts))

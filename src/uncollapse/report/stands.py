@@ -286,8 +286,14 @@ def _below(folder: Path, depth: int) -> Iterator[Path]:
 
 
 def is_ours(folder: Path) -> bool:
-    """Whether a folder is that of a run, or of a watch."""
-    return is_run(folder) or (folder / PRESENT).exists()
+    """Whether a folder is that of a run, which may be damaged, or of a watch."""
+    return is_run(folder) or (folder / PRESENT).exists() or _was_run(folder)
+
+
+def _was_run(folder: Path) -> bool:
+    """Whether a folder has all that a run's has, whatever its config says now."""
+    files = all((folder / name).is_file() for name in ("config.yaml", "metrics.jsonl"))
+    return files and (folder / "checkpoints").is_dir()
 
 
 def _quoted(path: Path) -> str:

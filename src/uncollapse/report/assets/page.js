@@ -170,7 +170,8 @@
       for (const line of chart.lines) {
         const at = of(line, chosen.replica);
         const k = at ? at.steps.findLastIndex((s) => s <= step) : -1;
-        if (k >= 0) said.push(`${line.name} ${number(at.mean[k])}`);
+        const then = k >= 0 && at.steps[k] !== step ? ` at step ${large(at.steps[k])}` : "";
+        if (k >= 0) said.push(`${line.name} ${number(at.mean[k])}${then}`);
       }
     }
     return said.join(", ");
