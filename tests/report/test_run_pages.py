@@ -18,6 +18,7 @@ from looking import grave
 import uncollapse as uc
 from uncollapse.diagnosis import Verdict
 from uncollapse.errors import UncollapseError
+from uncollapse.report.charts import others
 from uncollapse.report.record import Curve
 from uncollapse.report.thinning import band
 
@@ -340,3 +341,9 @@ def test_text_is_shown_as_lines_whatever_is_in_them(tmp_path, look):
     assert seen.complaints == []
     with pytest.raises(UncollapseError, match="samples are no pictures, and a film is of these"):
         uc.report.film(tmp_path / "run", tmp_path / "film.webp")
+
+
+def test_a_signal_without_a_chart_says_itself_what_it_is():
+    (chart,) = others(["watch_update_g", "modes", "counted"])
+    assert chart.title == "Watcher: update g"
+    assert chart.note.startswith("How far a step moves the generator's weights")

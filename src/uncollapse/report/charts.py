@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from uncollapse.diagnosis.signals import SIGNALS
 from uncollapse.report.record import Curve, Numbers, Record
 from uncollapse.report.thinning import band
 
@@ -125,6 +126,9 @@ CHARTS = (
 )  # fmt: skip
 """In the order in which people look at them: what is held first, losses later."""
 
+UNSEEN = {"counted"}
+"""Numbers that others are shares of."""
+
 WORDS = {
     "modes": "modes",
     "classes": "classes",
@@ -166,10 +170,16 @@ def drawn(record: Record) -> list[dict[str, Any]]:
 
 
 def others(names: Iterable[str]) -> Iterable[Chart]:
-    """A chart of its own for each number that no chart is made for."""
-    known = {name for chart in CHARTS for name in chart.names}
+    """A chart of its own for each number that no chart is made for; a signal's says what it is."""
+    known = {name for chart in CHARTS for name in chart.names} | UNSEEN
+    signals = {f"watch_{signal.name}": signal for signal in SIGNALS}
     for name in names:
-        if name not in known:
+        if name in known:
+            continue
+        if signal := signals.get(name):
+            note = f"{signal.what[0].upper()}{signal.what[1:]}. Healthy: {signal.healthy}."
+            yield Chart(f"own {name}", f"Watcher: {word(name)}", (name,), note)
+        else:
             yield Chart(f"own {name}", word(name), (name,), "")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from uncollapse.report.charts import CHARTS, POINTS, banded, others, word
 from uncollapse.report.pictures import Source, chosen, shown, within_page
-from uncollapse.report.run_page import STATES, render, settings, whole
+from uncollapse.report.run_page import ENDED, STATES, render, settings, whole
 from uncollapse.report.story import Story
 from uncollapse.report.table import Table
 
@@ -36,6 +36,7 @@ def comparison_page(stories: Sequence[Story], table: Table, title: str = "", **m
         ],
         "plots": [_plot(table, measure) for measure in table.measures],
         "states": STATES,
+        "ended": ENDED,
         "differ": _different(stories),
         "notes": _notes(stories),
     }
