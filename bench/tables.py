@@ -52,6 +52,10 @@ CANDIDATES: dict[str, dict[str, Any]] = {
     "with ema": {"recipe": "ctgan", "remedies": [*BOTH, "ema:0.995"]},
     "with ema, lr-decay": {"recipe": "ctgan", "remedies": [*BOTH, "ema:0.995", "lr-decay"]},
     "unpacked": {"recipe": "ctgan", "remedies": BOTH[:1]},
+    "unpacked, ema": {"recipe": "ctgan", "remedies": [*BOTH[:1], "ema:0.995"]},
+    "unpacked, ema, lr-decay": {
+        "recipe": "ctgan", "remedies": [*BOTH[:1], "ema:0.995", "lr-decay"],
+    },
     "rates 1e-3, ema, lr-decay": {
         "recipe": "ctgan", "lr": 1e-3, "remedies": [*BOTH, "ema:0.995", "lr-decay"],
     },
