@@ -17,9 +17,6 @@ from uncollapse.players import Component, Mixed, draws, mixed
 from uncollapse.runs import Run
 from uncollapse.runs.run import device_of
 
-EMPTY = ("", "[]", "{}")
-"""Facts that say nothing."""
-
 
 class Sampler(nn.Module):
     """Latents ``[batch, *latent]`` to samples in the data's own units and order of axes.
@@ -135,9 +132,9 @@ def _facts(
         "latents": "standard normal",
         "latent_shape": json.dumps(list(run.noise)),
         "picks": json.dumps([list(column) for column in chances]) if chances else "",
-        "classes": json.dumps(list(data.condition.names)),
+        "classes": json.dumps(list(data.condition.names)) if data.condition.count else "",
         "sample_shape": json.dumps(list(shape)),
-        "samples": json.dumps(data.form.facts),
+        "samples": json.dumps(data.form.facts) if data.form.facts else "",
         "axes": data.axes or data.form.axes,
         "units": f"those of the data ({data.source_dtype}), neither rounded nor clipped",
         "black_to_white": f"{data.range.low:g} to {data.range.high:g}" if data.range else "",
@@ -145,7 +142,7 @@ def _facts(
     if data.condition.count:
         facts["latents"] += "; the last number decides the class, as often as it comes in the data"
     # Names of files may hold bytes that are in no encoding.
-    return {k: v.encode("utf-8", "replace").decode() for k, v in facts.items() if v not in EMPTY}
+    return {k: v.encode("utf-8", "replace").decode() for k, v in facts.items() if v}
 
 
 def _without_folders(name: str) -> str:
