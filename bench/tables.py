@@ -244,6 +244,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--search", action="store_true", help="candidates, seeds not reported")
     parser.add_argument("--only", nargs="+", default=list(TARGETS), choices=TARGETS)
+    parser.add_argument("--methods", nargs="+", choices=[*CANDIDATES, *OURS, *OTHERS])
     parser.add_argument("--table", action="store_true", help="print what is known")
     asked = parser.parse_args()
     torch.set_num_threads(1)
@@ -255,6 +256,7 @@ def main() -> None:
     methods: dict[str, Any] = CANDIDATES if asked.search else {"real rows": ""} | OURS
     if asked.ctgan and not asked.search:
         methods |= {"ctgan package": asked.ctgan}
+    methods = {name: methods[name] for name in asked.methods or methods}
     seeds = SEARCHED if asked.search else REPORTED
     todo = [] if asked.table else [(name, seed) for name in asked.only for seed in seeds]
     for name, number in todo:
