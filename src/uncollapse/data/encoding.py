@@ -1,9 +1,10 @@
 """Rows of a table as vectors and back: what each column becomes, and all that the way back needs.
 
 A column of K categories becomes K numbers, a one for the row's. A column of numbers becomes its
-place in a mode, in [-1, 1], and a one for the mode (:mod:`uncollapse.data.modes`); a missing number
-is one more mode. Columns of categories stand first, in the order of the table, then those of
-numbers. A column that never changes is no part of the vector.
+place in a mode, in [-1, 1], and a one for the mode (:mod:`uncollapse.data.modes`). A value that
+many rows share is a mode without width, and a missing number is one more: their place is 0. Columns
+of categories stand first, in the order of the table, then those of numbers. A column that never
+changes is no part of the vector.
 """
 
 from __future__ import annotations
@@ -88,7 +89,8 @@ class Numbers:
     Attributes:
         name: of the column.
         centre: of each mode, K.
-        width: of each, the distance from its centre that is 1.
+        width: of each, the distance from its centre that is 1; 0, of the last ones, where the
+            centre is its only value.
         low: the least number of the data.
         high: the largest.
         written: how they are written.
@@ -111,21 +113,30 @@ class Numbers:
         return len(self.centre) + (self.missing is not None)
 
     @property
+    def flat(self) -> int:
+        """How many of them, the last ones, have no width: single values, and a missing number."""
+        return self.width.count(0.0) + (self.missing is not None)
+
+    @property
     def size(self) -> int:
         """Numbers of a vector that it takes: the place, and one for each mode."""
         return 1 + self.modes
 
     @property
     def head(self) -> str:
-        """In the settings of a generator: n, and how many modes."""
-        return f"n{self.modes}"
+        """In the settings of a generator: n, modes that have a width, and how many have none."""
+        return f"n{self.modes - self.flat}" + (f"+{self.flat}" if self.flat else "")
 
     @property
     def told(self) -> str:
         """What it holds, for people."""
         ends = f"{self.written.write(self.low)} to {self.written.write(self.high)}"
         gaps = f", {100 * self.gaps:.3g} % missing" if self.gaps else ""
-        return f"{ends}{gaps}, {len(self.centre)} mode{'s' * (len(self.centre) > 1)}"
+        alone = [
+            self.written.write(c) for c, w in zip(self.centre, self.width, strict=True) if not w
+        ]
+        often = f", often {', '.join(alone)}" if alone else ""
+        return f"{ends}{gaps}, {len(self.centre)} mode{'s' * (len(self.centre) > 1)}{often}"
 
     def numbers(self, block: Tensor) -> Floats:
         """Numbers of ``[n, size]``, within the range of the data; NaN where missing."""
@@ -189,7 +200,7 @@ class Encoding:
 
     @property
     def heads(self) -> str:
-        """What a vector is made of, as generators are told: ``9-2-n7`` is of 9 categories, …"""
+        """What a vector is made of, as generators are told: ``9-2-n5+1`` is of 9 categories, …"""
         return "-".join(column.head for column in self.learned)
 
     def blocks(self, vectors: Tensor) -> dict[str, Tensor]:
@@ -216,8 +227,8 @@ class Encoding:
             ones = torch.zeros_like(block[:, first:])
             ones.scatter_(1, block[:, first:].argmax(1, keepdim=True), 1.0)
             place = block[:, :first]
-            if isinstance(column, Numbers) and column.missing is not None:
-                place = place * (1 - ones[:, -1:])  # nowhere, as of real ones
+            if isinstance(column, Numbers) and column.flat:  # at 0 there, as real ones are
+                place = place * (1 - ones[:, -column.flat :].sum(1, keepdim=True))
             parts += [place, ones]
         return torch.cat(parts, 1)
 

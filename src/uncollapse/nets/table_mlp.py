@@ -14,15 +14,21 @@ from uncollapse.nets.family import at_least, numel
 
 SOFTNESS = 0.2
 """Temperature of the Gumbel-softmax, as published."""
+NUMBERS = r"n\d+(?:\+\d+)?"
+"""A column of numbers among the heads."""
 FARTHEST = 5.0
 """Standard deviations at which noise is cut off, so that its Gumbel numbers are finite."""
 
 
 class Heads(NamedTuple):
-    """What a row is made of: categories of each column, then modes of each column of numbers."""
+    """What a row is made of: categories of each column, then modes of each column of numbers.
+
+    Of the modes of a column, the last ``flat`` have no width: a number's place in them is 0.
+    """
 
     categories: tuple[int, ...]
     modes: tuple[int, ...]
+    flat: tuple[int, ...]
 
     @property
     def conditions(self) -> int:
@@ -41,20 +47,24 @@ class Heads(NamedTuple):
 
 
 def heads(text: str) -> Heads:
-    """The heads that settings name: ``9-2-n7`` is 9 categories, 2 categories, numbers of 7 modes.
+    """The heads that settings name: ``9-2-n5+1`` is 9 and 2 categories, numbers of 5 + 1 modes.
 
     Raises:
         ConfigError: it is written otherwise.
     """
-    if not re.fullmatch(r"(?:\d+-)*\d+(?:-n\d+)*|n\d+(?:-n\d+)*", text):
+    if not re.fullmatch(rf"(?:\d+-)*\d+(?:-{NUMBERS})*|{NUMBERS}(?:-{NUMBERS})*", text):
         raise ConfigError(
-            f"table-mlp: heads must be such as 9-2-n7 (columns of 9 and of 2 categories, then one "
-            f"of numbers with 7 modes), not '{text}': leave table-mlp out, and the data says it"
+            f"table-mlp: heads must be such as 9-2-n5+1 (columns of 9 and of 2 categories, then "
+            f"one of numbers with 5 modes and one without width), not '{text}': leave heads out, and "
+            "the data says them"
         )
     parts = text.split("-")
+    numbers = [part[1:].partition("+") for part in parts if part.startswith("n")]
+    flat = tuple(int(last or 0) for _, _, last in numbers)
     found = Heads(
         tuple(int(part) for part in parts if not part.startswith("n")),
-        tuple(int(part[1:]) for part in parts if part.startswith("n")),
+        tuple(int(first) + more for (first, _, _), more in zip(numbers, flat, strict=True)),
+        flat,
     )
     at_least(1, "table-mlp", **{"a head": min(*found.categories, *found.modes, 1)})
     return found
@@ -105,13 +115,20 @@ class TableGenerator(nn.Module):
         drawn = torch.split(gumbel(chance), [*heads.categories, *heads.modes], 1)
         raw = self.last(self.layers(torch.cat([noise, condition], 1)))
         sizes = [*heads.categories, *(size for modes in heads.modes for size in (1, modes))]
-        blocks = list(torch.split(raw, sizes, 1))
-        row: list[torch.Tensor] = []
-        for number in drawn:
-            if len(row) >= len(heads.categories):
-                row.append(torch.tanh(blocks.pop(0)))
-            row.append(torch.softmax((blocks.pop(0) + number) / SOFTNESS, 1))
+        blocks = iter(torch.split(raw, sizes, 1))
+        first = len(heads.categories)
+        row = [soft(next(blocks), number) for number in drawn[:first]]
+        for number, flat in zip(drawn[first:], heads.flat, strict=True):
+            place, mode = torch.tanh(next(blocks)), soft(next(blocks), number)
+            if flat:
+                place = place * (1 - mode[:, -flat:].sum(1, keepdim=True))
+            row += [place, mode]
         return torch.cat([*row, condition], 1)
+
+
+def soft(logits: torch.Tensor, number: torch.Tensor) -> torch.Tensor:
+    """The Gumbel-softmax: nearly a single one, with a gradient."""
+    return torch.softmax((logits + number) / SOFTNESS, 1)
 
 
 def gumbel(normal: torch.Tensor) -> torch.Tensor:
@@ -125,12 +142,13 @@ class TableMLP:
     """CTGAN's networks (Xu, Skoularidou, Cuesta-Infante & Veeramachaneni 2019, §4.4).
 
     The generator: residual layers of batch norm and ReLU, whose inputs and outputs stand side by
-    side; tanh for the place of a number in its mode, Gumbel-softmax of temperature 0.2 for its mode
-    and for categories. The discriminator: layers of LeakyReLU of slope 0.2, each followed by
-    dropout. Samples are rows with their condition behind them, as data of tables gives them.
+    side; tanh for the place of a number in its mode (0 where the mode has no width), Gumbel-softmax
+    of temperature 0.2 for its mode and for categories. The discriminator: layers of LeakyReLU of
+    slope 0.2, each followed by dropout. Samples are rows with their condition behind them, as data
+    of tables gives them.
 
     Attributes:
-        heads: what a row is made of, such as ``9-2-n7``; data of tables says it.
+        heads: what a row is made of, such as ``9-2-n5+1``; data of tables says it.
         width: units of every layer.
         depth: layers of each network, the last ones aside.
         noise: numbers of a latent that are noise.
