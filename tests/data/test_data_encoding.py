@@ -121,6 +121,51 @@ def test_modes_are_found_and_no_value_is_cut_off():
     assert np.allclose(units.place, found.place, atol=1e-6)
 
 
+def test_values_that_many_rows_share_are_modes_of_their_own():
+    """Whatever a generator says of its place there, 0 comes back as 0, and 40 as 40."""
+    rng = np.random.default_rng(0)
+    gain = np.where(rng.random(2000) < 0.9, 0, rng.integers(100, 9000, 2000))
+    hours = np.where(rng.random(2000) < 0.4, 40, rng.normal(38, 12, 2000).round())
+    columns = {"gain": list(map(str, gain)), "hours": [f"{h:.0f}" for h in hours]}
+    columns["hours"][:300] = [""] * 300
+    encoding, vectors = encoded(columns, "t.csv", Reading())
+    first, second = encoding.numbers
+    assert (first.centre[-1], first.width[-1], first.flat) == (0.0, 0.0, 1)
+    assert (second.centre[-1], second.width[-1], second.flat) == (40.0, 0.0, 2)
+    assert min(first.width[:-1] + second.width[:-1]) > 0
+    assert encoding.heads == f"n{first.modes - 1}+1-n{second.modes - 2}+2"
+    assert first.told.endswith("modes, often 0")
+    assert encoding.decode(vectors) == columns
+    assert torch.equal(encoding.hardened(vectors), vectors)
+    moved = vectors.clone()
+    moved[:, [0, first.size]] += 0.3
+    back = encoding.decode(moved)
+    for name, value in (("gain", "0"), ("hours", "40"), ("hours", "")):
+        here = [i for i, v in enumerate(columns[name]) if v == value]
+        at = 0 if name == "gain" else first.size
+        alone = [i for i in here if vectors[i, at] == 0]
+        assert len(alone) > 0.99 * len(here)
+        assert {back[name][i] for i in alone} == {value}
+        assert (encoding.hardened(moved)[alone, at] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "alone"),
+    [
+        ([0.0] * 90 + [i / 7 for i in range(1, 11)], [0.0]),
+        ([0.0] * 90 + [0.5] * 10, [0.0, 0.5]),  # what is left never changes
+        ([0.0, 0.5] * 50, []),  # neither is more common than the value next to it
+        ([float(i % 25) for i in range(500)], []),  # all are as common
+        (np.random.default_rng(0).poisson(12, 2000).astype(float), []),  # smooth, though coarse
+        ([float(i) for i in range(19)], []),  # one of few rows is no spike
+    ],
+)
+def test_which_values_are_modes_of_their_own(values, alone):
+    found = placed(np.array(values))
+    assert found.modes.centre[found.modes.width == 0].tolist() == alone
+    assert np.allclose(found.modes.back(found.place, found.which), values)
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [

@@ -32,6 +32,19 @@ def test_rows_are_chances_and_places_and_their_condition():
     assert torch.equal(G.eval()(latents), G(latents))  # it draws nothing
 
 
+def test_a_mode_without_width_has_its_place_at_0():
+    """So D sees no place that no real row has, whatever the network makes of its noise."""
+    torch.manual_seed(0)
+    G = nets.build_generator("table-mlp:heads=n2+2,width=8,noise=5", (5,))()
+    place, mode = torch.split(G(torch.randn(2000, 9)), [1, 4], 1)
+    sure = mode.amax(1) > 0.999
+    flat = sure & (mode.argmax(1) >= 2)
+    assert 100 < flat.sum() < sure.sum() - 100
+    assert place[flat].abs().max() < 0.002
+    assert place[sure & ~flat].abs().mean() > 0.05
+    assert heads("3-n2+2-n0+1") == ((3,), (4, 1), (2, 1))
+
+
 def test_layers_are_residual_as_published():
     """Each layer puts ReLU(BN(Wx + b)) in front of x, and the last one sees all of it."""
     G = generator()
@@ -61,7 +74,7 @@ def test_normal_numbers_become_gumbel_numbers():
     assert torch.isfinite(gumbel(torch.tensor([-40.0, 40.0]))).all()
 
 
-@pytest.mark.parametrize("text", ["", "3-", "n2-3", "x", "0", "n0"])
+@pytest.mark.parametrize("text", ["", "3-", "n2-3", "x", "0", "n0", "n0+0", "n2+", "2+1"])
 def test_heads_that_cannot_be(text):
     with pytest.raises(ConfigError, match="table-mlp"):
         heads(text)

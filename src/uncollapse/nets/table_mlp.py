@@ -54,9 +54,9 @@ def heads(text: str) -> Heads:
     """
     if not re.fullmatch(rf"(?:\d+-)*\d+(?:-{NUMBERS})*|{NUMBERS}(?:-{NUMBERS})*", text):
         raise ConfigError(
-            f"table-mlp: heads must be such as 9-2-n5+1 (columns of 9 and of 2 categories, then "
-            f"one of numbers with 5 modes and one without width), not '{text}': leave heads out, and "
-            "the data says them"
+            f"table-mlp: heads must be such as 9-2-n5+1 (columns of 9 and 2 categories, then one of "
+            f"numbers, 5 modes and 1 without width), not '{text}': leave heads out, and the data "
+            "says them"
         )
     parts = text.split("-")
     numbers = [part[1:].partition("+") for part in parts if part.startswith("n")]
