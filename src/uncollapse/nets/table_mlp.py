@@ -54,7 +54,7 @@ def heads(text: str) -> Heads:
     """
     if not re.fullmatch(rf"(?:\d+-)*\d+(?:-{NUMBERS})*|{NUMBERS}(?:-{NUMBERS})*", text):
         raise ConfigError(
-            f"table-mlp: heads must be such as 9-2-n5+1 (columns of 9 and 2 categories, then one of "
+            f"table-mlp: heads must be such as 9-2-n5+1 (9 and 2 categories, then one column of "
             f"numbers, 5 modes and 1 without width), not '{text}': leave heads out, and the data "
             "says them"
         )
