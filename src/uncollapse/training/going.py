@@ -107,7 +107,7 @@ def _stretch(
         trackers = training.config.trackers if training.ranks.number == 0 else ()
         words = training.config.words()
         watching += start_trackers(
-            trackers, path, training.step, words, lambda line: say(line, progress)
+            trackers, path, training.step, words, lambda line: say(line, True)
         )
         recorder = Recorder(folder, watching, training.game.players)
         if training.step == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import time
@@ -18,6 +19,8 @@ AT_ONCE = 500
 """Numbers that a server takes in one call, at least."""
 LONGEST = 5000
 """Letters of a setting or tag."""
+PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+"""Unless the user says otherwise; MLflow's own would hold a run up for minutes, 7 times 120 s."""
 STATUS = {"finished": "FINISHED", "stopped": "FINISHED", "failed": "FAILED"}
 
 
@@ -33,6 +36,9 @@ class MLflow:
     def __init__(self, run: Tracked) -> None:
         mlflow = need("mlflow", "mlflow")
         self.entities = need("mlflow.entities", "mlflow")
+        for word, value in PATIENCE.items():
+            os.environ.setdefault(word, value)
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # we say its errors
         uri, artifacts = os.environ.get("MLFLOW_TRACKING_URI"), None
         if not uri:
             place = (run.folder / MLFLOW).resolve()
