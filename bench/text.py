@@ -6,8 +6,8 @@
     python bench/text.py prose.txt --iterations 100 --contenders wgan 5-s --width 16
 
 Document 001 (Chavdarova & Fleuret 2018, table 2, figure 18 and appendix B), at a width that a CPU
-trains: WGAN with one pair against SGAN with 5 and 10, of separate and of half shared weights. At
-equal iterations all of them; at equal time the single pair, which goes on for as many times as many
+trains: WGAN with one pair against SGAN with 5 and 10, of separate and of half shared weights, and
+with messengers that remember. At equal iterations all of them; at equal time the single pair, which goes on for as many times as many
 iterations as SGAN's rounds take longer (`wgan` is trained to --times as many). Each run is a
 folder of --out, stopped and gone on with as any other; what is printed is drawn from the folders.
 """
@@ -28,6 +28,8 @@ CONTENDERS = {
     "10-s": "sgan:pairs=10",
     "5-sw": "sgan:pairs=5,sharing=0.5",
     "10-sw": "sgan:pairs=10,sharing=0.5",
+    "5-s, memory": "sgan:pairs=5,memory=0.9,payoff=1",
+    "10-s, memory": "sgan:pairs=10,memory=0.9,payoff=1",
 }
 SHOWN = 6
 """Lines of a step that are printed."""
