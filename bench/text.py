@@ -7,9 +7,10 @@
 
 Document 001 (Chavdarova & Fleuret 2018, table 2, figure 18 and appendix B), at a width that a CPU
 trains: WGAN with one pair against SGAN with 5 and 10, of separate and of half shared weights, and
-with messengers that remember. At equal iterations all of them; at equal time the single pair, which goes on for as many times as many
-iterations as SGAN's rounds take longer (`wgan` is trained to --times as many). Each run is a
-folder of --out, stopped and gone on with as any other; what is printed is drawn from the folders.
+with messengers that remember. At equal iterations all of them; at equal time the single pair, which
+goes on for as many times as many iterations as SGAN's rounds take longer (`wgan` is trained to
+--times as many). Each run is a folder of --out, stopped and gone on with as any other; what is
+printed is drawn from the folders.
 """
 
 from __future__ import annotations
