@@ -60,6 +60,8 @@ def test_letters_that_a_terminal_lacks(tmp_path, environment):
         (2, ["train", "array:nöwhere.npy"]),
         (0, ["evaluate", "größe.npy", "--reference", "points.npy", "--resamples=2"]),
     ]
+    if environment is ASCII[1]:  # what differs is how files are named
+        commands = commands[2:4]
     processes = [start(*c, folder=tmp_path, environment=environment) for _, c in commands]
     for (code, _), process in zip(commands, processes, strict=True):
         said = end(process)

@@ -17,7 +17,7 @@ from uncollapse.players import optimizers
 from uncollapse.training.draw import DataDraw
 
 LOCAL = ("local generator", "local discriminator")
-N, BATCH, LATENT, ROUNDS, LR = 3, 12, 2, 20, 0.01
+N, BATCH, LATENT, ROUNDS, LR = 3, 12, 2, 6, 0.01
 
 
 def generator(norm):

@@ -16,7 +16,7 @@ from uncollapse.players import optimizers
 from uncollapse.ranks import Ranks, join
 from uncollapse.training.draw import DataDraw
 
-BATCH, LATENT, ROUNDS, SEED = 12, 2, 15, 7
+BATCH, LATENT, ROUNDS, SEED = 12, 2, 6, 7
 LOCAL = ("local generator", "local discriminator", "messenger")
 
 
