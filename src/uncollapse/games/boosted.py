@@ -15,14 +15,14 @@ from uncollapse.errors import ConfigError, DataError
 from uncollapse.games.boosting.in_stages import judged
 from uncollapse.games.boosting.ratios import Ratios, accepted, effective, networks, slope
 from uncollapse.games.duel import Duel
-from uncollapse.games.game import Draw, Memory, Observation, Part, Table, mean_by_member
+from uncollapse.games.game import Draw, Memory, Observation, Part, Seated, Table, mean_by_member
 from uncollapse.games.shown import Shown
 from uncollapse.names import check_kinds
 from uncollapse.objectives import Objective
-from uncollapse.players import Heads, Mixture, Player, Selected, Selection, Source, Stack
+from uncollapse.players import Heads, Mixture, Selected, Selection, Source, Stack
 from uncollapse.players.selection import MH, RULES, logits
 from uncollapse.remedies import Match, judged_as_one
-from uncollapse.streams import Ambient, Streams, derive_seed
+from uncollapse.streams import Ambient, derive_seed
 
 HELD, HELD_AT_MOST = 0.2, 8192
 """The part of the training points that classifiers are calibrated on; so many are enough."""
@@ -33,7 +33,7 @@ LOSS = "non-saturating"
 
 
 @dataclass
-class Boosted:
+class Boosted(Seated):
     """What a GAN can have of boosted generative models (Grover and Ermon 2018, discBGM).
 
     A duel is played. Then classifiers learn, one after another: h_t tells data from samples as they
@@ -65,11 +65,6 @@ class Boosted:
     sampling: str = MH
     pool: int = 64
     alpha: float = 1.0
-    players: dict[str, Player] = field(init=False, repr=False, compare=False)
-    table: Table = field(init=False, repr=False, compare=False)
-    randomness: dict[str, Streams] = field(init=False, repr=False, compare=False)
-    matches: dict[str, Match] = field(init=False, repr=False, compare=False)
-    shown: Shown = field(init=False, repr=False, compare=False)
     memories: dict[str, Memory] = field(init=False, repr=False, compare=False)
     duel: Duel = field(init=False, repr=False, compare=False)
     ratios: Ratios = field(init=False, repr=False, compare=False)

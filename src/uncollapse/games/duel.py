@@ -10,9 +10,7 @@ import torch
 
 from uncollapse.games.game import Draw, Observation, Part, Table, WholeRun, mean_by_member
 from uncollapse.games.shown import Shown
-from uncollapse.players import Heads, Mixture, Player
-from uncollapse.remedies import Match
-from uncollapse.streams import Streams
+from uncollapse.players import Heads, Mixture
 
 
 @dataclass
@@ -22,12 +20,7 @@ class Duel(WholeRun):
     With several members (replicas), as many duels run side by side and never meet.
     """
 
-    players: dict[str, Player] = field(init=False, repr=False, compare=False)
     output: Mixture = field(init=False, repr=False, compare=False)
-    table: Table = field(init=False, repr=False, compare=False)
-    randomness: dict[str, Streams] = field(init=False, repr=False, compare=False)
-    matches: dict[str, Match] = field(init=False, repr=False, compare=False)
-    shown: Shown = field(init=False, repr=False, compare=False)
 
     members = 1
     updates = 1

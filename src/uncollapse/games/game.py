@@ -403,7 +403,17 @@ class Table:
         return player
 
 
-class Plain:
+class Seated:
+    """What every game has once :meth:`Game.set_up` was called; its table, too."""
+
+    players: dict[str, Player]
+    matches: dict[str, Match]
+    randomness: dict[str, Streams]
+    shown: Shown
+    table: Table
+
+
+class Plain(Seated):
     """What games have in common whose samples are what their generators make."""
 
     measured: Sequence[Mapping[str, float]] = ()

@@ -17,7 +17,6 @@ from uncollapse.games.shown import Shown
 from uncollapse.names import check_kinds
 from uncollapse.players import Heads, Mixture, Player
 from uncollapse.remedies import Match
-from uncollapse.streams import Streams
 
 
 @dataclass
@@ -36,12 +35,7 @@ class Generators(WholeRun):
     """
 
     generators: int = 4
-    players: dict[str, Player] = field(init=False, repr=False, compare=False)
     output: Mixture = field(init=False, repr=False, compare=False)
-    table: Table = field(init=False, repr=False, compare=False)
-    randomness: dict[str, Streams] = field(init=False, repr=False, compare=False)
-    matches: dict[str, Match] = field(init=False, repr=False, compare=False)
-    shown: Shown = field(init=False, repr=False, compare=False)
     blocks: Blocks = field(init=False, repr=False, compare=False)
     name: ClassVar[str]
 

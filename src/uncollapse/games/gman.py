@@ -24,8 +24,7 @@ from uncollapse.games.game import (
 from uncollapse.games.shown import Shown
 from uncollapse.names import check_kinds
 from uncollapse.players import Heads, Mixture, Player
-from uncollapse.remedies import Match, judged_as_one
-from uncollapse.streams import Streams
+from uncollapse.remedies import judged_as_one
 
 MIXES = ("mean", "softmax", "max", "learned")
 BEGIN = -2.0
@@ -59,12 +58,7 @@ class GMAN(WholeRun):
     sharpness: float = 1.0
     reward: float = 0.001
     detached: bool = False
-    players: dict[str, Player] = field(init=False, repr=False, compare=False)
     output: Mixture = field(init=False, repr=False, compare=False)
-    table: Table = field(init=False, repr=False, compare=False)
-    randomness: dict[str, Streams] = field(init=False, repr=False, compare=False)
-    matches: dict[str, Match] = field(init=False, repr=False, compare=False)
-    shown: Shown = field(init=False, repr=False, compare=False)
     blocks: Blocks = field(init=False, repr=False, compare=False)
     here: int = field(init=False, repr=False, compare=False)
 

@@ -29,7 +29,6 @@ from uncollapse.players import (
     with_message,
 )
 from uncollapse.remedies import Match, judged_as_one
-from uncollapse.streams import Streams
 
 
 @dataclass
@@ -63,13 +62,8 @@ class MessagePassing(WholeRun):
     rounds: int = 4
     competing: float = 1.0
     conceding: float = 1.0
-    players: dict[str, Player] = field(init=False, repr=False, compare=False)
     output: Mixture = field(init=False, repr=False, compare=False)
-    table: Table = field(init=False, repr=False, compare=False)
-    randomness: dict[str, Streams] = field(init=False, repr=False, compare=False)
-    matches: dict[str, Match] = field(init=False, repr=False, compare=False)
     memories: dict[str, Memory] = field(init=False, repr=False, compare=False)
-    shown: Shown = field(init=False, repr=False, compare=False)
     blocks: Blocks = field(init=False, repr=False, compare=False)
     notes: Notes = field(init=False, repr=False, compare=False)
 

@@ -20,9 +20,8 @@ from uncollapse.games.shown import Shown
 from uncollapse.names import check_kinds
 from uncollapse.nets.gpan import LAYERS, Generator
 from uncollapse.objectives import pseudo_adversarial as losses
-from uncollapse.players import Heads, Mixture, Player
-from uncollapse.remedies import Match, named
-from uncollapse.streams import Streams
+from uncollapse.players import Heads, Mixture
+from uncollapse.remedies import named
 
 WEIGHTS = ("adversarial", "missing", "unwanted", "masking", "substrate", "split")
 
@@ -71,12 +70,7 @@ class PseudoAdversarial(WholeRun):
     substrate: float = 0.1
     split: float = 0.1
     scales: str = "/".join(["1"] * LAYERS)
-    players: dict[str, Player] = field(init=False, repr=False, compare=False)
     output: Mixture = field(init=False, repr=False, compare=False)
-    table: Table = field(init=False, repr=False, compare=False)
-    randomness: dict[str, Streams] = field(init=False, repr=False, compare=False)
-    matches: dict[str, Match] = field(init=False, repr=False, compare=False)
-    shown: Shown = field(init=False, repr=False, compare=False)
     judge: Classifier = field(init=False, repr=False, compare=False)
     categories: list[int] = field(init=False, repr=False, compare=False)
 

@@ -13,11 +13,10 @@ from uncollapse.errors import ConfigError
 from uncollapse.games.clusters import clustered, nearest
 from uncollapse.games.duel import Duel
 from uncollapse.games.game import Draw, Memory, Observation, Part, Table, WholeRun
-from uncollapse.games.shown import Shown
 from uncollapse.names import check_kinds
-from uncollapse.players import Heads, Mixture, Player
-from uncollapse.remedies import Match, judged_as_one
-from uncollapse.streams import Ambient, Streams, derive_seed
+from uncollapse.players import Heads, Mixture
+from uncollapse.remedies import judged_as_one
+from uncollapse.streams import Ambient, derive_seed
 
 AT_ONCE = 256
 """Training points that the discriminator looks at at once."""
@@ -49,12 +48,7 @@ class SelfConditioned(WholeRun):
     every: int = 5000
     points: int = 10_000
     layer: str = ""
-    players: dict[str, Player] = field(init=False, repr=False, compare=False)
     output: Mixture = field(init=False, repr=False, compare=False)
-    table: Table = field(init=False, repr=False, compare=False)
-    randomness: dict[str, Streams] = field(init=False, repr=False, compare=False)
-    matches: dict[str, Match] = field(init=False, repr=False, compare=False)
-    shown: Shown = field(init=False, repr=False, compare=False)
     memories: dict[str, Memory] = field(init=False, repr=False, compare=False)
     duel: Duel = field(init=False, repr=False, compare=False)
     told: Told = field(init=False, repr=False, compare=False)

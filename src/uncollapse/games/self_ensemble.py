@@ -13,11 +13,9 @@ from torch import Tensor
 from uncollapse.errors import CheckpointError, ConfigError
 from uncollapse.games.duel import Duel
 from uncollapse.games.game import Draw, Memory, Observation, Part, Table, WholeRun
-from uncollapse.games.shown import Shown
 from uncollapse.names import check_kinds
-from uncollapse.players import Heads, Mixture, Player, Stack
-from uncollapse.remedies import Match
-from uncollapse.streams import Ambient, Streams
+from uncollapse.players import Heads, Mixture, Stack
+from uncollapse.streams import Ambient
 
 
 @dataclass
@@ -42,11 +40,6 @@ class SelfEnsemble(WholeRun):
 
     components: int = 8
     part: float = 0.5
-    players: dict[str, Player] = field(init=False, repr=False, compare=False)
-    table: Table = field(init=False, repr=False, compare=False)
-    randomness: dict[str, Streams] = field(init=False, repr=False, compare=False)
-    matches: dict[str, Match] = field(init=False, repr=False, compare=False)
-    shown: Shown = field(init=False, repr=False, compare=False)
     memories: dict[str, Memory] = field(init=False, repr=False, compare=False)
     duel: Duel = field(init=False, repr=False, compare=False)
     snapshots: Snapshots = field(init=False, repr=False, compare=False)

@@ -22,7 +22,6 @@ from uncollapse.names import check_kinds
 from uncollapse.objectives import Judgement
 from uncollapse.players import Heads, Mixture, Player
 from uncollapse.remedies import Match, SnapshotReplay
-from uncollapse.streams import Streams
 
 WHEN = ("per-round", "per-local")
 
@@ -72,12 +71,7 @@ class SGAN(WholeRun):
     global_updates: str = "per-round"
     payoff: float = 0.0
     diversity: float = 0.0
-    players: dict[str, Player] = field(init=False, repr=False, compare=False)
     output: Mixture = field(init=False, repr=False, compare=False)
-    table: Table = field(init=False, repr=False, compare=False)
-    randomness: dict[str, Streams] = field(init=False, repr=False, compare=False)
-    matches: dict[str, Match] = field(init=False, repr=False, compare=False)
-    shown: Shown = field(init=False, repr=False, compare=False)
     messenger: Player = field(init=False, repr=False, compare=False)
     here: int = field(init=False, repr=False, compare=False)
     heads = Heads()

@@ -15,9 +15,9 @@ from uncollapse.games.boosting.stages import Stages
 from uncollapse.games.duel import Duel
 from uncollapse.games.game import Draw, Memory, Observation, Part, Plain, Table
 from uncollapse.games.shown import Shown
-from uncollapse.players import Heads, Mixture, Player, Stack
-from uncollapse.remedies import Match, judged_as_one
-from uncollapse.streams import Ambient, Streams, derive_seed
+from uncollapse.players import Heads, Mixture, Stack
+from uncollapse.remedies import judged_as_one
+from uncollapse.streams import Ambient, derive_seed
 
 AT_ONCE = 256
 """Training points that are judged at once, if the batch is not known."""
@@ -48,11 +48,6 @@ class InStages(Plain, ABC):
     Only the first component begins from an earlier run (``init``).
     """
 
-    players: dict[str, Player] = field(init=False, repr=False, compare=False)
-    table: Table = field(init=False, repr=False, compare=False)
-    randomness: dict[str, Streams] = field(init=False, repr=False, compare=False)
-    matches: dict[str, Match] = field(init=False, repr=False, compare=False)
-    shown: Shown = field(init=False, repr=False, compare=False)
     memories: dict[str, Memory] = field(init=False, repr=False, compare=False)
     duel: Duel = field(init=False, repr=False, compare=False)
     stages: Stages = field(init=False, repr=False, compare=False)
