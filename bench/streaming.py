@@ -130,7 +130,7 @@ def main():
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--read", type=int, default=4000, help="images a round; 0 for all")
+    parser.add_argument("--read", type=int, default=12_000, help="images a round; 0 for all")
     words = parser.parse_args()
     most = words.read or words.images - (WARM * words.workers + 1) * words.batch
     torch.set_num_threads(1)

@@ -1,8 +1,13 @@
 """Data that is read while it is learned."""
 
+import gc
 import io
+import os
 import pickle
+import signal
+import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -10,7 +15,7 @@ import torch
 from PIL import Image
 
 from uncollapse import data
-from uncollapse.data import encoded
+from uncollapse.data import encoded, readers
 from uncollapse.data.sampler import Sampler
 from uncollapse.data.streaming import Streamed
 from uncollapse.errors import DataError
@@ -22,6 +27,7 @@ class Counting:
 
     shape = (1, 8, 8)
     labels = None
+    forks = False
 
     def __init__(self, count=50):
         self.count = count
@@ -127,3 +133,95 @@ def test_a_streamed_set_can_be_pickled_and_copied_to_a_device():
     store.pixels.threads = set()
     again = pickle.loads(pickle.dumps(store))
     assert torch.equal(again.values(torch.arange(4)), store.to("cpu").values(torch.arange(4)))
+
+
+class Named(Counting):
+    """Images that say in which process they were read; some cannot be."""
+
+    forks = True
+
+    def read(self, number):
+        if number == 40:
+            raise DataError("image 40 is damaged")
+        if number == 41:
+            os.kill(os.getpid(), signal.SIGKILL)
+        image = np.full(self.shape, number, np.uint8)
+        image[0, 1, :4] = np.frombuffer(os.getpid().to_bytes(4, "little"), np.uint8)
+        return image
+
+
+def process_of(image):
+    return int.from_bytes(image[0, 1, :4].numpy().tobytes(), "little")
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="processes are not forked here")
+
+
+@linux
+def test_processes_read_and_end_with_the_store():
+    store = Streamed(Named(), workers=2)
+    store.soon(torch.arange(32))
+    found = store.values(torch.arange(40))
+    assert found[:, 0, 0, 0].tolist() == list(range(40))
+    readers = {process_of(image) for image in found}
+    assert len(readers) == 2
+    assert os.getpid() not in readers
+    with pytest.raises(DataError, match=r"^image 40 is damaged$"):
+        store.values(torch.tensor([40]))
+    assert store.values(torch.tensor([1]))[0, 0, 0, 0] == 1  # it goes on
+    again = pickle.loads(pickle.dumps(store)).values(torch.tensor([2]))
+    assert process_of(again[0]) not in readers
+    del store
+    gc.collect()  # of the error's frames
+    wait_until(lambda: not any(map(alive, readers)))
+
+
+@linux
+def test_a_reader_that_was_killed_is_said():
+    with pytest.raises(DataError, match=r"was ended \(exit code -9\)"):
+        Streamed(Named(), workers=1).values(torch.tensor([41]))
+
+
+@linux
+def test_readers_end_with_a_parent_that_was_killed(tmp_path, monkeypatch):
+    """And not by what a terminal or a scheduler sends to all: the parent ends them."""
+    monkeypatch.setattr(readers, "LOOKS", 0.05)
+    parent = os.fork()
+    if not parent:
+        try:
+            store = Streamed(Named(), workers=1)
+            reader = process_of(store.values(torch.tensor([1]))[0])
+            os.kill(reader, signal.SIGINT)
+            store.values(torch.tensor([2]))
+            (tmp_path / "reader").write_text(f"{reader}\n")
+            time.sleep(60)
+        finally:
+            os._exit(1)
+    wait_until(lambda: (tmp_path / "reader").exists() and (tmp_path / "reader").read_text())
+    reader = int((tmp_path / "reader").read_text())
+    assert alive(reader)
+    os.kill(parent, signal.SIGKILL)
+    os.waitpid(parent, 0)
+    wait_until(lambda: not alive(reader))
+
+
+def alive(process):
+    try:
+        with open(f"/proc/{process}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_until(so):
+    limit = time.monotonic() + 30
+    while not so():
+        assert time.monotonic() < limit
+        time.sleep(0.02)
+
+
+@linux
+def test_threads_read_where_processes_cannot_be_had(monkeypatch):
+    monkeypatch.setattr("uncollapse.data.streaming.can_fork", lambda: False)
+    found = Streamed(Named(), workers=2).values(torch.arange(6))
+    assert {process_of(image) for image in found} == {os.getpid()}

@@ -44,6 +44,8 @@ class Records(Protocol):
     """Class numbers ``[N]``; None when unlabelled."""
     classes: tuple[str, ...]
     """The classes' names."""
+    forks: bool
+    """Whether forks of the process may read them too: they share no open file."""
 
     def __len__(self) -> int:
         """How many there are."""
@@ -139,6 +141,7 @@ class Decoded:
     def __init__(self, records: Records, size: Size, choices: Choices) -> None:
         self.records = records
         self.labels = records.labels
+        self.forks = records.forks
         self.size = size
         self.grey = choices.colour == "grey"
         self.choices = dataclasses.replace(choices, colour="grey" if self.grey else "rgb")

@@ -82,6 +82,8 @@ class Files:
         files: in order.
     """
 
+    forks = True
+
     def __init__(self, where: Path, files: Sequence[Path]) -> None:
         self.where = where
         self.names = [file.relative_to(where).as_posix() for file in files]

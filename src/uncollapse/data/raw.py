@@ -24,6 +24,8 @@ class Mapped:
         labels: class numbers of all of them, if there are any.
     """
 
+    forks = False  # a copy is faster than its way through a pipe
+
     def __init__(
         self, parts: Sequence[NDArray[np.uint8]], labels: NDArray[np.int64] | None
     ) -> None:

@@ -7,6 +7,7 @@ order: what workers have ready is only a guess ahead, so a resumed run sees the 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
@@ -16,7 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-CHUNK = 8
+from uncollapse.data.readers import Reader, can_fork
+
+CHUNK = 16
 """Samples that a worker reads at once."""
 MOST_READY = 2**28
 """Bytes of samples that are ready, or on their way, before they are asked for."""
@@ -28,6 +31,8 @@ class Pixels(Protocol):
 
     labels: NDArray[np.int64] | None
     """Class numbers ``[N]``; None when unlabelled."""
+    forks: bool
+    """Whether forks of the process may read them too, and reading is worth a process of its own."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -51,12 +56,12 @@ def processors() -> int:
 class Streamed:
     """A store of images that are read when they are asked for.
 
-    Workers are threads: reading and decoding leave Python's lock, nothing has to be copied between
-    processes, and a file is opened once.
+    Workers are threads. Where images can be read by forks each has a process of its own, since what
+    Python does about a small image takes longer than to decode it; elsewhere they read themselves.
 
     Args:
         pixels: where they are read.
-        workers: threads; None for one a processor, 16 at most.
+        workers: how many; None for one a processor, 16 at most.
         device: where batches go.
     """
 
@@ -67,7 +72,8 @@ class Streamed:
         self.workers = workers or min(processors(), MOST_WORKERS)
         self.device = device
         self._pool: ThreadPoolExecutor | None = None
-        self._ready: dict[int, tuple[Future[list[NDArray[np.uint8]]], int]] = {}
+        self._own = threading.local()
+        self._ready: dict[int, tuple[Future[NDArray[np.uint8]], int]] = {}
         self._most_ready = max(CHUNK, MOST_READY // int(np.prod(pixels.shape)))
 
     @property
@@ -121,13 +127,11 @@ class Streamed:
         """Of what can be told without reading all."""
         return self.pixels.digest()
 
-    def _asked(
-        self, numbers: Sequence[int]
-    ) -> dict[int, tuple[Future[list[NDArray[np.uint8]]], int]]:
+    def _asked(self, numbers: Sequence[int]) -> dict[int, tuple[Future[NDArray[np.uint8]], int]]:
         """Gives numbers to the workers; for each the part of their work in which it will be."""
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.workers, "uncollapse-data")
-        asked: dict[int, tuple[Future[list[NDArray[np.uint8]]], int]] = {}
+        asked: dict[int, tuple[Future[NDArray[np.uint8]], int]] = {}
         size = max(1, min(CHUNK, -(-len(numbers) // self.workers)))
         for start in range(0, len(numbers), size):
             chunk = numbers[start : start + size]
@@ -135,8 +139,16 @@ class Streamed:
             asked |= {number: (future, place) for place, number in enumerate(chunk)}
         return asked
 
-    def _chunk(self, numbers: Sequence[int]) -> list[NDArray[np.uint8]]:
-        return [self.pixels.read(number) for number in numbers]
+    def _chunk(self, numbers: Sequence[int]) -> NDArray[np.uint8]:
+        if not (self.pixels.forks and can_fork()):
+            return np.stack([self.pixels.read(number) for number in numbers])
+        if not hasattr(self._own, "reader"):
+            self._own.reader = Reader(self.pixels)
+        found: NDArray[np.uint8] = self._own.reader.read(numbers)
+        return found
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_pool": None, "_ready": {}}
+        return self.__dict__ | {"_pool": None, "_own": None, "_ready": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state | {"_own": threading.local()}

@@ -32,6 +32,8 @@ class Hub:
         label: the labels', if any.
     """
 
+    forks = False  # pyarrow's threads are not forked with it
+
     def __init__(self, rows: Any, column: str, label: str | None) -> None:
         self.rows = rows.select_columns([column])
         self.column = column

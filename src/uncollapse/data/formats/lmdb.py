@@ -36,8 +36,19 @@ NODES = 16
 """Where in a page that list begins."""
 LEAST = 64
 """Bytes of a value, below which it is no image, but a note such as a count."""
-_OPEN: WeakValueDictionary[tuple[int, str], Any] = WeakValueDictionary()
-"""Databases by process and path: LMDB refuses to open one twice."""
+_OPEN: WeakValueDictionary[str, Any] = WeakValueDictionary()
+"""Databases of this process by path: LMDB refuses to open one twice."""
+
+
+def _forked() -> None:
+    """LMDB's must not be used in a child, which may open them anew."""
+    for environment in list(_OPEN.values()):
+        environment.close()
+    _OPEN.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 class Database:
@@ -51,6 +62,8 @@ class Database:
         DataError: no such databases, damaged ones, or values that are no images.
         MissingExtraError: the package lmdb is needed.
     """
+
+    forks = True
 
     def __init__(self, files: Sequence[Path], reading: Reading) -> None:
         self.lmdb = need("lmdb", "lmdb")
@@ -118,11 +131,11 @@ class Database:
         return self._digest
 
     def _environment(self, part: int) -> Any:
-        """An open database of this process: LMDB's must not be taken into a child."""
+        """An open database of this process."""
         key = (os.getpid(), part)
         if key not in self._environments:
             file = self.files[part]
-            once = (os.getpid(), str(file.resolve()))
+            once = str(file.resolve())
             try:
                 self._environments[key] = _OPEN.get(once) or self.lmdb.open(
                     str(file),

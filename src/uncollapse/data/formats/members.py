@@ -38,6 +38,8 @@ class Members:
         classes: the classes' names.
     """
 
+    forks = True
+
     def __init__(
         self,
         archives: Sequence[Path],

@@ -44,6 +44,8 @@ class Table:
         MissingExtraError: the package pyarrow is needed.
     """
 
+    forks = False  # pyarrow's threads are not forked with it
+
     def __init__(self, files: Sequence[Path], reading: Reading) -> None:
         self.arrow, self.parquet = need("pyarrow", "parquet"), need("pyarrow.parquet", "parquet")
         self.files = files
