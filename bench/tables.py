@@ -63,6 +63,15 @@ CANDIDATES: dict[str, dict[str, Any]] = {
         "recipe": "ctgan", "objective": "r3gan:r1=1,r2=1", "optimizer": "adam:beta1=0,beta2=0.99",
         "lr": 5e-4, "remedies": [*BOTH[:1], "ema:0.995", "lr-decay"],
     },
+    "r3gan at 1e-3, ema, lr-decay": {
+        "recipe": "ctgan", "objective": "r3gan:r1=1,r2=1", "optimizer": "adam:beta1=0,beta2=0.99",
+        "lr": 1e-3, "remedies": [*BOTH[:1], "ema:0.995", "lr-decay"],
+    },
+    "R1, ema, lr-decay": {
+        "recipe": "ctgan", "objective": "non-saturating:r1=1",
+        "optimizer": "adam:beta1=0,beta2=0.99",
+        "lr": 5e-4, "remedies": [*BOTH[:1], "ema:0.995", "lr-decay"],
+    },
     "five critic steps, ema, lr-decay": {
         "recipe": "ctgan", "critic_steps": 5, "remedies": [*BOTH, "ema:0.995", "lr-decay"],
     },
