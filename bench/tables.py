@@ -72,6 +72,11 @@ CANDIDATES: dict[str, dict[str, Any]] = {
         "optimizer": "adam:beta1=0,beta2=0.99",
         "lr": 5e-4, "remedies": [*BOTH[:1], "ema:0.995", "lr-decay"],
     },
+    "R1 at 1e-3, ema, lr-decay": {
+        "recipe": "ctgan", "objective": "non-saturating:r1=1",
+        "optimizer": "adam:beta1=0,beta2=0.99",
+        "lr": 1e-3, "remedies": [*BOTH[:1], "ema:0.995", "lr-decay"],
+    },
     "five critic steps, ema, lr-decay": {
         "recipe": "ctgan", "critic_steps": 5, "remedies": [*BOTH, "ema:0.995", "lr-decay"],
     },
