@@ -231,7 +231,7 @@ def test_steps_of_decimals_are_kept():
     ("column", "value", "said"),
     [
         ("kin", "a", "no column 'kin'; there is kind"),
-        ("kind", "A", "column 'kind' has no 'A'"),
+        ("kind", "d", "column 'kind' has no 'd'"),
         ("price", "3", "a column of numbers; conditions are on categories"),
         ("same", "x", "a column of a single value"),
     ],

@@ -8,6 +8,8 @@ import torch
 
 import uncollapse as uc
 from uncollapse.data.characters import Alphabet
+from uncollapse.errors import DataError
+from uncollapse.evaluation import evaluate
 from uncollapse.training.looks import Looks
 from uncollapse.training.watching import Watching
 
@@ -107,6 +109,27 @@ class Stuck(torch.nn.Module):
 
     def forward(self, z):
         return torch.softmax(40 * self.logits, -1).expand(len(z), -1, -1)
+
+
+def test_lines_are_evaluated_as_they_were_learned(prose, tmp_path, command):
+    """By characters and as long, whatever real lines are; a single line is nothing to learn."""
+    long = tmp_path / "long.txt"
+    long.write_text("".join(f"{line} {'x' * 40}\n" for line in prose.read_text().split("\n")[:-1]))
+    uc.train(f"text:{long}", length=9, steps=1, out=tmp_path / "run", **WORDS)
+    code, out, err = command("evaluate", tmp_path / "run", "--resamples", 0, "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    assert "texts are taken by characters: as they are learned" in found["notes"]
+    assert "js of 4-grams" in {row["quantity"] for row in found["rows"]}
+    begun = uc.data.load(f"text:{long}", length=9)
+    same = evaluate(begun, f"text:{long}", measures=["text"], resamples=0)
+    assert next(row.value for row in same.rows if row.quantity == "js of 4-grams") < 0.01
+    code, out, err = command("evaluate", long, "--reference", long, "--resamples", 0)
+    assert code == 0, err
+    assert "taken by words" in out
+    (tmp_path / "one.txt").write_text("a single line of some length\n")
+    with pytest.raises(DataError, match="has a single line"):
+        uc.data.load(f"text:{tmp_path / 'one.txt'}")
 
 
 def test_the_watcher_reads_lines(prose):

@@ -74,6 +74,15 @@ def test_rows_that_are_asked_for(run):
     assert len(rows["job"]) == 50
     with pytest.raises(ConfigError, match="column 'job' has no 'clerc'; there is clerk"):
         run.sample(5, where={"job": "clerc"})
+    assert set(run.table(5, where={"rare": "NO"})["rare"]) == {"no"}
+    for where, said in (
+        ("job=clerk", "where must be such as"),
+        ({"job": ["clerk"]}, "a column's value is a text, a number, True, False, or None"),
+        ({"rare": None}, "column 'rare' has no 'missing'"),
+        ({"job": 5}, "column 'job' has no '5'"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            run.table(5, where=where)
     ring = uc.train("ring8", steps=1, batch=16)
     with pytest.raises(ConfigError, match="conditions are on columns of tables"):
         ring.sample(5, where={"job": "clerk"})

@@ -270,6 +270,9 @@ class Encoding:
             )
         known = dict(zip(found.called, range(found.size), strict=True))
         known |= dict(zip(found.values, range(found.size), strict=True))
+        spelled = [name for name in known if name.casefold() == value.strip().casefold()]
+        if value.strip() not in known and len(spelled) == 1:
+            value = spelled[0]
         if value.strip() not in known:
             raise ConfigError(
                 f"where: column '{shown(column)}' has no '{shown(value)}'{_nearest(value, known)}"

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from uncollapse.data import balance, pictures
 from uncollapse.data.decoding import shown
-from uncollapse.data.encoding import Encoding
+from uncollapse.data.encoding import MISSING, Encoding
 from uncollapse.data.histograms import grid
 from uncollapse.data.pictures import Judge
 from uncollapse.data.shown import Picture, Shown
@@ -381,3 +381,20 @@ KINDS: dict[str, type[Form]] = {form.name: form for form in (Points, Series, Ima
 def form_of(name: str, facts: Mapping[str, Any] | None = None) -> Form:
     """The form of a name, with what a checkpoint keeps of it."""
     return KINDS[name].of(facts or {})
+
+
+def asked(where: Mapping[str, object]) -> dict[str, str]:
+    """Conditions on columns, as the table writes their values.
+
+    Raises:
+        ConfigError: they are no names with texts, numbers, true or false, or None for missing.
+    """
+    if not isinstance(where, Mapping):
+        raise ConfigError(f'where must be such as {{"income": ">50K"}}, not {where!r}')
+    for column, value in where.items():
+        if not isinstance(column, str) or not isinstance(value, str | int | float | None):
+            raise ConfigError(
+                "where: a column's value is a text, a number, True, False, or None where it is "
+                f"missing; not {column!r}: {value!r}"
+            )
+    return {name: MISSING if value is None else str(value) for name, value in where.items()}

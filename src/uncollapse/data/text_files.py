@@ -49,10 +49,14 @@ def text_file(path: str | Path, *, name: str | None = None, reading: Reading) ->
     are unknown.
 
     Raises:
-        DataError: missing, no text, or fewer than two different characters.
+        DataError: missing, no text, or a single line.
         ConfigError: a length or vocabulary that cannot be.
     """
     lines = read_lines(path, reading)
+    if len(lines) < 2:
+        raise DataError(
+            f"{path} has a single line, which would be learned by heart: a sample a line"
+        )
     return of_lines(lambda: lines, name or f"text:{path}", reading)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from uncollapse.data import Dataset
 from uncollapse.data.tables import Columns, Table, typed
 from uncollapse.errors import ConfigError, DataError, ShapeError
-from uncollapse.evaluation.opening import Opened
+from uncollapse.evaluation.opening import Opened, cut
 from uncollapse.evaluation.units import in_units_of
 from uncollapse.metrics.features import Extractor
 
@@ -52,6 +52,7 @@ class Comparison:
         pool, fake: ``[n, ...]`` in network units; a table's columns as numbers; None for text.
         pool_table, fake_table: columns of one kind.
         pool_lines, fake_lines: texts; of a table, its rows as they are written.
+        spelled: whether the texts are learned character by character.
         study: which samples of the reference features and bins may be learned from.
         studied: these samples, 10,000 at most, as in the pool; None where nothing is learned.
         held_out: real samples that nobody was trained on, ``[h, ...]``.
@@ -74,6 +75,7 @@ class Comparison:
     fake_table: Table | None = None
     pool_lines: list[str] | None = None
     fake_lines: list[str] | None = None
+    spelled: bool = False
     study: Tensor | None = None
     studied: Tensor | None = None
     held_out: Tensor | None = None
@@ -217,16 +219,19 @@ def compare(
         return _of_tables(fake, reference, count, seed, random, learned, make_extractor)
     if reference.lines is not None and fake.lines is not None:
         notes: list[str] = []
-        n, m, size = sizes(len(reference.lines), len(fake.lines), count, notes)
+        length = fake.length or reference.length  # a run's samples are no longer than its lines
+        lines, fakes = cut(reference.lines, length), cut(fake.lines, length)
+        n, m, size = sizes(len(lines), len(fakes), count, notes)
         return Comparison(
             "text",
             seed,
             n,
             m,
             make_extractor,
-            pool_lines=pick(reference.lines, _some(len(reference.lines), size, random)),
-            fake_lines=pick(fake.lines, _some(len(fake.lines), m, random)),
-            train=reference.lines,
+            pool_lines=pick(lines, _some(len(lines), size, random)),
+            fake_lines=pick(fakes, _some(len(fakes), m, random)),
+            train=lines,
+            spelled=length is not None,
             notes=notes,
         )
     raise ShapeError(

@@ -33,17 +33,18 @@ class Text(Measure):
         return None if sets.kind == "text" else "text"
 
     def __call__(self, sets: Comparison, sure: Sure) -> Measured:
-        """N-grams of words; where most real texts are written without spaces, of characters."""
+        """N-grams of words; of characters where a run learned these, or most have no spaces."""
         pool, fake = sets.pool_lines, sets.fake_lines
         assert pool is not None
         assert fake is not None
-        words = has_words(pool)  # the real ones decide, lest fakes choose their own measure
+        # the real ones decide, lest fakes choose their own measure
+        words = has_words(pool) and not sets.spelled
         split: Any = str.split if words else list
         # A half of few lines must still have such n-grams.
         longest = min(
             sorted(len(split(line)) for line in side)[len(side) // 2] for side in (pool, fake)
         )
-        sizes = [n for n in (1, 2, 3) if n <= max(1, longest)]
+        sizes = [n for n in (1, 2, 3, 4)[: 4 if sets.spelled else 3] if n <= max(1, longest)]
 
         def take(real: list[str], fake: list[str]) -> tuple[float, ...]:
             return (
@@ -58,7 +59,8 @@ class Text(Measure):
         ]
         unit = "words" if words else "characters"
         how = "with" if words else "without"
-        sets.notes.append(f"texts are taken by {unit}: most real ones are written {how} spaces")
+        why = "as they are learned" if sets.spelled else f"most real ones are written {how} spaces"
+        sets.notes.append(f"texts are taken by {unit}: {why}")
         found = rows("text", sets, sure, quantities, take, pool, fake, unit)
         return Measured([*found, _copied(sets, sure)])
 

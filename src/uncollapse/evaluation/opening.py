@@ -33,6 +33,8 @@ class Opened(NamedTuple):
     dataset: Dataset | None = None
     columns: Columns | None = None
     lines: list[str] | None = None
+    length: int | None = None
+    """Characters of a line at most, where lines are learned character by character."""
 
     @property
     def kind(self) -> str:
@@ -116,16 +118,20 @@ def _open(text: str, reading: Reading, like: Opened | None) -> Opened:
 def _of(name: str, reading: Reading, dataset: Dataset) -> Opened:
     """A data set, as lines or as columns of a table where its samples are such."""
     if (lines := dataset.form.lines_of(dataset)) is not None:
-        return Opened(name, reading, lines=_cut(lines, reading))
+        return Opened(name, reading, lines=_cut(lines, reading), length=dataset.shape[0])
     if (columns := dataset.form.columns_of(dataset)) is not None:
         return Opened(dataset.name, reading, columns=columns)
     return Opened(name, reading, dataset=dataset)
 
 
 def _cut(lines: list[str], reading: Reading) -> list[str]:
-    """Lines as long as people chose; white space that a cut leaves at the end is left out."""
-    length = reading.choice("length")
+    """Lines as long as people chose."""
     reading.choice("vocabulary")  # real lines keep all of their characters
+    return cut(lines, reading.choice("length"))
+
+
+def cut(lines: list[str], length: int | None) -> list[str]:
+    """Lines of so many characters; white space that a cut leaves at the end is left out."""
     return [line[:length].rstrip() for line in lines]
 
 

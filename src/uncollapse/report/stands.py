@@ -33,6 +33,8 @@ CURES = {
     "latent-ignored": "a larger --latent",
 }
 """What to train anew with, by failure: see ``docs/which-remedy.md``."""
+OF_DEFAULT = "more --steps, and wider networks if that is not enough: it has the default recipe"
+"""Likewise where the default recipe was not enough."""
 OWN_CURES = {
     "mode-collapse": "the r3gan loss with its gradient penalties, an average of G's weights (EMA)",
     "mode-dropping": "the r3gan loss with its gradient penalties, an average of G's weights (EMA)",
@@ -221,6 +223,8 @@ class RunStands:
             if verdict.state == "warning" and run.running:
                 stop = "wait, as it may pass; or train"
             cure = CURES.get(verdict.failure, "another recipe or remedy")
+            if cure.startswith("the default recipe") and run.config.recipe.startswith("default@"):
+                cure = OF_DEFAULT
             if verdict.advice:
                 more = f"uncollapse advise {folder}"
                 first = verdict.advice[0]

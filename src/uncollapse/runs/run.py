@@ -13,7 +13,7 @@ from PIL.Image import Image
 from torch import Tensor, nn
 
 from uncollapse.data import Dataset
-from uncollapse.data.forms import form_of
+from uncollapse.data.forms import asked, form_of
 from uncollapse.data.ranges import Range
 from uncollapse.data.shown import Shown
 from uncollapse.data.stores import Held
@@ -209,7 +209,7 @@ class Run:
         seed: int = 0,
         replica: int = 0,
         of: str | None = None,
-        where: Mapping[str, str] | None = None,
+        where: Mapping[str, object] | None = None,
         route: Sequence[int] | None = None,
         label: int | str | None = None,
     ) -> Tensor:
@@ -223,7 +223,8 @@ class Run:
                 generator than these by name: ``"local-3"`` is the fourth local one of SGAN, as it
                 learned, without an EMA.
             where: of rows of a table, categories by column that all samples have, as the table
-                writes them: ``{"income": ">50K"}``.
+                writes them: ``{"income": ">50K"}``; numbers, True and False may be such in Python
+                too, None is a missing one.
             route: the picks of a generator with stochastic layers, one a layer, for all samples;
                 by default each sample has picks of its own, which belong to the seed.
 
@@ -247,7 +248,7 @@ class Run:
         seed: int = 0,
         replica: int = 0,
         of: str | None = None,
-        where: Mapping[str, str] | None = None,
+        where: Mapping[str, object] | None = None,
     ) -> dict[str, list[str]]:
         """Draws rows of a table: the columns of the source, and values as it would write them.
 
@@ -272,7 +273,7 @@ class Run:
         seed: int,
         replica: int,
         of: str | None,
-        where: Mapping[str, str] | None = None,
+        where: Mapping[str, object] | None = None,
         route: Sequence[int] | None = None,
         label: int | str | None = None,
     ) -> Tensor:
@@ -294,7 +295,7 @@ class Run:
         seed: int = 0,
         replica: int = 0,
         of: str | None = None,
-        where: Mapping[str, str] | None = None,
+        where: Mapping[str, object] | None = None,
         route: Sequence[int] | None = None,
         label: int | str | None = None,
     ) -> Iterator[Tensor]:
@@ -335,18 +336,19 @@ class Run:
         seed: int,
         replica: int,
         of: str | None,
-        where: Mapping[str, str],
+        where: Mapping[str, object],
         route: Sequence[int] | None,
     ) -> Iterator[Tensor]:
         """Samples of which ``where`` is true: asked for, and those left out that are not."""
         form, data = self.data.form, self.data
+        wanted = asked(where)
         tried = found = 0
 
         def under(latents: Tensor) -> Tensor:
-            return form.under(latents, where)
+            return form.under(latents, wanted)
 
         for made in self._pieces(TRIES * count, seed, replica, of, under, route):
-            fits = form.fits((made - data.shift) / data.scale, where)
+            fits = form.fits((made - data.shift) / data.scale, wanted)
             kept = made[fits][: count - found]
             tried, found = tried + len(made), found + len(kept)
             if len(kept):
@@ -355,9 +357,9 @@ class Run:
                 return
             if tried >= ENOUGH and found * TRIES < tried:
                 break
-        asked = ", ".join(f"{column} = {value}" for column, value in where.items())
+        named = ", ".join(f"{column} = {value}" for column, value in wanted.items())
         raise ConfigError(
-            f"where: of {tried:,} rows that were asked for, {found:,} have {asked}: the generator "
+            f"where: of {tried:,} rows that were asked for, {found:,} have {named}: the generator "
             "does not make them; ask for less at once, or train longer"
         )
 
@@ -509,7 +511,7 @@ class Run:
         seed: int = 0,
         replica: int = 0,
         of: str | None = None,
-        where: Mapping[str, str] | None = None,
+        where: Mapping[str, object] | None = None,
         route: Sequence[int] | None = None,
         label: int | str | None = None,
     ) -> Shown:

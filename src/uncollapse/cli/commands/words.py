@@ -40,7 +40,8 @@ class Words:
     rollback: back to the last healthy checkpoint, or to the beginning, and on from there with
     the first advice that can be followed on the way; three times at most. Default: continue."""
     tracker: Annotated[tuple[str, ...], BARE, Parameter(group=RUN)] = ()
-    """Who else gets the numbers and pictures: tensorboard. May be repeated."""
+    """Who else gets the numbers and pictures: csv, tensorboard, mlflow, wandb, trackio, or a
+    class of yours as package.module:Class. May be repeated."""
     init: Annotated[str | None, Parameter(group=RUN)] = None
     """A run's folder: all networks begin from its weights (the generator's as it learned, not
     averaged), with new optimisers, and are its networks unless others are given."""
