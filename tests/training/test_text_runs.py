@@ -123,7 +123,7 @@ def test_lines_are_evaluated_as_they_were_learned(prose, tmp_path, command):
     assert "js of 4-grams" in {row["quantity"] for row in found["rows"]}
     begun = uc.data.load(f"text:{long}", length=9)
     same = evaluate(begun, f"text:{long}", measures=["text"], resamples=0)
-    assert next(row.value for row in same.rows if row.quantity == "js of 4-grams") < 0.01
+    assert next(row.value for row in same.rows if row.quantity == "js of 4-grams") < 0.05
     code, out, err = command("evaluate", long, "--reference", long, "--resamples", 0)
     assert code == 0, err
     assert "taken by words" in out
