@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
+import uncollapse as uc
 from uncollapse.errors import DataError, UncollapseError
 from uncollapse.evaluation import evaluate
 from uncollapse.evaluation.comparison import table_numbers
@@ -131,6 +133,35 @@ def test_odd_tables_give_a_result_or_one_line(tmp_path, head, real, fake):
 def test_what_a_constant_column_has_lost(tmp_path):
     real, fake = [f",{i % 3}" for i in range(300)], [f"5,{i % 3}" for i in range(300)]
     assert compared(tmp_path, "a,b", real, fake).lost == ["a = missing (all of the data)"]
+
+
+def test_numbers_that_do_not_belong_together_show(tmp_path):
+    """Each column is right by itself; a gross of 1.2 times the net is shuffled."""
+    random = np.random.default_rng(0)
+    net = random.normal(100, 20, 600).round(2)
+    rows = [f"{n},{1.2 * n:.2f},{random.normal():.3f}" for n in net]
+    wrong = [
+        f"{n},{1.2 * m:.2f},{random.normal():.3f}" for n, m in zip(net, net[::-1], strict=True)
+    ]
+    found = by_name(compared(tmp_path, "net,gross,other", rows, wrong))
+    off = found["net × gross: correlation off by"]
+    assert off.value > 0.9
+    assert off.value > 10 * off.perfect_high
+    assert found["net × other: correlation off by"].value < 0.2
+    assert found["gross: ks"].value < found["gross: ks"].perfect_high
+
+
+def test_correlations_are_spearmans():
+    random = np.random.default_rng(0)
+    x = random.normal(size=(50, 3)) + random.normal(size=(50, 1))
+    x[:, 2] = x[:, 2].round()  # ties
+    table = {"a": x[:, 0], "k": np.array(["x"] * 50), "b": x[:, 1], "c": x[:, 2]}
+    found = uc.metrics.rank_correlations(table)
+    np.testing.assert_allclose(found, spearmanr(x).statistic, atol=1e-12)
+    gaps = table | {"a": np.where(x[:, 0] > 0.5, np.nan, x[:, 0]), "c": np.ones(50)}
+    found = uc.metrics.rank_correlations(gaps)
+    assert 0.1 < found[0, 1] < 1
+    assert (found[2] == 0).all()
 
 
 def test_tables_without_rows_are_one_line(tmp_path):

@@ -23,7 +23,7 @@ MISSING = "missing"
 
 @dataclass(frozen=True)
 class Columns(Measure):
-    """A table column by column, and pairs of columns of categories."""
+    """A table column by column, pairs of columns of categories, and of numbers."""
 
     def lacks(self, sets: Comparison) -> str | None:
         """A table."""
@@ -31,6 +31,8 @@ class Columns(Measure):
 
     def __call__(self, sets: Comparison, sure: Sure) -> Measured:
         """Categories and pairs of them by coverage and total variation; numbers by quantiles.
+
+        Pairs of numbers by Spearman's correlation.
 
         Of columns with missing values also how many these are.
         """
@@ -48,6 +50,7 @@ class Columns(Measure):
         none = {n: found.index("") if "" in found else -1 for n, found in known.items()}
         found = _column_rows(sets, sure, one, other, known, none, gaps)
         found += _pair_rows(sets, sure, one, other, {n: len(k) for n, k in known.items()})
+        found += _correlation_rows(sets, sure, one, other, [n for n in pool if n not in known])
         real = pick(pool, range(sets.n_real))
         sets.notes.extend(_gaps_that_differ(real, fake, gaps))
         return Measured(found, _lost(real, fake, pick(one, range(sets.n_real)), other, known))
@@ -128,6 +131,28 @@ def _pair_rows(
         quantities += [Quantity(f"{a} × {b}: coverage", SHARE)]
         quantities += [Quantity(f"{a} × {b}: total variation", SHARE)]
     return rows("columns", sets, sure, quantities, take, pool, fake, "pairs", counts=True)
+
+
+def _correlation_rows(
+    sets: Comparison, sure: Sure, pool: dict[str, Any], fake: dict[str, Any], names: list[str]
+) -> list[Row]:
+    """Rows of every pair of columns of numbers: by how much their correlation differs."""
+    upper = np.triu_indices(len(names), 1)
+    if len(names) < 2:
+        return []
+
+    def take(one: dict[str, Any], other: dict[str, Any]) -> tuple[float, ...]:
+        real, mine = (
+            metrics.rank_correlations({name: table[name] for name in names})
+            for table in (one, other)
+        )
+        return tuple(np.abs(real - mine)[upper].tolist())
+
+    quantities = [
+        Quantity(f"{names[a]} × {names[b]}: correlation off by", FROM_0)
+        for a, b in zip(*upper, strict=True)
+    ]
+    return rows("columns", sets, sure, quantities, take, pool, fake, "correlations", counts=True)
 
 
 def _gaps_that_differ(real: Table, fake: Table, gaps: list[str]) -> Iterator[str]:

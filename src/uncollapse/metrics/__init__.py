@@ -21,7 +21,13 @@ from uncollapse.metrics.modes import ModeCoverage, lost_modes, mode_balance, mod
 from uncollapse.metrics.moments import KernelDistance, frechet_distance, kernel_distance
 from uncollapse.metrics.prdc import PRDC, expected_coverage, prdc
 from uncollapse.metrics.regions import CollapseRegion, collapse_region
-from uncollapse.metrics.tables import Categories, Numbers, column_distances, pair_coverage
+from uncollapse.metrics.tables import (
+    Categories,
+    Numbers,
+    column_distances,
+    pair_coverage,
+    rank_correlations,
+)
 from uncollapse.metrics.text import copied_lines, distinct_n, ngram_divergence
 
 __all__ = [
@@ -67,5 +73,6 @@ __all__ = [
     "ngram_divergence",
     "pair_coverage",
     "prdc",
+    "rank_correlations",
     "stacked_labels",
 ]
