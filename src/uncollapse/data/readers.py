@@ -8,7 +8,6 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
-import pickle
 import signal
 import sys
 import threading
@@ -22,14 +21,15 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from uncollapse.errors import DataError
+from uncollapse.errors import DataError, UncollapseError
 
 LOOKS = 5.0
 """Seconds after which a reader that nobody asks looks whether its parent is still there."""
 
 
 _ONE = threading.Lock()
-"""Threads fork one at a time: what is changed for it belongs to all of them."""
+"""Threads fork one at a time: no reader may inherit another's end of a pipe that is not its own, or
+the end of that other one would not be noticed."""
 
 
 class Readable(Protocol):
@@ -60,14 +60,15 @@ class Reader:
 
     def __init__(self, samples: Readable) -> None:
         self.shape = samples.shape
-        self._here, there = multiprocessing.get_context("fork").Pipe()
-        process = multiprocessing.get_context("fork").Process(
-            target=_serve, args=(samples, there, os.getpid()), daemon=True
-        )
+        context = multiprocessing.get_context("fork")
         with _ONE, warnings.catch_warnings():  # of forks beside threads, which later Pythons give
             warnings.simplefilter("ignore", DeprecationWarning)
+            self._here, there = context.Pipe()
+            process = context.Process(
+                target=_serve, args=(samples, there, os.getpid()), daemon=True
+            )
             process.start()
-        there.close()
+            there.close()
         self._process = process
         weakref.finalize(self, _stop, self._here, process)
 
@@ -79,8 +80,8 @@ class Reader:
         """
         try:
             self._here.send(numbers)
-            failed: Exception | None = self._here.recv()
-            if failed is None:
+            failed: str = self._here.recv()
+            if not failed:
                 found = np.empty((len(numbers), *self.shape), np.uint8)
                 self._here.recv_bytes_into(found.reshape(-1).data)
         except (EOFError, OSError):
@@ -89,8 +90,8 @@ class Reader:
                 f"a process that reads samples was ended (exit code {self._process.exitcode}): "
                 "is there enough memory?"
             ) from None
-        if failed is not None:
-            raise failed
+        if failed:
+            raise DataError(failed)
         return found
 
 
@@ -111,22 +112,15 @@ def _serve(samples: Readable, asked: Connection, parent: int) -> None:
             try:
                 found = np.stack([samples.read(number) for number in numbers])
             except Exception as error:
-                asked.send(_sendable(error))
+                kind = "" if isinstance(error, UncollapseError) else f"{type(error).__name__}: "
+                asked.send(f"{kind}{error}")
                 continue
-            asked.send(None)
+            asked.send("")
             asked.send_bytes(found.reshape(-1).data)
     except (EOFError, OSError):
         return
     finally:
         os._exit(0)  # without the parent's exit functions
-
-
-def _sendable(error: Exception) -> Exception:
-    try:
-        pickle.loads(pickle.dumps(error))
-        return error
-    except Exception:
-        return DataError(f"{type(error).__name__}: {error}")
 
 
 def _stop(here: Connection, process: BaseProcess) -> None:
