@@ -28,8 +28,7 @@ LOOKS = 5.0
 
 
 _ONE = threading.Lock()
-"""Threads fork one at a time: no reader may inherit another's end of a pipe that is not its own, or
-the end of that other one would not be noticed."""
+"""Threads fork one at a time: who inherits the far end of another reader's pipe hides its death."""
 
 
 class Readable(Protocol):
