@@ -270,15 +270,16 @@ class Encoding:
             )
         known = dict(zip(found.called, range(found.size), strict=True))
         known |= dict(zip(found.values, range(found.size), strict=True))
-        spelled = [name for name in known if name.casefold() == value.strip().casefold()]
-        if value.strip() not in known and len(spelled) == 1:
-            value = spelled[0]
-        if value.strip() not in known:
+        wanted = value.strip()
+        if wanted not in known:  # true for True
+            alike = [name for name in known if name.casefold() == wanted.casefold()]
+            wanted = alike[0] if len(alike) == 1 else wanted
+        if wanted not in known:
             raise ConfigError(
                 f"where: column '{shown(column)}' has no '{shown(value)}'{_nearest(value, known)}"
             )
         before = self.categories[: self.categories.index(found)]
-        return sum(c.size for c in before) + known[value.strip()]
+        return sum(c.size for c in before) + known[wanted]
 
     @property
     def facts(self) -> list[dict[str, Any]]:

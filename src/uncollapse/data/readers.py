@@ -5,6 +5,7 @@ Decoding a small image is mostly Python's own work, which threads do one at a ti
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import multiprocessing
 import os
@@ -123,9 +124,7 @@ def _serve(samples: Readable, asked: Connection, parent: int) -> None:
 
 
 def _stop(here: Connection, process: BaseProcess) -> None:
-    try:
+    with contextlib.suppress(OSError):  # it may have ended already
         here.send(None)
         here.close()
-    except OSError:
-        pass  # it has ended already
     process.join(0.1)

@@ -21,7 +21,7 @@ from uncollapse.names import check_kinds
 from uncollapse.objectives import Objective
 from uncollapse.players import Heads, Mixture, Selected, Selection, Source, Stack
 from uncollapse.players.selection import MH, RULES, logits
-from uncollapse.remedies import Match, judged_as_one
+from uncollapse.remedies import Match
 from uncollapse.streams import Ambient, derive_seed
 
 HELD, HELD_AT_MOST = 0.2, 8192
@@ -132,11 +132,8 @@ class Boosted(Seated):
                 f"boosted: {self.classifiers} x {self.rounds} rounds of classifiers leave none of "
                 f"{table.steps} steps to the pair: take more steps, or boosted:rounds=N"
             )
-        if self.classifiers and judged_as_one(table.remedies) > 1:
-            raise ConfigError(
-                "boosted: samples are weighed one by one, and packing has packs of them judged: "
-                "leave one of the two out"
-            )
+        if self.classifiers:
+            table.refuse_packs("boosted: samples are weighed one by one")
         self.table = table
         self.duel = Duel()
         self.duel.set_up(table)

@@ -357,6 +357,20 @@ class Table:
                 raise ConfigError(f"{named(remedy)} needs a single process, not {self.ranks.count}")
             remedy.join(game)
 
+    def refuse_packs(self, why: str) -> None:
+        """Of a game that asks a discriminator about single samples.
+
+        Args:
+            why: the game's name, and what it asks.
+
+        Raises:
+            ConfigError: packs of samples are judged.
+        """
+        if judged_as_one(self.remedies) > 1:
+            raise ConfigError(
+                f"{why}, and packing has packs of them judged: leave one of the two out"
+            )
+
     def streams(self, purpose: str) -> Streams:
         """Random numbers for one purpose, one stream a member."""
         return Streams(self.seeds, purpose, self.device)

@@ -15,7 +15,6 @@ from uncollapse.games.duel import Duel
 from uncollapse.games.game import Draw, Memory, Observation, Part, Table, WholeRun
 from uncollapse.names import check_kinds
 from uncollapse.players import Heads, Mixture
-from uncollapse.remedies import judged_as_one
 from uncollapse.streams import Ambient, derive_seed
 
 AT_ONCE = 256
@@ -82,11 +81,8 @@ class SelfConditioned(WholeRun):
         Raises:
             ConfigError: discriminators that look at no single points.
         """
-        if self.classes and judged_as_one(table.remedies) > 1:
-            raise ConfigError(
-                "self-conditioned: clusters are of single points, and packing has packs of them "
-                "judged: leave one of the two out"
-            )
+        if self.classes:
+            table.refuse_packs("self-conditioned: clusters are of single points")
         self.table = table
         self.duel = Duel()
         self.duel.set_up(table)

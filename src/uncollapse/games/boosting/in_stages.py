@@ -16,7 +16,6 @@ from uncollapse.games.duel import Duel
 from uncollapse.games.game import Draw, Memory, Observation, Part, Plain, Table
 from uncollapse.games.shown import Shown
 from uncollapse.players import Heads, Mixture, Stack
-from uncollapse.remedies import judged_as_one
 from uncollapse.streams import Ambient, derive_seed
 
 AT_ONCE = 256
@@ -95,11 +94,8 @@ class InStages(Plain, ABC):
             raise ConfigError(
                 f"{self.name}: {self.components} components need as many steps, not {table.steps}"
             )
-        if self.components > 1 and judged_as_one(table.remedies) > 1:
-            raise ConfigError(
-                f"{self.name}: training points are judged one by one, and packing has packs of "
-                "them judged: leave one of the two out"
-            )
+        if self.components > 1:
+            table.refuse_packs(f"{self.name}: training points are judged one by one")
         self.table = table
         self.players = {}
         self.shown = Shown()
