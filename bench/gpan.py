@@ -1,6 +1,6 @@
 """GPAN: whether its images are what was wanted, and how they vary, with and without its parts.
 
-    python bench/gpan.py                                # nine runs, two hours of processor
+    python bench/gpan.py                                # nine runs, an hour of processor
     python bench/gpan.py --groups paper --variants all    # one run
 
 Trains at 64 pixels against efficientnet-lite0, with photographs that come with scikit-image and
@@ -32,6 +32,7 @@ GROUPS = {
     "paper": "rock-python/box-turtle/zebra+flamingo",
     "ten": "goldfish/ostrich/tiger/jellyfish/strawberry/volcano/sunglasses/monarch/lion/daisy",
 }
+STEPS = {"one": 300, "paper": 1800, "ten": 2000}
 VARIANTS = {"all": "", "no-split": ",split=0", "no-patches": ",adversarial=0"}
 PHOTOGRAPHS = (
     *("astronaut", "cat", "coffee", "rocket"),
@@ -76,7 +77,8 @@ def trained(folder: Path, data: Path, group: str, variant: str, steps: int, widt
         game=f"pseudo-adversarial:wanted={GROUPS[group]},pixels={TRAINED}{VARIANTS[variant]}",
         batch=8,
         steps=steps,
-        lr=5e-3,
+        lr=(1e-2, 1e-3),
+        remedies=["lr-decay"],
         optimizer="adam:beta1=0.5,beta2=0.9",
         out=folder,
         checkpoint_every=max(steps // 6, 1),
@@ -150,7 +152,7 @@ def main() -> None:
     parser.add_argument("--rows", type=Path, default=HERE)
     parser.add_argument("--groups", nargs="*", choices=GROUPS, default=list(GROUPS))
     parser.add_argument("--variants", nargs="*", choices=VARIANTS, default=list(VARIANTS))
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, help=f"instead of {STEPS}")
     parser.add_argument("--width", type=int, default=32)
     words = parser.parse_args()
     words.rows.mkdir(parents=True, exist_ok=True)
@@ -160,14 +162,15 @@ def main() -> None:
     judges = {
         pixels: classifier("efficientnet-lite0", pixels=pixels) for pixels in (TRAINED, HELD_OUT)
     }
-    for group in words.groups:
-        for variant in words.variants:
-            told = {"group": group, "variant": variant, "steps": words.steps, "width": words.width}
+    for variant in words.variants:
+        for group in words.groups:
+            steps = words.steps or STEPS[group]
+            told = {"group": group, "variant": variant, "steps": steps, "width": words.width}
             if any(told.items() <= row.items() for row in rows):
                 continue
             begun = time.process_time()
-            folder = words.out / f"{group}-{variant}-{words.steps}-{words.width}"
-            run = trained(folder, data, group, variant, words.steps, words.width)
+            folder = words.out / f"{group}-{variant}-{steps}-{words.width}"
+            run = trained(folder, data, group, variant, steps, words.width)
             seconds = time.process_time() - begun
             found, images = measured(run, judges)
             rows += [told | row | {"seconds": round(seconds)} for row in found]

@@ -1,14 +1,16 @@
-"""Document 000's experiment on MNIST: its adapted GAN, the stochastic one, and a large plain one.
+"""Document 000's experiments: its adapted GAN, the stochastic one, and others of as many weights.
 
-A run that is a row already is not run again: stop it at any time, and start it again.
+A run that is a row already is not run again: stop it at any time, and start it again. Rows and
+pictures are in docs/figures/stochastic-ensembling.
 
-    python bench/stochastic_ensembling.py collapse out.jsonl   # many starts, 500 steps each
-    python bench/stochastic_ensembling.py curves out.jsonl     # few, to step 4,400 (Figs. 2 and 3)
-    python bench/stochastic_ensembling.py tell out.jsonl       # tables of what is there
-    python bench/stochastic_ensembling.py collapse out.jsonl --seeds 1 --steps 50 --width 8
+    python bench/stochastic_ensembling.py mnist      # five starts to step 500, the first to 4,400
+    python bench/emoji_folder.py emoji
+    python bench/stochastic_ensembling.py emoji      # a small, varied folder, with flips
+    python bench/stochastic_ensembling.py mnist --table
+    python bench/stochastic_ensembling.py mnist --only adapted --seeds 20 --long 0
 
-A start is an initialisation, so restarting the paper's GAN is another seed. ``immediate`` is a
-collapse that lasts: at every look from step 100 to 500 samples differ from each other less than
+A start is an initialisation, so restarting the paper's GAN is another seed. A collapse is
+*immediate* if it lasts: at every look from step 100 to 500 samples differ from each other less than
 ``ALIKE`` times as much as real ones do, or hold a single class. Both numbers stand in each row, so
 another line can be drawn later.
 """
@@ -16,120 +18,177 @@ another line can be drawn later.
 from __future__ import annotations
 
 import argparse
+import bisect
 import json
 import math
 import os
 import statistics
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import uncollapse as uc
 from uncollapse.data import Dataset
 from uncollapse.metrics.classifier import train_classifier
-from uncollapse.nets import Routes
+from uncollapse.nets import AdaptedGAN, Routes
 
-LOOKS = (0, 50, 100, 150, 250, 350, 500, 1000, 1500, 2000, 2500, 2650, 3000, 3500, 4000, 4400)
+OUT = Path(__file__).parents[1] / "docs" / "figures" / "stochastic-ensembling"
+LOOKS = (0, 50, 100, 150, 250, 350, 500, 750, 1000, 1500, 2000, 2650, 3000, 3500, 4000, 4400)
 """The paper's steps, where a checkpoint every 50 has them."""
-EVERY = 50
-SAMPLES = 2000
+EVERY, START = 50, 500
+PICTURED = (100, 500, 1000, 2000, 2650, 4400)
+SAMPLES, ROUTES, EACH = 2000, 16, 64
 ALIKE = 0.1
 IMMEDIATE = (100, 500)
-SIZE = 32
-"""Pixels: so that the generator has a fourth layer, which all routes share."""
-PARTS = {"collapse": (500, 20), "curves": (4400, 3)}
-"""Steps and seeds."""
+SIZE, WIDTH, LAYERS, BANK = 32, 64, 3, 16
+"""32 pixels, so that the generator has a fourth layer, which all routes share."""
+MEASURES = ("spread", "classes", "entropy", "ndb", "coverage", "within", "between", "dead")
 
 
-def variants(width: int) -> dict[str, str]:
-    """Generators by name; the last has about as many weights as the stochastic one."""
-    wide = matched(width)
+@dataclass(frozen=True)
+class Scene:
+    """A data set, and how far its longest run goes."""
+
+    data: str
+    steps: int
+    flips: bool = False
+
+
+SCENES = {"mnist": Scene("mnist", 4400), "emoji": Scene("images:emoji", 2000, flips=True)}
+
+
+class Ensemble(nn.Module):
+    """A generator a filter set, which share the upper layers: one pick for all banks of a sample.
+
+    What document 000 compares its layers with: as many weights as the stochastic generator, and as
+    much work, but ``BANK`` routes instead of ``BANK ** LAYERS``.
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        family = AdaptedGAN(WIDTH, bank=BANK, stochastic=LAYERS)
+        self.latent = family.latent
+        self.network = family.generator(shape, family.latent)
+
+    def forward(self, z: Tensor) -> Tensor:
+        routes = Routes(self.network)
+        if routes.layers[0].fixed is not None:
+            return cast(Tensor, self.network(z))
+        with routes.taking(torch.randint(BANK, (len(z), 1)).expand(-1, LAYERS)):
+            return cast(Tensor, self.network(z))
+
+
+def variants(shape: tuple[int, ...]) -> dict[str, Callable[[], nn.Module]]:
+    """Generators by name; all but the first have about as many weights."""
+
+    def stochastic() -> nn.Module:
+        return AdaptedGAN(WIDTH, bank=BANK, stochastic=LAYERS).generator(shape, 128)
+
+    def plain(width: int) -> nn.Module:
+        return AdaptedGAN(width).generator(shape, 128)
+
+    wanted = weights(stochastic())
+    wide = bisect.bisect_left(range(16 * WIDTH), wanted, lo=WIDTH, key=lambda w: weights(plain(w)))
     return {
-        "adapted": f"adapted-gan:width={width}",
-        "stochastic": f"adapted-gan:width={width},bank=16,stochastic=3",
-        "plain, as many weights": f"adapted-gan:width={wide}",
+        "adapted": lambda: plain(WIDTH),
+        "stochastic": stochastic,
+        "ensemble": lambda: Ensemble(shape),
+        "wide": lambda: plain(wide),
     }
 
 
-def weights(generator: str) -> int:
-    network = uc.nets.build_generator(generator, (1, SIZE, SIZE))()
+def weights(network: nn.Module) -> int:
     return sum(weight.numel() for weight in network.parameters())
-
-
-def matched(width: int) -> int:
-    wanted = weights(f"adapted-gan:width={width},bank=16,stochastic=3")
-    return min(
-        range(width, 16 * width), key=lambda w: abs(weights(f"adapted-gan:width={w}") - wanted)
-    )
 
 
 class Judge:
     """What samples are measured by, made once."""
 
-    def __init__(self) -> None:
-        self.data: Dataset = uc.data.load("mnist", size=SIZE)
+    def __init__(self, scene: Scene) -> None:
+        self.data: Dataset = uc.data.load(scene.data, size=SIZE, flips=scene.flips)
         labels = self.data.labels(torch.arange(len(self.data)))
-        assert labels is not None
-        self.classifier = train_classifier(self.data.take, labels, 10)
-        index = torch.randint(
-            len(self.data), (SAMPLES,), generator=torch.Generator().manual_seed(0)
-        )
-        self.real = self.data.take(index)
-        self.spread = spread(self.real)
+        self.probs = None
+        if labels is not None:
+            self.probs = train_classifier(self.data.take, labels, 10).network.probs
+        some = torch.Generator().manual_seed(0)
+        self.real = self.data.take(torch.randint(len(self.data), (SAMPLES,), generator=some))
+        self.spread = apart(self.real)
 
     def measures(self, run: uc.Run) -> dict[str, float]:
-        """Of the run's samples, in network units."""
-        fake = ((run.sample(SAMPLES) - run.data.shift) / run.data.scale).float()
+        """Of the run's samples; nothing where they are no numbers."""
+        fake = drawn(run, SAMPLES)
         if not fake.isfinite().all():
-            names = ("spread", "classes", "entropy", "ndb", "coverage")
-            return dict.fromkeys(names, 0.0) | {"ndb": 1.0}
-        probs = self.classifier.network.probs(fake)
-        counts = torch.bincount(probs.argmax(1), minlength=10)
+            return {}
         flat = self.real.flatten(1), fake.flatten(1)
         found = {
-            "spread": spread(fake) / self.spread,
-            "classes": float((counts > SAMPLES / 1000).sum()),
-            "entropy": uc.metrics.class_entropy(probs.double()),
+            "spread": apart(fake) / self.spread,
             "ndb": uc.metrics.ndb(*flat, max_dims=50).score,
             "coverage": uc.metrics.prdc(*flat).coverage,
         }
+        if self.probs is not None:
+            probs = self.probs(fake)
+            counts = torch.bincount(probs.argmax(1), minlength=10)
+            found["classes"] = float((counts > SAMPLES / 1000).sum())
+            found["entropy"] = uc.metrics.class_entropy(probs.double())
         if uc.nets.picks(run.generator):
-            routes = Routes(run.generator)
-            alone = torch.Generator().manual_seed(0)
-            each = [torch.randint(bank, (16,), generator=alone) for bank in routes.banks]
-            within = [
-                spread(((run.sample(64, route=r) - run.data.shift) / run.data.scale).float())
-                for r in torch.stack(each, 1).tolist()
-            ]
-            found["within"] = statistics.mean(within) / self.spread
-            found["dead routes"] = statistics.mean(w < ALIKE * self.spread for w in within)
+            found |= self.of_routes(run)
         return found
 
+    def of_routes(self, run: uc.Run) -> dict[str, float]:
+        """How samples differ within a route, and between routes of one latent; dead routes."""
+        samples = torch.stack([drawn(run, EACH, route) for route in some_routes(run, ROUTES)])
+        within = [apart(of_one) / self.spread for of_one in samples]
+        between = [apart(of_latent) / self.spread for of_latent in samples.transpose(0, 1)]
+        return {
+            "within": statistics.mean(within),
+            "between": statistics.mean(between),
+            "dead": statistics.mean(w < ALIKE for w in within),
+        }
 
-def spread(x: Tensor) -> float:
+
+def drawn(run: uc.Run, count: int, route: tuple[int, ...] | None = None) -> Tensor:
+    """Samples in network units."""
+    return ((run.sample(count, route=route) - run.data.shift) / run.data.scale).float()
+
+
+def some_routes(run: uc.Run, count: int) -> list[tuple[int, ...]]:
+    """Routes that training takes: an ensemble has one for each of its generators."""
+    if any(isinstance(module, Ensemble) for module in run.generator.modules()):
+        return [(pick,) * LAYERS for pick in range(BANK)][:count]
+    return run.routes(count)
+
+
+def apart(x: Tensor) -> float:
     """Mean distance between two samples."""
     return float(torch.pdist(x[:500].flatten(1)).mean())
 
 
-def train(judge: Judge, generator: str, discriminator: str, seed: int, steps: int) -> Any:
-    """One run: measures at the looks, and losses at every checkpoint."""
+def train(
+    judge: Judge, generator: Callable[[], nn.Module], seed: int, steps: int, pictures: str
+) -> Any:
+    """One run: measures at the looks, and losses at every checkpoint; pictures of a long one."""
     looks: list[dict[str, float]] = []
 
     def look(run: uc.Run) -> None:
         if run.step in LOOKS or run.step == steps:
             looks.append({"step": run.step} | judge.measures(run))
+        if steps > START and run.step in PICTURED:
+            routed = uc.nets.picks(run.generator)
+            shown = run.show_routes(some_routes(run, 8), 8) if routed else run.show(64)
+            shown.image.save(OUT / f"{pictures}-{run.step}.png")
 
     with tempfile.TemporaryDirectory() as folder:
         run = uc.train(
             judge.data,
             recipe="adapted-gan",
             generator=generator,
-            discriminator=discriminator,
+            discriminator=f"adapted-gan:width={WIDTH}",
             seed=seed,
             steps=steps,
             checkpoint_every=EVERY,
@@ -138,17 +197,21 @@ def train(judge: Judge, generator: str, discriminator: str, seed: int, steps: in
             out=Path(folder) / "run",
         )
         losses = [
-            {k: row[k] for k in ("step", "loss_d", "loss_g")}
+            [row["step"], row["loss_d"], row["loss_g"]]
             for row in run.metrics
             if "loss_d" in row and row["step"] % EVERY == 0
         ]
     return {"looks": looks, "losses": losses}
 
 
-def collapsed(looks: Iterable[dict[str, float]]) -> bool:
+def collapsed(looks: list[dict[str, float]]) -> bool:
     """Whether a run collapsed at once, and stayed so."""
     low, high = IMMEDIATE
-    bad = [x["spread"] < ALIKE or x["classes"] < 2 for x in looks if low <= x["step"] <= high]
+    bad = [
+        x.get("spread", 0) < ALIKE or x.get("classes", 2) < 2
+        for x in looks
+        if low <= x["step"] <= high
+    ]
     return bool(bad) and all(bad)
 
 
@@ -161,10 +224,10 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 
 
 def append(path: Path, row: dict[str, Any]) -> None:
-    rows = [*rows_of(path), row]
-    beside = path.with_suffix(".part")
-    beside.write_text("".join(json.dumps(r, allow_nan=False) + "\n" for r in rows))
-    os.replace(beside, path)
+    with path.open("a") as file:
+        file.write(json.dumps(row, allow_nan=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def finite(x: Any) -> Any:
@@ -176,71 +239,65 @@ def finite(x: Any) -> Any:
     return None if isinstance(x, float) and not math.isfinite(x) else x
 
 
-def tell(path: Path) -> None:
-    """Tables."""
-    rows = rows_of(path)
-    for part, steps in sorted({(row["part"], row["steps"]) for row in rows}):
-        print(f"\n{part}, {steps} steps\n")
-        print(
-            "| generator | collapsed at once | step | spread | classes | entropy | NDB | coverage |"
-        )
-        print("|---|---|---|---|---|---|---|---|")
-        here = [row for row in rows if (row["part"], row["steps"]) == (part, steps)]
-        for name in dict.fromkeys(row["generator"] for row in here):
-            runs = [row for row in here if row["generator"] == name]
-            many = f"{sum(row['immediate'] for row in runs)} of {len(runs)}"
-            for step in [look["step"] for look in runs[0]["looks"]]:
-                looks = [x for row in runs for x in row["looks"] if x["step"] == step]
-                means = [
-                    f"{statistics.mean(x[k] for x in looks if x[k] is not None):.3g}"
-                    for k in ("spread", "classes", "entropy", "ndb", "coverage")
-                ]
-                print(f"| `{name}` | {many} | {step} | {' | '.join(means)} |")
+def tell(rows: list[dict[str, Any]]) -> None:
+    """How many starts collapsed at once; then means (and least to largest) at each look."""
+    by = {name: [r for r in rows if r["variant"] == name] for name in variants((1, SIZE, SIZE))}
+    for name, runs in by.items():
+        if runs:
+            at_once = sum(collapsed(run["looks"]) for run in runs)
+            cost = statistics.median(run["seconds"] / run["steps"] for run in runs)
+            print(
+                f"{name}: {at_once} of {len(runs)} collapsed at once; {runs[0]['weights']:,} "
+                f"weights; {cost:.2f} s a step"
+            )
+    print(f"\n| step | generator | runs | {' | '.join(MEASURES)} |")
+    print("|---" * (3 + len(MEASURES)) + "|")
+    for step in LOOKS:
+        for name, runs in by.items():
+            looks = [x for run in runs for x in run["looks"] if x["step"] == step]
+            cells = []
+            for measure in MEASURES:
+                found = [x[measure] for x in looks if x.get(measure) is not None]
+                wide = f" ({min(found):.2g}–{max(found):.2g})" if len(found) > 1 else ""
+                cells.append(f"{statistics.mean(found):.2g}{wide}" if found else "")
+            if looks:
+                print(f"| {step} | {name} | {len(looks)} | {' | '.join(cells)} |")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", choices=[*PARTS, "tell"])
-    parser.add_argument("file", type=Path)
-    parser.add_argument("--seeds", type=int)
-    parser.add_argument("--steps", type=int)
-    parser.add_argument("--width", type=int, default=64)
-    parser.add_argument("--only", help="one of the generators: adapted, stochastic, plain, …")
+    parser.add_argument("scene", choices=SCENES)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--long", type=int, default=1, help="of them, how many go on")
+    parser.add_argument("--steps", type=int, help="of those that go on")
+    parser.add_argument("--only", nargs="+", help="adapted, stochastic, ensemble, wide")
+    parser.add_argument("--table", action="store_true")
     given = parser.parse_args()
-    if given.part == "tell":
-        tell(given.file)
+    scene, path = SCENES[given.scene], OUT / f"{given.scene}.jsonl"
+    if given.table:
+        tell(rows_of(path))
         return
+    OUT.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
-    steps, seeds = PARTS[given.part]
-    steps, seeds = given.steps or steps, given.seeds or seeds
-    done = {(r["part"], r["generator"], r["seed"], r["steps"]) for r in rows_of(given.file)}
-    judge = Judge()
-    for seed in range(seeds):
-        for name, generator in variants(given.width).items():
-            if given.only and not name.startswith(given.only):
-                continue
-            if (given.part, generator, seed, steps) in done:
+    judge = Judge(scene)
+    named = variants(judge.data.shape)
+    for seed in reversed(range(given.seeds)):  # long ones last
+        steps = (given.steps or scene.steps) if seed < given.long else START
+        for name, generator in named.items():
+            done = any((r["variant"], r["seed"]) == (name, seed) for r in rows_of(path))
+            if done or (given.only and name not in given.only):
                 continue
             begun = time.perf_counter()
-            made = train(judge, generator, f"adapted-gan:width={given.width}", seed, steps)
+            made = train(judge, generator, seed, steps, f"{given.scene}-{name}")
             row = {
-                "part": given.part,
                 "variant": name,
-                "generator": generator,
                 "seed": seed,
                 "steps": steps,
-                "weights": weights(generator),
-                "immediate": collapsed(made["looks"]),
+                "weights": weights(generator()),
                 "seconds": round(time.perf_counter() - begun),
-                **made,
             }
-            append(given.file, finite(row))
-            last = made["looks"][-1]
-            print(
-                f"{name}, seed {seed}: {last['classes']:.0f} classes, spread {last['spread']:.2f}, "
-                f"{'collapsed at once, ' if row['immediate'] else ''}{row['seconds']} s",
-                flush=True,
-            )
+            append(path, finite(row | made))
+            print(name, f"seed {seed}:", made["looks"][-1], flush=True)
 
 
 if __name__ == "__main__":

@@ -66,6 +66,21 @@ def test_all_sizes_have_five_stochastic_layers_and_14_patches(size):
     assert SMALL.discriminator((1, size, size))(images).shape == (2, 1, 14, 14)
 
 
+def test_what_is_wanted_and_the_route_reach_the_image_at_first():
+    torch.manual_seed(0)
+    made = GPAN(width=32).generator(SHAPE, 22)
+    made.want(torch.eye(4))
+    made.keep(torch.zeros(1, 3, 32, 32))
+    maps = []
+    for layer in made.routed:
+        layer.register_forward_hook(lambda _, __, out: maps.append(out))
+    images = made(torch.cat([made.asking(torch.zeros(1, 22), k) for k in range(4)]))
+    sizes = [one.square().mean().sqrt().item() for one in maps]
+    assert min(sizes) > 0.5 * sizes[0] and max(sizes) < 2 * sizes[0]
+    assert images.std(0).mean() > 0.02  # of sets; 1e-5 with torch's own initialisation
+    assert made(made.asking(torch.randn(8, 22), 0)).std(0).mean() > 0.02
+
+
 def test_a_seed_chooses_set_substrate_and_route_uniformly():
     made = generator()
     seeds = torch.randn(4000, SMALL.latent)
