@@ -332,7 +332,8 @@ def _normalised(layer: nn.Module, gain: float = GAIN) -> nn.Module:
         nn.init.zeros_(layer.bias)
     weight_norm(layer, dim=int(transposed))
     stride = layer.stride[0] if transposed else 1
-    layer.parametrizations.weight.original0.fill_(gain * stride)
+    length = layer.get_parameter("parametrizations.weight.original0")
+    length.fill_(gain * stride)
     return layer
 
 
