@@ -76,7 +76,8 @@ def test_what_is_wanted_and_the_route_reach_the_image_at_first():
         layer.register_forward_hook(lambda _, __, out: maps.append(out))
     images = made(torch.cat([made.asking(torch.zeros(1, 22), k) for k in range(4)]))
     sizes = [one.square().mean().sqrt().item() for one in maps]
-    assert min(sizes) > 0.5 * sizes[0] and max(sizes) < 2 * sizes[0]
+    assert min(sizes) > 0.5 * sizes[0]
+    assert max(sizes) < 2 * sizes[0]
     assert images.std(0).mean() > 0.02  # of sets; 1e-5 with torch's own initialisation
     assert made(made.asking(torch.randn(8, 22), 0)).std(0).mean() > 0.02
 
