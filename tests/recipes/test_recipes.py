@@ -170,6 +170,7 @@ def test_the_page_says_what_recipes_fix():
         name, kinds, nets, loss, remedies, optimizer, lr, batch, critic_steps, steps = cells
         name, optimizer = name.strip("`"), optimizer.strip("`")
         named = re.findall("`(.*?)`", nets) or [None]
+        rates = [float(rate) for rate in re.findall(r"\d[\d.e-]*", lr)]
         *game, objective = re.findall("`(.*?)`", loss)
         for kind in kinds.split(", "):
             assert settings(name, KINDS[kind]) == Settings(
@@ -179,7 +180,7 @@ def test_the_page_says_what_recipes_fix():
                 objective=objective,
                 remedies=tuple(re.findall("`(.*?)`", remedies)),
                 optimizer=optimizer,
-                lr=(float(lr),) * 2,
+                lr=(rates[0], rates[-1]),
                 batch=int(batch.replace(",", "")),
                 critic_steps=int(critic_steps),
                 steps=int(steps.replace(",", "")),

@@ -27,6 +27,7 @@ registry = {
         Recipe("ctgan", 1, "Xu et al. 2019", published.ctgan),
         Recipe("r3gan", 1, "Huang et al. 2024", published.r3gan),
         Recipe("adapted-gan", 1, "Xiang and Li 2017", published.adapted_gan),
+        Recipe("gpan", 1, "measured: docs/methods/gpan.md", published.gpan),
         Recipe("sgan", 1, "Chavdarova and Fleuret 2018", published.sgan),
     )
 }

@@ -47,8 +47,8 @@ class Words:
     averaged), with new optimisers, and are its networks unless others are given."""
     recipe: Annotated[str | None, Parameter(group=LEARNING)] = None
     """default, chosen by measurement for each kind of data; or a paper's own: gan, dcgan, wgan,
-    wgan-gp, dragan, pacgan, ctgan, r3gan, sgan, adapted-gan, with the paper's number of steps. Any
-    option below wins over it."""
+    wgan-gp, dragan, pacgan, ctgan, r3gan, sgan, adapted-gan, gpan, with the paper's number of
+    steps. Any option below wins over it."""
     game: Annotated[str | None, Parameter(group=PLAYERS)] = None
     """Which networks train against which: duel, one generator and one discriminator; sgan; several
     generators (madgan, mgan, message-passing), or one after another (adagan, mwu, cascade); several
