@@ -6,13 +6,16 @@ pictures are in docs/figures/stochastic-ensembling.
     python bench/stochastic_ensembling.py mnist      # five starts to step 500, the first to 4,400
     python bench/emoji_folder.py emoji
     python bench/stochastic_ensembling.py emoji      # a small, varied folder, with flips
+    python bench/stochastic_ensembling.py mnist --shrink 30 --seeds 3 --long 0 --start 250
     python bench/stochastic_ensembling.py mnist --table
     python bench/stochastic_ensembling.py mnist --only adapted --seeds 20 --long 0
 
 A start is an initialisation, so restarting the paper's GAN is another seed. A collapse is
 *immediate* if it lasts: at every look from step 100 to 500 samples differ from each other less than
 ``ALIKE`` times as much as real ones do, or hold a single class. Both numbers stand in each row, so
-another line can be drawn later.
+another line can be drawn later. ``--shrink 30`` divides what the strictly normalised weights are kept as by
+30: the networks are the same functions at first, but learn 30 times as fast until weights have grown,
+which is the one thing that initialisation does to them.
 """
 
 from __future__ import annotations
@@ -103,6 +106,20 @@ def variants(shape: tuple[int, ...]) -> dict[str, Callable[[], nn.Module]]:
     }
 
 
+def shrunk(make: Callable[[], nn.Module], times: float) -> Callable[[], nn.Module]:
+    """Networks whose normalised weights are kept ``times`` times smaller: the same functions."""
+
+    def made() -> nn.Module:
+        network = make()
+        with torch.no_grad():
+            for name, weight in network.named_parameters():
+                if name.endswith("parametrizations.weight.original"):
+                    weight.div_(times)
+        return network
+
+    return made
+
+
 def weights(network: nn.Module) -> int:
     return sum(weight.numel() for weight in network.parameters())
 
@@ -170,7 +187,12 @@ def apart(x: Tensor) -> float:
 
 
 def train(
-    judge: Judge, generator: Callable[[], nn.Module], seed: int, steps: int, pictures: str
+    judge: Judge,
+    generator: Callable[[], nn.Module],
+    discriminator: Callable[[], nn.Module],
+    seed: int,
+    steps: int,
+    pictures: str,
 ) -> Any:
     """One run: measures at the looks, and losses at every checkpoint; pictures of a long one."""
     looks: list[dict[str, float]] = []
@@ -188,7 +210,7 @@ def train(
             judge.data,
             recipe="adapted-gan",
             generator=generator,
-            discriminator=f"adapted-gan:width={WIDTH}",
+            discriminator=discriminator,
             seed=seed,
             steps=steps,
             checkpoint_every=EVERY,
@@ -241,7 +263,10 @@ def finite(x: Any) -> Any:
 
 def tell(rows: list[dict[str, Any]]) -> None:
     """How many starts collapsed at once; then means (and least to largest) at each look."""
-    by = {name: [r for r in rows if r["variant"] == name] for name in variants((1, SIZE, SIZE))}
+    by = {
+        name: [r for r in rows if r["variant"] == name]
+        for name in sorted({r["variant"] for r in rows})
+    }
     for name, runs in by.items():
         if runs:
             at_once = sum(collapsed(run["looks"]) for run in runs)
@@ -270,6 +295,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--long", type=int, default=1, help="of them, how many go on")
     parser.add_argument("--steps", type=int, help="of those that go on")
+    parser.add_argument("--start", type=int, default=START, help="steps of the others")
+    parser.add_argument("--shrink", type=float, default=1, help="weights, by that")
     parser.add_argument("--only", nargs="+", help="adapted, stochastic, ensemble, wide")
     parser.add_argument("--table", action="store_true")
     given = parser.parse_args()
@@ -281,23 +308,26 @@ def main() -> None:
     torch.set_num_threads(1)
     judge = Judge(scene)
     named = variants(judge.data.shape)
+    judging = shrunk(lambda: AdaptedGAN(WIDTH).discriminator(judge.data.shape), given.shrink)
     for seed in reversed(range(given.seeds)):  # long ones last
-        steps = (given.steps or scene.steps) if seed < given.long else START
+        steps = (given.steps or scene.steps) if seed < given.long else given.start
         for name, generator in named.items():
-            done = any((r["variant"], r["seed"]) == (name, seed) for r in rows_of(path))
+            told = name if given.shrink == 1 else f"{name}, weights / {given.shrink:g}"
+            done = any((r["variant"], r["seed"]) == (told, seed) for r in rows_of(path))
             if done or (given.only and name not in given.only):
                 continue
             begun = time.perf_counter()
-            made = train(judge, generator, seed, steps, f"{given.scene}-{name}")
+            networks = shrunk(generator, given.shrink), judging
+            made = train(judge, *networks, seed, steps, f"{given.scene}-{name}")
             row = {
-                "variant": name,
+                "variant": told,
                 "seed": seed,
                 "steps": steps,
                 "weights": weights(generator()),
                 "seconds": round(time.perf_counter() - begun),
             }
             append(path, finite(row | made))
-            print(name, f"seed {seed}:", made["looks"][-1], flush=True)
+            print(told, f"seed {seed}:", made["looks"][-1], flush=True)
 
 
 if __name__ == "__main__":
