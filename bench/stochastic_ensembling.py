@@ -13,9 +13,9 @@ pictures are in docs/figures/stochastic-ensembling.
 A start is an initialisation, so restarting the paper's GAN is another seed. A collapse is
 *immediate* if it lasts: at every look from step 100 to 500 samples differ from each other less than
 ``ALIKE`` times as much as real ones do, or hold a single class. Both numbers stand in each row, so
-another line can be drawn later. ``--shrink 30`` divides what the strictly normalised weights are kept as by
-30: the networks are the same functions at first, but learn 30 times as fast until weights have grown,
-which is the one thing that initialisation does to them.
+another line can be drawn later. ``--shrink 30`` divides what the strictly normalised weights are
+kept as by 30: at first the networks are the same functions, but they learn 30 times as fast until
+weights have grown, which is the one thing that initialisation changes here.
 """
 
 from __future__ import annotations
