@@ -30,7 +30,7 @@ HERE = Path(__file__).parents[1] / "docs" / "figures" / "gpan"
 GROUPS = {
     "one": "rock-python",
     "paper": "rock-python/box-turtle/zebra+flamingo",
-    "ten": "goldfish/ostrich/tiger/jellyfish/strawberry/volcano/sunglasses/monarch/lion/daisy",
+    "ten": "goldfish/ostrich/tiger/jellyfish/strawberry/volcano/balloon/monarch/lion/daisy",
 }
 STEPS = {"one": 300, "paper": 1800, "ten": 2000}
 VARIANTS = {"all": "", "no-split": ",split=0", "no-patches": ",adversarial=0"}
