@@ -6,6 +6,7 @@ from torch import nn
 
 from uncollapse.errors import ConfigError, MissingExtraError, ShapeError
 from uncollapse.games.classifier import Classifier, classifier, grad_cam, imagenet_names
+from uncollapse.games.views import View, views
 
 PIXELS = 16
 
@@ -68,6 +69,35 @@ def test_regions_are_where_the_map_is_above_half_of_its_largest():
     torch.testing.assert_close(look.logits, logits)
     assert look.logits.requires_grad
     assert not look.regions.requires_grad
+
+
+def test_views_are_parts_whose_regions_are_put_back():
+    judge, images = Classifier(network(), "2", PIXELS), torch.rand(2, 3, 20, 20) * 2 - 1
+    images.requires_grad_()
+    wanted = torch.zeros(2, 5, dtype=torch.bool)
+    wanted[:, 2] = True
+    look = judge.look(images, wanted, [View(3, 5, 12, True), View(0, 0, 20, False)])
+    part = judge.look(images[:1, :, 3:15, 5:17].flip(3), wanted[:1])
+    whole = judge.look(images[1:], wanted[1:])
+    torch.testing.assert_close(look.logits, torch.cat([part.logits, whole.logits]))
+    assert torch.equal(look.regions[0, :, 3:15, 5:17].flip(2), part.regions[0])
+    assert look.regions[0].sum() == part.regions.sum() > 0
+    assert torch.equal(look.regions[1], whole.regions[0])
+    look.logits[0].sum().backward()
+    seen = images.grad[0].abs().sum(0) > 0
+    assert seen[3:15, 5:17].any()
+    assert seen.sum() == seen[3:15, 5:17].sum()
+
+
+def test_views_are_uniform_in_side_and_place():
+    found = views(torch.rand(4000, 4), 20, 0.5)
+    sides = torch.tensor([view.side for view in found])
+    assert set(sides.tolist()) == set(range(10, 21))
+    assert sides.float().mean().item() == pytest.approx(15, abs=0.2)
+    assert all(0 <= v.top <= 20 - v.side and 0 <= v.left <= 20 - v.side for v in found)
+    assert {v.top for v in found if v.side == 10} == set(range(11))
+    assert sum(v.mirrored for v in found) == pytest.approx(2000, abs=130)
+    assert {v.side for v in views(torch.rand(9, 4), 20, 1.0)} == {20}
 
 
 def test_grey_images_of_any_size_are_fitted():

@@ -77,7 +77,7 @@ def seated(seeds=(0,), lr=0.0, optimizer="sgd", wanted=WANTED, **words):
 def test_a_round_is_the_weighted_sum_of_the_documents_losses(monkeypatch):
     """Transcribed with plain modules, from the same images."""
     monkeypatch.setattr("uncollapse.games.classifier.REGION", 0.98)  # such images are bland
-    game, draw = seated(), Draws()
+    game, draw = seated(views=1.0), Draws()
     seen = game.step(draw)
     G, D = (game.players[role].stack.networks[0] for role in ("generator", "discriminator"))
     real, judge = draw.last[0], Classifier(critic(), pixels=32)
@@ -198,6 +198,7 @@ def test_a_resumed_run_equals_the_uninterrupted_one(substrates):
         ("wanted=9", "there is no class 9: the classifier has 4, 0 to 3"),
         ("wanted=ant", "does not name its 4 classes"),
         ("wanted=1,layer=conv5", "has no layer 'conv5'"),
+        ("wanted=1,views=0", "views must be above 0 and at most 1, not 0.0"),
         ("wanted=1,split=-1", "split must be 0 or more, not -1.0"),
         ("wanted=1,scales=1/2", "scales must be 5 numbers of 0 or more"),
         ("wanted=1,pixels=30", "cannot take"),

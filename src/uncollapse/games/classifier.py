@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uncollapse.errors import ConfigError, MissingExtraError, ShapeError, one_line, out_of_memory
+from uncollapse.games.views import View
 from uncollapse.metrics import efficientnet
 from uncollapse.nets.factory import load
 from uncollapse.objectives.pseudo_adversarial import resized
@@ -68,18 +69,31 @@ class Classifier:
         logits: Tensor = self.network(self._fitted(images))
         return logits
 
-    def look(self, images: Tensor, wanted: Tensor) -> Look:
+    def look(self, images: Tensor, wanted: Tensor, views: Sequence[View] = ()) -> Look:
         """Logits of images, and where their wanted classes are seen.
 
         Args:
             images: ``[batch, 1 or 3, height, width]`` in [-1, 1].
             wanted: which classes are, ``[batch, classes]``, bool.
+            views: what the classifier sees of each, which are square then; empty: all.
         """
         with torch.enable_grad(), _heard(self.network, self.layer) as heard:
             entered = images if images.requires_grad else images.detach().requires_grad_()
-            logits = self(entered)
+            if views:
+                parts = zip(views, entered.unbind(), strict=True)
+                logits = self(
+                    torch.cat([self._fitted(view.of(image)[None]) for view, image in parts])
+                )
+            else:
+                logits = self(entered)
             cam = grad_cam(heard[-1], (logits * wanted).sum(1))
-        cam = F.interpolate(cam, images.shape[2:], mode="bilinear", align_corners=False)
+        if views:
+            size, maps = images.shape[2], zip(views, cam.unbind(), strict=True)
+            cam = torch.cat(
+                [view.back(_widened(m[None], (view.side,) * 2), size) for view, m in maps]
+            )
+        else:
+            cam = _widened(cam, images.shape[2:])
         largest = cam.amax((1, 2, 3), keepdim=True)
         return Look(logits, ((cam > REGION * largest) & (largest > 0)).to(images.dtype))
 
@@ -182,6 +196,10 @@ class Classifier:
             raise ConfigError("no layer of the classifier gives maps [batch, channels, height, "
                               "width], which Grad-CAM needs")  # fmt: skip
         return layer or maps[-1], int(logits.shape[1])
+
+
+def _widened(cam: Tensor, size: Sequence[int]) -> Tensor:
+    return F.interpolate(cam, tuple(size), mode="bilinear", align_corners=False)
 
 
 def grad_cam(maps: Tensor, score: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from uncollapse.errors import ConfigError
 from uncollapse.games.classifier import BUILT_IN, Classifier, classifier
 from uncollapse.games.game import Draw, Observation, Part, Table, WholeRun, mean_by_member
 from uncollapse.games.shown import Shown
+from uncollapse.games.views import View, views
 from uncollapse.names import check_kinds
 from uncollapse.nets.gpan import LAYERS, Generator
 from uncollapse.objectives import pseudo_adversarial as losses
@@ -46,6 +47,8 @@ class PseudoAdversarial(WholeRun):
             [-1, 1] to class logits: a module, or ``package.module:factory`` of one.
         layer: of the classifier, whose maps Grad-CAM weighs; empty: the last one that gives maps.
         pixels: what the classifier's images are resized to; 0 is 224.
+        views: the classifier sees a random square part of each image, at least as much of its side
+            wide, mirrored in half of the cases; 1: the whole image as it is, as in the document.
         adversarial: weight of the objective; 0 seats no discriminator. (The document's weights are
             lost; those here are ours.)
         missing: weight of wanted classes that are missing.
@@ -63,6 +66,7 @@ class PseudoAdversarial(WholeRun):
     classifier: str | nn.Module = BUILT_IN
     layer: str = ""
     pixels: int = 0
+    views: float = 0.5
     adversarial: float = 0.01
     missing: float = 1.0
     unwanted: float = 0.01
@@ -87,6 +91,10 @@ class PseudoAdversarial(WholeRun):
                 raise ConfigError(f"pseudo-adversarial: {name} must be 0 or more, not {weight}")
         if self.pixels < 0:
             raise ConfigError(f"pseudo-adversarial: pixels must be 0 or more, not {self.pixels}")
+        if not 0 < self.views <= 1:
+            raise ConfigError(
+                f"pseudo-adversarial: views must be above 0 and at most 1, not {self.views}"
+            )
         if self.wanted and not all(word.strip() for word in self._words()):
             raise ConfigError(
                 "pseudo-adversarial: wanted must be classes, such as zebra/zebra+flamingo, not "
@@ -128,7 +136,7 @@ class PseudoAdversarial(WholeRun):
         self.players = {"generator": table.seat_generator("generator")}
         for network in self._generators():
             network.want(torch.tensor([[float(c in s) for c in self.categories] for s in sets]))
-        self.randomness = {"penalty": table.streams("penalty")}
+        self.randomness = {name: table.streams(name) for name in ("penalty", "views")}
         self.matches = {}
         if self.adversarial:
             self.players["discriminator"] = table.seat_discriminator("discriminator")
@@ -150,7 +158,8 @@ class PseudoAdversarial(WholeRun):
             with _maps(self._generators()) as maps:
                 fake_mb = G(seeds_mb)
             wanted_mb = self._wanted(seeds_mb)
-            looks = [self.judge.look(*both) for both in zip(fake_mb, wanted_mb, strict=True)]
+            seen_mb = self._views(fake_mb)
+            looks = [*map(self.judge.look, fake_mb, wanted_mb, seen_mb)]
             regions_mb = torch.stack([look.regions for look in looks])
             if D:
                 match = self.matches["patches"]
@@ -209,6 +218,13 @@ class PseudoAdversarial(WholeRun):
         )
         wanted_mb[:, :, self.categories] = torch.stack(asked) > 0
         return wanted_mb
+
+    def _views(self, fake_mb: Tensor) -> Sequence[Sequence[View]]:
+        """What the classifier sees of each image."""
+        if self.views == 1:
+            return [()] * len(fake_mb)
+        numbers_mb = self.randomness["views"].uniform(fake_mb.shape[1], 4)
+        return [views(numbers, fake_mb.shape[3], self.views) for numbers in numbers_mb]
 
     def _generators(self) -> list[Generator]:
         networks = self.players["generator"].stack.networks
