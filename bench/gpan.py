@@ -32,7 +32,7 @@ GROUPS = {
     "paper": "rock-python/box-turtle/zebra+flamingo",
     "ten": "goldfish/ostrich/tiger/jellyfish/strawberry/volcano/balloon/monarch/lion/daisy",
 }
-STEPS = {"one": 1000, "paper": 3000, "ten": 3000}
+STEPS = {"one": 1000, "paper": 3000, "ten": 5000}
 VARIANTS = {
     "all": "",
     "no-split": ",split=0",
