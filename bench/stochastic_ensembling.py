@@ -48,6 +48,8 @@ EVERY, START = 50, 500
 PICTURED = (100, 500, 1000, 2000, 2650, 4400)
 SAMPLES, ROUTES, EACH = 2000, 16, 64
 ALIKE = 0.1
+RATE = 1e-4
+"""The recipe's, of both networks."""
 IMMEDIATE = (100, 500)
 SIZE, WIDTH, LAYERS, BANK = 32, 64, 3, 16
 """32 pixels, so that the generator has a fourth layer, which all routes share."""
@@ -193,6 +195,7 @@ def train(
     seed: int,
     steps: int,
     pictures: str,
+    rate: float = 1,
 ) -> Any:
     """One run: measures at the looks, and losses at every checkpoint; pictures of a long one."""
     looks: list[dict[str, float]] = []
@@ -211,6 +214,7 @@ def train(
             recipe="adapted-gan",
             generator=generator,
             discriminator=discriminator,
+            lr=(rate * RATE, RATE),
             seed=seed,
             steps=steps,
             checkpoint_every=EVERY,
@@ -227,12 +231,12 @@ def train(
 
 
 def collapsed(looks: list[dict[str, float]]) -> bool:
-    """Whether a run collapsed at once, and stayed so."""
+    """Whether a run collapsed at once, and stayed so; as far as its samples are numbers."""
     low, high = IMMEDIATE
     bad = [
-        x.get("spread", 0) < ALIKE or x.get("classes", 2) < 2
+        x["spread"] < ALIKE or x.get("classes", 2) < 2
         for x in looks
-        if low <= x["step"] <= high
+        if low <= x["step"] <= high and "spread" in x
     ]
     return bool(bad) and all(bad)
 
@@ -246,8 +250,11 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 
 
 def append(path: Path, row: dict[str, Any]) -> None:
-    with path.open("a") as file:
-        file.write(json.dumps(row, allow_nan=False) + "\n")
+    """Writes one more line, in the place of one that a kill cut off."""
+    with path.open("ab+") as file:
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)
+        file.write(json.dumps(row, allow_nan=False).encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
 
@@ -297,6 +304,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="of those that go on")
     parser.add_argument("--start", type=int, default=START, help="steps of the others")
     parser.add_argument("--shrink", type=float, default=1, help="weights, by that")
+    parser.add_argument("--rate", type=float, default=1, help="the generator's, times that")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--only", nargs="+", help="adapted, stochastic, ensemble, wide")
     parser.add_argument("--table", action="store_true")
     given = parser.parse_args()
@@ -309,16 +318,21 @@ def main() -> None:
     judge = Judge(scene)
     named = variants(judge.data.shape)
     judging = shrunk(lambda: AdaptedGAN(WIDTH).discriminator(judge.data.shape), given.shrink)
-    for seed in reversed(range(given.seeds)):  # long ones last
-        steps = (given.steps or scene.steps) if seed < given.long else given.start
+    for seed in reversed(range(given.first, given.first + given.seeds)):  # long ones last
+        steps = (given.steps or scene.steps) if seed < given.first + given.long else given.start
         for name, generator in named.items():
             told = name if given.shrink == 1 else f"{name}, weights / {given.shrink:g}"
-            done = any((r["variant"], r["seed"]) == (told, seed) for r in rows_of(path))
+            told = told if given.rate == 1 else f"{told}, rate of G x {given.rate:g}"
+            done = any(
+                (r["variant"], r["seed"]) == (told, seed) and r["steps"] >= steps
+                for r in rows_of(path)
+            )
             if done or (given.only and name not in given.only):
                 continue
             begun = time.perf_counter()
             networks = shrunk(generator, given.shrink), judging
-            made = train(judge, *networks, seed, steps, f"{given.scene}-{name}")
+            pictures = f"{given.scene}-{told.replace(' ', '').replace('/', '')}"
+            made = train(judge, *networks, seed, steps, pictures, given.rate)
             row = {
                 "variant": told,
                 "seed": seed,

@@ -47,6 +47,8 @@ def test_the_class_loss_stays_finite_where_an_unwanted_class_is_certain():
     loss.sum().backward()
     assert loss.isfinite().all()
     assert logits.grad[0, 0] < 0  # it still learns what is wanted
+    (slope,) = torch.autograd.grad(losses.unwanted(logits, which([0])).sum(), logits)
+    assert slope[0, 1].item() == pytest.approx(1)  # and what is not
 
 
 def test_masking_whitens_the_background_alone():

@@ -51,7 +51,7 @@ def test_published_ones_are_their_papers(name, data, said):
 @pytest.mark.parametrize(
     "data", ["ring8", "digits", torch.randn(40, 12, 2)], ids=["points", "images", "series"]
 )
-@pytest.mark.parametrize("name", registry)
+@pytest.mark.parametrize("name", sorted(set(registry) - {"gpan"}))  # needs a classifier
 def test_each_trains_on_each_kind_of_data(name, data, tiny):
     small = {"batch": 8, "steps": 1, "members": "one-by-one"}
     if name == "ctgan":
@@ -186,4 +186,6 @@ def test_the_page_says_what_recipes_fix():
                 steps=int(steps.replace(",", "")),
             ), (name, kind)
             said.add((name, kind))
-    assert said >= {(name, kind) for name in registry for kind in ("points", "images", "series")}
+    kinds = ("points", "images", "series")
+    others = set(registry) - {"gpan"}
+    assert said >= {(name, kind) for name in others for kind in kinds} | {("gpan", "images")}

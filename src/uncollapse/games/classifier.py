@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from uncollapse.errors import ConfigError, MissingExtraError, ShapeError, one_line, out_of_memory
 from uncollapse.games.views import View
 from uncollapse.metrics import efficientnet
-from uncollapse.nets.factory import load
+from uncollapse.nets.factory import Factory, load
 from uncollapse.objectives.pseudo_adversarial import resized
 
 BUILT_IN = "efficientnet-lite0"
@@ -29,7 +29,8 @@ class Look(NamedTuple):
 
     Attributes:
         logits: ``[batch, classes]``, traced.
-        regions: 1 where it looks for the wanted classes, else 0: ``[batch, 1, height, width]``.
+        regions: 1 where it looks for the wanted classes, and where it was shown nothing, else 0:
+            ``[batch, 1, height, width]``.
     """
 
     logits: Tensor
@@ -87,15 +88,11 @@ class Classifier:
             else:
                 logits = self(entered)
             cam = grad_cam(heard[-1], (logits * wanted).sum(1))
-        if views:
-            size, maps = images.shape[2], zip(views, cam.unbind(), strict=True)
-            cam = torch.cat(
-                [view.back(_widened(m[None], (view.side,) * 2), size) for view, m in maps]
-            )
-        else:
-            cam = _widened(cam, images.shape[2:])
-        largest = cam.amax((1, 2, 3), keepdim=True)
-        return Look(logits, ((cam > REGION * largest) & (largest > 0)).to(images.dtype))
+        if not views:
+            return Look(logits, _regions(cam, images.shape[2:]))
+        size, maps = images.shape[2], zip(views, cam.unbind(), strict=True)
+        regions = [view.back(_regions(m[None], (view.side,) * 2), size, 1) for view, m in maps]
+        return Look(logits, torch.cat(regions))
 
     def number(self, word: str) -> int:
         """The number of a class, by itself or by name (of any case; ``-`` and ``_`` are spaces).
@@ -151,10 +148,10 @@ class Classifier:
         images = torch.zeros(shape, device=like.device)
         images[1] = -1
         images.requires_grad_()
-        order: list[tuple[str, tuple[int, ...]]] = []
+        order: list[tuple[str, object]] = []
         hooks = [
             module.register_forward_hook(
-                lambda _, __, output, name=name: order.append((name, _shape(output)))
+                lambda _, __, output, name=name: order.append((name, output))
             )
             for name, module in named.items()
             if name
@@ -177,6 +174,8 @@ class Classifier:
                              "[2, classes]")  # fmt: skip
         if logits.shape[1] < 2:
             raise ShapeError("the classifier gives a single number an image: it needs 2 classes")
+        if not logits.isfinite().all():
+            raise ConfigError("the classifier's logits of a black and a grey image are not finite")
         if bool((logits >= 0).all()) and torch.allclose(logits.sum(1), logits.new_ones(2)):
             raise ShapeError(
                 "the classifier gives probabilities: it should give logits, without the softmax"
@@ -184,9 +183,10 @@ class Classifier:
         if not logits.requires_grad:
             raise ConfigError("no gradient reaches images from the classifier's logits: take "
                               "detach() and no_grad() out of its forward")  # fmt: skip
-        maps = [name for name, of_it in order if len(of_it) == 4 and max(of_it[2:]) > 1]
+        shapes = [(name, _shape(output)) for name, output in order]
+        maps = [name for name, shape in shapes if len(shape) == 4 and max(shape[2:]) > 1]
         if layer and layer not in maps:
-            given = next((list(s) for name, s in reversed(order) if name == layer), "nothing")
+            given = next((list(s) for name, s in reversed(shapes) if name == layer), "nothing")
             raise ConfigError(
                 f"layer '{layer}' gives {given}: Grad-CAM needs maps [batch, channels, height, "
                 f"width]; '{maps[-1]}' is the last that gives them" if maps else
@@ -195,11 +195,24 @@ class Classifier:
         if not maps:
             raise ConfigError("no layer of the classifier gives maps [batch, channels, height, "
                               "width], which Grad-CAM needs")  # fmt: skip
-        return layer or maps[-1], int(logits.shape[1])
+        outputs = {name: output for name, output in order if name in maps}
+        for name in [layer] if layer else reversed(maps):
+            slopes = torch.autograd.grad(
+                logits.sum(), cast(Tensor, outputs[name]), retain_graph=True, allow_unused=True
+            )
+            if slopes[0] is not None:
+                return name, int(logits.shape[1])
+        raise ConfigError(
+            f"the logits do not come from layer '{layer or maps[-1]}', which Grad-CAM weighs: say "
+            "layer=…, one on the way to them"
+        )
 
 
-def _widened(cam: Tensor, size: Sequence[int]) -> Tensor:
-    return F.interpolate(cam, tuple(size), mode="bilinear", align_corners=False)
+def _regions(cam: Tensor, size: Sequence[int]) -> Tensor:
+    """1 where a map, made that large, is above a part of its largest value, else 0."""
+    cam = F.interpolate(cam, tuple(size), mode="bilinear", align_corners=False)
+    largest = cam.amax((1, 2, 3), keepdim=True)
+    return ((cam > REGION * largest) & (largest > 0)).to(cam.dtype)
 
 
 def grad_cam(maps: Tensor, score: Tensor) -> Tensor:
@@ -219,11 +232,14 @@ def grad_cam(maps: Tensor, score: Tensor) -> Tensor:
     return (weights * maps.detach()).sum(1, keepdim=True).relu()
 
 
-def classifier(given: str | nn.Module, layer: str = "", pixels: int = 0) -> Classifier:
+def classifier(
+    given: str | nn.Module | Callable[[], object], layer: str = "", pixels: int = 0
+) -> Classifier:
     """The classifier that is given or named.
 
     Args:
-        given: "efficientnet-lite0"; or a network of one's own, or ``package.module:factory`` of it.
+        given: "efficientnet-lite0"; or a network of one's own, a function that makes it, or its
+            name, ``package.module:factory``.
         layer: for Grad-CAM, see :class:`Classifier`.
         pixels: 0 is 224.
 
@@ -235,7 +251,9 @@ def classifier(given: str | nn.Module, layer: str = "", pixels: int = 0) -> Clas
         return Classifier(efficientnet.network(), layer, pixels, imagenet_names)
     if isinstance(given, nn.Module):
         return Classifier(given, layer, pixels)
-    if ":" not in given:
+    if callable(given):
+        return Classifier(Factory("classifier", given)(), layer, pixels)
+    if not isinstance(given, str) or ":" not in given:
         raise ConfigError(
             f"unknown classifier '{given}': say {BUILT_IN}, or package.module:factory of your own"
         )

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, cast
@@ -44,7 +45,8 @@ class PseudoAdversarial(WholeRun):
     Args:
         wanted: sets of classes, by name or number: ``turtle/zebra+flamingo`` are two sets.
         classifier: "efficientnet-lite0"; or a network from images ``[batch, 3, pixels, pixels]`` in
-            [-1, 1] to class logits: a module, or ``package.module:factory`` of one.
+            [-1, 1] to class logits: a module, a function that makes it, or its name,
+            ``package.module:factory``.
         layer: of the classifier, whose maps Grad-CAM weighs; empty: the last one that gives maps.
         pixels: what the classifier's images are resized to; 0 is 224.
         views: the classifier sees a random square part of each image, at least as much of its side
@@ -63,7 +65,7 @@ class PseudoAdversarial(WholeRun):
     """
 
     wanted: str = ""
-    classifier: str | nn.Module = BUILT_IN
+    classifier: str | nn.Module | Callable[[], object] = BUILT_IN
     layer: str = ""
     pixels: int = 0
     views: float = 0.5
@@ -89,6 +91,8 @@ class PseudoAdversarial(WholeRun):
         for name in WEIGHTS:
             if (weight := getattr(self, name)) < 0:
                 raise ConfigError(f"pseudo-adversarial: {name} must be 0 or more, not {weight}")
+        if not any(getattr(self, name) for name in WEIGHTS):
+            raise ConfigError("pseudo-adversarial: all weights are 0, so there is nothing to learn")
         if self.pixels < 0:
             raise ConfigError(f"pseudo-adversarial: pixels must be 0 or more, not {self.pixels}")
         if not 0 < self.views <= 1:
@@ -122,6 +126,7 @@ class PseudoAdversarial(WholeRun):
             raise ConfigError(
                 "say which classes are wanted: pseudo-adversarial:wanted=zebra/zebra+flamingo"
             )
+        table.refuse_packs("pseudo-adversarial: the classifier sees single images")
         for remedy in () if self.adversarial else table.remedies:
             if remedy.judging:
                 raise ConfigError(
@@ -243,7 +248,7 @@ class PseudoAdversarial(WholeRun):
             scales = [float(scale) for scale in self.scales.split("/")]
         except ValueError:
             scales = []
-        if len(scales) != LAYERS or min(scales) < 0:
+        if len(scales) != LAYERS or not all(0 <= scale < math.inf for scale in scales):
             raise ConfigError(
                 f"pseudo-adversarial: scales must be {LAYERS} numbers of 0 or more, such as "
                 f"1/1/1/1/1, not '{self.scales}'"

@@ -35,11 +35,11 @@ class View(NamedTuple):
         ]  # fmt: skip
         return part.flip(-1) if self.mirrored else part
 
-    def back(self, maps: Tensor, size: int) -> Tensor:
-        """Maps of the view ``[..., side, side]`` where they are in the image, 0 around them."""
+    def back(self, maps: Tensor, size: int, around: float) -> Tensor:
+        """Maps of the view ``[..., side, side]`` where they are in the image, a number around."""
         maps = maps.flip(-1) if self.mirrored else maps
         right, below = size - self.left - self.side, size - self.top - self.side
-        return F.pad(maps, (self.left, right, self.top, below))
+        return F.pad(maps, (self.left, right, self.top, below), value=around)
 
 
 def views(numbers: Tensor, size: int, least: float) -> list[View]:

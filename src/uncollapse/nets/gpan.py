@@ -219,11 +219,15 @@ class Generator(nn.Module):
 
     @torch.no_grad()
     def keep(self, substrates: Tensor) -> None:
-        """Keeps substrates ``[batch, channels, size / 2, size / 2]`` as long as there is room."""
-        known = int(self.counts[1])
-        new = substrates[: len(self.kept) - known]
-        self.kept[known : known + len(new)] = new
-        self.counts[1] += len(new)
+        """Keeps substrates ``[batch, channels, size / 2, size / 2]``, each once, while there is
+        room."""
+        for one in substrates:
+            known = int(self.counts[1])
+            if known == len(self.kept):
+                return
+            if not (self.kept[:known] == one).flatten(1).all(1).any():
+                self.kept[known] = one
+                self.counts[1] += 1
 
     def asking(self, latents: Tensor, wanted: int, substrates: Tensor | None = None) -> Tensor:
         """Seeds that ask for one set of classes, and perhaps have substrates of their own.
@@ -235,11 +239,13 @@ class Generator(nn.Module):
 
         Raises:
             ConfigError: there is no such set.
-            ShapeError: substrates have another shape.
+            ShapeError: latents or substrates have another shape.
         """
         sets = int(self.counts[0])
-        if not 0 <= wanted < sets:
-            raise ConfigError(f"there is no set {wanted} of wanted classes: 0 to {sets - 1}")
+        if wanted not in range(sets):
+            raise ConfigError(f"there is no set {wanted!r} of wanted classes: 0 to {sets - 1}")
+        if latents.dim() != 2 or latents.shape[1] != self.latent:
+            raise ShapeError(f"latents must be [batch, {self.latent}], not {list(latents.shape)}")
         seeds = latents.clone()
         seeds[:, 0] = torch.special.ndtri(torch.tensor((wanted + 0.5) / sets))
         if substrates is None:

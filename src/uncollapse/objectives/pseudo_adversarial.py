@@ -13,9 +13,6 @@ from torch import Tensor
 
 from uncollapse.errors import ShapeError
 
-SURE = 1e-6
-"""How far from 1 a probability is held where the logarithm of the rest is taken."""
-
 
 def missing(logits: Tensor, wanted: Tensor) -> Tensor:
     """What is lacking of the wanted classes: ``- mean_{c in W} log(|W| p_c)``, p the softmax.
@@ -37,8 +34,12 @@ def unwanted(logits: Tensor, wanted: Tensor) -> Tensor:
         logits: ``[batch, classes]``.
         wanted: which classes are, likewise, bool.
     """
-    seen = logits.softmax(1).clamp(max=1 - SURE).masked_fill(wanted, 0)
-    return -torch.log1p(-seen).sum(1)
+    likeliest = logits.argmax(1, keepdim=True)
+    # 1 - p of the likeliest is the others' sum: as 1 minus p it would be lost where p is near 1
+    others = logits.scatter(1, likeliest, -torch.inf).logsumexp(1, keepdim=True)
+    rest = torch.log1p(-logits.softmax(1).scatter(1, likeliest, 0))
+    rest = rest.scatter(1, likeliest, others - logits.logsumexp(1, keepdim=True))
+    return -rest.masked_fill(wanted, 0).sum(1)
 
 
 def masking(images: Tensor, importance: Tensor) -> Tensor:

@@ -157,13 +157,14 @@ def adapted_gan(data: Dataset) -> Settings:
 def gpan(data: Dataset) -> Settings:
     """Document 000's GPAN, whose rates are lost: those here are measured (docs/methods/gpan.md).
 
-    For ``game="pseudo-adversarial:wanted=…"``, at a width that a processor trains. Gradients are
-    those of eight routes of 1,024 a batch, so Adam forgets soon, and rates fall to 0.
+    For square images of 64 to 1,024 pixels and ``game="pseudo-adversarial:wanted=…"``, at a width
+    that a processor trains. Gradients are those of eight routes of 1,024 a batch, so Adam forgets
+    soon, and rates fall to 0.
     """
-    fits = data.shape[1:] in {(size, size) for size in nets.gpan.SIZES}
     return Settings(
-        generator="gpan:width=32" if fits else None,
-        discriminator="gpan:features=32" if fits else None,
+        generator="gpan:width=32",
+        discriminator="gpan:features=32",
+        game="pseudo-adversarial",
         remedies=("lr-decay",),
         optimizer="adam:beta1=0.5,beta2=0.9",
         lr=(1e-2, 1e-3),
