@@ -225,6 +225,18 @@ def test_remedies_of_discriminators_are_refused_where_there_is_none(substrates):
         uc.train(**words(substrates, steps=1, game=game, remedies=["label-smoothing"]))
 
 
+@pytest.mark.parametrize(
+    ("remedy", "told"),
+    [
+        ("augment", "sees the classifier's regions beside an image, and augment would change"),
+        ("packing", "leave packing out"),
+    ],
+)
+def test_remedies_that_change_what_is_judged_are_refused(substrates, remedy, told):
+    with pytest.raises(UncollapseError, match=told):
+        uc.train(**words(substrates, steps=1, batch=4, remedies=[remedy]))
+
+
 def test_another_generator_is_refused(substrates):
     with pytest.raises(ConfigError, match="plays with the generator gpan"):
         uc.train(**words(substrates, steps=1, generator="dcgan:width=1"))

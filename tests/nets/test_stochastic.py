@@ -116,6 +116,36 @@ def test_what_was_not_picked_and_its_memory_stay(make):
     assert all(weight.grad is not None for weight in layer.bank[0].parameters())
 
 
+def test_a_layer_that_is_shared_is_stochastic_wherever_it_is():
+    network = nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 3))
+    network.append(network[0])
+    stochastic(network, layers=["0"], bank=2)
+    assert network[3] is network[0]
+    assert isinstance(network[0], Stochastic)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ({"layers": [], "bank": 2}, "layers are a number or a list of names, not \\[\\]"),
+        ({"layers": "0", "bank": 2}, "layers are a number or a list of names, not '0'"),
+        ({"layers": 1, "bank": 2.5}, "bank must be a whole number, not 2.5"),
+        ({"layers": True, "bank": 2}, "layers must be a whole number, not True"),
+        ({"layers": 2, "bank": 2}, "1 linear and convolutional layers, not 2: say stochastic=1"),
+    ],
+)
+def test_what_cannot_be_stochastic_is_said(words, told):
+    with pytest.raises(ConfigError, match=told):
+        stochastic(nn.Sequential(nn.Linear(3, 3)), **words)
+
+
+@pytest.mark.parametrize("route", ["0,1", (0.5, 1), (True, False)])
+def test_a_route_of_no_whole_numbers_is_refused(route):
+    network = nn.Sequential(SDeconv(2, 2, 2), SDeconv(2, 2, 2))
+    with pytest.raises(ConfigError, match="a route is whole numbers, a pick a layer"):
+        Routes(network).fix(route)
+
+
 def test_routes_are_fixed_read_back_and_left_alone():
     torch.manual_seed(0)
     network = nn.Sequential(SDeconv(2, 16, 3), nn.ReLU(), SDeconv(16, 2, 4))

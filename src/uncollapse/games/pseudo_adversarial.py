@@ -126,9 +126,13 @@ class PseudoAdversarial(WholeRun):
             raise ConfigError(
                 "say which classes are wanted: pseudo-adversarial:wanted=zebra/zebra+flamingo"
             )
-        table.refuse_packs("pseudo-adversarial: the classifier sees single images")
-        for remedy in () if self.adversarial else table.remedies:
-            if remedy.judging:
+        for remedy in table.remedies:
+            if self.adversarial and remedy.alters:
+                raise ConfigError(
+                    "pseudo-adversarial: the discriminator sees the classifier's regions beside an "
+                    f"image, and {named(remedy)} would change these too: leave it out"
+                )
+            if not self.adversarial and remedy.judging:
                 raise ConfigError(
                     f"pseudo-adversarial: with adversarial=0 there is no discriminator, and "
                     f"{named(remedy)} would do nothing: leave one of the two out"

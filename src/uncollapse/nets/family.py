@@ -60,12 +60,14 @@ class Generator(nn.Module):
 
 
 def at_least(low: int, who: str, **settings: int) -> None:
-    """Refuses settings below ``low``.
+    """Refuses settings below ``low``, and what is no whole number.
 
     Raises:
         ConfigError: names the first of them.
     """
     for name, value in settings.items():
+        if isinstance(value, bool) or not hasattr(value, "__index__"):
+            raise ConfigError(f"{who}: {name} must be a whole number, not {value!r}")
         if value < low:
             raise ConfigError(f"{who}: {name} must be at least {low}, not {value}")
 

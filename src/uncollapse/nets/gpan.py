@@ -365,8 +365,9 @@ def _square(shape: tuple[int, ...]) -> tuple[int, int]:
         or shape[1] not in SIZES
         or shape[0] not in (1, 3)
     ):
+        packs = is_image(shape) and shape[0] > 4
         raise ShapeError(
             f"gpan makes square images of {', '.join(map(str, SIZES))} pixels, grey or RGB, not "
-            f"{list(shape)}: say --size (size)"
+            f"{list(shape)}: {'leave packing out' if packs else 'say --size 64 (size=64)'}"
         )
     return shape[0], shape[1]

@@ -199,9 +199,11 @@ def stochastic(
         if layers > len(eligible):
             raise ConfigError(
                 f"stochastic: the network has {len(eligible)} linear and convolutional layers, "
-                f"not {layers}"
+                f"not {layers}: say stochastic={len(eligible)} (layers={len(eligible)}) or less"
             )
         layers = eligible[:layers]
+    if not layers or isinstance(layers, str):
+        raise ConfigError(f"stochastic: layers are a number or a list of names, not {layers!r}")
     for name in layers:
         if name not in named:
             raise unknown("layer", name, eligible)
@@ -216,8 +218,10 @@ def stochastic(
         made.train(layer.training)
         if not name:
             return made
-        parent, _, child = name.rpartition(".")
-        setattr(module.get_submodule(parent), child, made)
+        for place, part in list(module.named_modules(remove_duplicate=False)):
+            if part is layer:  # wherever it is shared
+                parent, _, child = place.rpartition(".")
+                setattr(module.get_submodule(parent), child, made)
     return module
 
 
@@ -282,7 +286,12 @@ class Routes:
             for layer in itertools.chain(*everyone):
                 layer.fixed = None
             return
-        picks = torch.as_tensor(route)
+        try:
+            picks = torch.as_tensor(route)
+        except (TypeError, ValueError):
+            picks = torch.empty(0)
+        if picks.is_floating_point() or picks.dtype == torch.bool:
+            raise ConfigError(f"a route is whole numbers, a pick a layer, not {route!r}")
         if picks.dim() not in (1, 2) or picks.shape[-1] != len(self.layers):
             raise ConfigError(
                 f"a route has a pick for each of {len(self.layers)} layers, not "

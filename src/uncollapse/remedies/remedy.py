@@ -69,6 +69,11 @@ class Remedy:
         """Whether it takes part where discriminators judge; without one it would do nothing."""
         return any(getattr(type(self), point) is not getattr(Remedy, point) for point in JUDGING)
 
+    @property
+    def alters(self) -> bool:
+        """Whether discriminators see something else than the samples."""
+        return type(self).show is not Remedy.show
+
     # Before the game.
 
     def lasts(self, updates: int) -> None:
