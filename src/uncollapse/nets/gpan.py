@@ -80,7 +80,7 @@ class GPAN:
         if latent != self.latent:
             raise ConfigError(
                 f"gpan: its latents are what chooses classes, substrate and route, {self.latent} "
-                f"numbers, not {latent}: leave latent out"
+                f"numbers, not {latent}: leave latent and conditional out"
             )
         return Generator(channels, size, self.width, self.categories, self.filters, self.substrates)
 
