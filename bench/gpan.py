@@ -34,12 +34,12 @@ GROUPS = {
     "paper": "rock-python/box-turtle/zebra+flamingo",
     "ten": "goldfish/ostrich/tiger/jellyfish/strawberry/volcano/balloon/monarch/lion/daisy",
 }
-STEPS = {"one": 1000, "paper": 3000, "ten": 4000}
+STEPS = {"one": 400, "paper": 1800, "ten": 2000}
 VARIANTS = {
     "all": "",
     "no-split": ",split=0",
     "no-patches": ",adversarial=0",
-    "whole-views": ",views=1",
+    "views": ",views=0.5",
 }
 PHOTOGRAPHS = (
     *("astronaut", "cat", "coffee", "rocket"),
@@ -171,7 +171,7 @@ def main() -> None:
     }
     for variant in words.variants:
         for group in words.groups:
-            steps = words.steps or STEPS[group]
+            steps = words.steps or STEPS[group] * (3 if variant == "views" else 1)
             told = {"group": group, "variant": variant, "steps": steps, "width": words.width}
             if any(told.items() <= row.items() for row in rows):
                 continue

@@ -77,7 +77,7 @@ def seated(seeds=(0,), lr=0.0, optimizer="sgd", wanted=WANTED, **words):
 def test_a_round_is_the_weighted_sum_of_the_documents_losses(monkeypatch):
     """Transcribed with plain modules, from the same images."""
     monkeypatch.setattr("uncollapse.games.classifier.REGION", 0.98)  # such images are bland
-    game, draw = seated(views=1.0), Draws()
+    game, draw = seated(), Draws()
     seen = game.step(draw)
     G, D = (game.players[role].stack.networks[0] for role in ("generator", "discriminator"))
     real, judge = draw.last[0], Classifier(critic(), pixels=32)
@@ -131,7 +131,7 @@ def test_without_patches_there_is_no_discriminator():
 
 
 def test_replicas_are_what_they_are_alone():
-    both = seated(seeds=(0, 7)).step(Draws(2))
+    both = seated(seeds=(0, 7), views=0.5).step(Draws(2))
     two = Draws(2)
 
     class Second(Draws):
@@ -141,7 +141,7 @@ def test_replicas_are_what_they_are_alone():
         def latents(self):
             return two.latents()[1:]
 
-    alone = seated(seeds=(7,)).step(Second())
+    alone = seated(seeds=(7,), views=0.5).step(Second())
     for name, values in alone.items():
         assert both[name][1].item() == pytest.approx(values[0].item(), rel=1e-5), name
 
@@ -176,7 +176,7 @@ def substrates(tmp_path):
 
 def test_a_resumed_run_equals_the_uninterrupted_one(substrates):
     """With a classifier that is an object, which is given again."""
-    game = PseudoAdversarial(WANTED, critic(), pixels=32)
+    game = PseudoAdversarial(WANTED, critic(), pixels=32, views=0.5)
     whole = uc.train(**words(substrates, steps=3, game=game))
     parts = uc.train(**words(substrates, steps=2, game=game, out=substrates / "parts"))
     assert parts.config.game == GIVEN

@@ -50,7 +50,8 @@ class PseudoAdversarial(WholeRun):
         layer: of the classifier, whose maps Grad-CAM weighs; empty: the last one that gives maps.
         pixels: what the classifier's images are resized to; 0 is 224.
         views: the classifier sees a random square part of each image, at least as much of its side
-            wide, mirrored in half of the cases; 1: the whole image as it is, as in the document.
+            wide, mirrored in half of the cases, so that images stay what they are when they are
+            cut, turned or saved; 1: the whole image as it is, as in the document.
         adversarial: weight of the objective; 0 seats no discriminator. (The document's weights are
             lost; those here are ours.)
         missing: weight of wanted classes that are missing.
@@ -68,7 +69,7 @@ class PseudoAdversarial(WholeRun):
     classifier: str | nn.Module | Callable[[], object] = BUILT_IN
     layer: str = ""
     pixels: int = 0
-    views: float = 0.5
+    views: float = 1.0
     adversarial: float = 0.01
     missing: float = 1.0
     unwanted: float = 0.01

@@ -169,7 +169,7 @@ def gpan(data: Dataset) -> Settings:
         optimizer="adam:beta1=0.5,beta2=0.9",
         lr=(1e-2, 1e-3),
         batch=8,
-        steps=3000,
+        steps=2000,
     )
 
 
