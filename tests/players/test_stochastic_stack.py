@@ -223,6 +223,11 @@ def test_picks_are_an_input_of_an_export(ending, tmp_path):
             wanted = run.generator(z)
         torch.testing.assert_close(given(z, picks), wanted, rtol=1e-5, atol=1e-5)
         assert not torch.allclose(given(z, (picks + 1) % 4), wanted, atol=1e-3)
+    if ending == "safetensors":
+        with pytest.raises(ValueError, match=r"picks must be \[\d+, 2\], not \[\d+, 1\]"):
+            given(z, picks[:, :1])
+        with pytest.raises(ValueError, match=r"picks must be 0 to \[3, 3\], by column"):
+            given(z, picks + 4)
 
 
 @pytest.mark.parametrize("route", [None, (1, 2)])

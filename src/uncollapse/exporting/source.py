@@ -272,6 +272,12 @@ PICKING = '''class Generator(nn.Module):
 {layers}
 
     def forward(self, latents, picks):
+        if picks.shape != (len(latents), len(CHANCES)):
+            shape = [len(latents), len(CHANCES)]
+            raise ValueError(f"picks must be {{shape}}, not {{list(picks.shape)}}")
+        counts = picks.new_tensor([len(chances) for chances in CHANCES])
+        if ((picks < 0) | (picks >= counts)).any():
+            raise ValueError(f"picks must be 0 to {{(counts - 1).tolist()}}, by column")
         banks = (layer for layer in self.modules() if isinstance(layer, Bank))
         for bank, column in zip(banks, picks.T):
             bank.picks = column
