@@ -30,9 +30,9 @@ class View(NamedTuple):
 
     def of(self, images: Tensor) -> Tensor:
         """What is seen of images ``[..., size, size]``: ``[..., side, side]``."""
-        part = images[
-            ..., self.top : self.top + self.side, self.left : self.left + self.side
-        ]  # fmt: skip
+        rows = slice(self.top, self.top + self.side)
+        columns = slice(self.left, self.left + self.side)
+        part = images[..., rows, columns]
         return part.flip(-1) if self.mirrored else part
 
     def back(self, maps: Tensor, size: int, around: float) -> Tensor:
